@@ -1,0 +1,55 @@
+// swift-tools-version: 6.2
+// No package is fetched: what psql-streamer does not do itself comes from C libraries of the
+// operating system, each behind one small module (docs/ARCHITECTURE.md, "Dependencies").
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),  // SE-0335
+  .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409
+  .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
+  .enableExperimentalFeature("Lifetimes"),  // ~Escapable views of our own
+  .strictMemorySafety(),  // SE-0458
+  .treatAllWarnings(as: .error),  // SE-0443
+]
+
+/// A C library that Debian ships with a pkg-config file.
+func system(_ name: String, pkgConfig: String, package: String) -> Target {
+  .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([package])])
+}
+
+let package = Package(
+  name: "psql-streamer",
+  products: [
+    .executable(name: "psql-streamer", targets: ["psql-streamer"]),
+    .library(name: "PGWire", targets: ["PGWire"]),
+    .library(name: "KafkaBridge", targets: ["KafkaBridge"]),
+  ],
+  targets: [
+    .target(name: "CLinux"),
+    .target(name: "CTOML", cxxSettings: [.unsafeFlags(["-std=c++17"])]),
+    system("COpenSSL", pkgConfig: "openssl", package: "libssl-dev"),
+    system("CRdKafka", pkgConfig: "rdkafka", package: "librdkafka-dev"),
+    system("CSQLite", pkgConfig: "sqlite3", package: "libsqlite3-dev"),
+    system("CMicroHTTPD", pkgConfig: "libmicrohttpd", package: "libmicrohttpd-dev"),
+
+    .target(name: "PGWire", dependencies: ["CLinux", "COpenSSL"], swiftSettings: settings),
+    .target(name: "KafkaBridge", dependencies: ["CLinux", "CRdKafka"], swiftSettings: settings),
+    .target(
+      name: "Streamer",
+      dependencies: ["PGWire", "KafkaBridge", "CLinux", "CTOML", "CSQLite", "CMicroHTTPD"],
+      swiftSettings: settings),
+    .executableTarget(name: "psql-streamer", dependencies: ["Streamer"], swiftSettings: settings),
+
+    .target(name: "Support", path: "Tests/Support", swiftSettings: settings),
+    .testTarget(name: "PGWireTests", dependencies: ["PGWire", "Support"], swiftSettings: settings),
+    .testTarget(
+      name: "KafkaBridgeTests", dependencies: ["KafkaBridge", "Support"], swiftSettings: settings),
+    .testTarget(
+      name: "StreamerTests", dependencies: ["Streamer", "Support"], swiftSettings: settings),
+    .testTarget(
+      name: "IntegrationTests", dependencies: ["PGWire", "KafkaBridge", "Streamer", "Support"],
+      swiftSettings: settings),
+  ],
+  cxxLanguageStandard: .cxx17
+)

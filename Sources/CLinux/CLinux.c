@@ -1,0 +1,27 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/random.h>
+
+int clinux_random(void *buffer, size_t length) {
+  unsigned char *at = buffer;
+  while (length > 0) {
+    ssize_t got = getrandom(at, length, 0);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      return -1;
+    }
+    at += got;
+    length -= (size_t)got;
+  }
+  return 0;
+}
+
+void clinux_name_thread(const char *name) {
+  char cut[16];
+  strncpy(cut, name, sizeof cut - 1);
+  cut[sizeof cut - 1] = 0;
+  pthread_setname_np(pthread_self(), cut);
+}

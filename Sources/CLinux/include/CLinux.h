@@ -1,0 +1,27 @@
+// Linux system calls that Swift's Glibc module lacks. _GNU_SOURCE stays in the .c file: in a
+// header it would change fd_set and break the import of other C modules.
+#ifndef CLINUX_H
+#define CLINUX_H
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+
+/// The data field of an epoll event as an integer: the union is awkward in Swift.
+static inline uint64_t clinux_epoll_data(const struct epoll_event *event) {
+  return event->data.u64;
+}
+static inline struct epoll_event clinux_epoll_event(uint32_t events, uint64_t data) {
+  struct epoll_event event;
+  event.events = events;
+  event.data.u64 = data;
+  return event;
+}
+/// getrandom(2): fills the buffer or returns -1 with errno.
+int clinux_random(void *buffer, size_t length);
+/// pthread_setname_np for the calling thread; names are cut at 15 bytes.
+void clinux_name_thread(const char *name);
+#endif
