@@ -1,0 +1,119 @@
+/// Decodes pgoutput messages of protocol version 1 (manual: "Logical Replication Message Formats").
+///
+/// ```
+/// 'B' Int64 final LSN  Int64 commit time  Int32 xid
+/// 'C' Byte1 flags (0)  Int64 commit LSN  Int64 end LSN  Int64 commit time
+/// 'O' Int64 commit LSN at the origin  String name
+/// 'R' Relation           'Y' Int32 OID  String schema  String name
+/// 'I' Int32 relation  'N' TupleData
+/// 'U' Int32 relation  ['K' | 'O' TupleData]  'N' TupleData
+/// 'D' Int32 relation  'K' | 'O' TupleData
+/// 'T' Int32 count  Byte1 flags (1 cascade, 2 restart identity)  count × Int32 relation
+/// 'M' Byte1 flags (1 transactional)  Int64 LSN  String prefix  Int32 length  Byten content
+/// ```
+/// A message is one whole XLogData payload: bytes left over make it malformed.
+public struct PgOutputDecoder: Sendable {
+  /// Makes a decoder for a new connection.
+  public init() {}
+
+  /// Decodes one message; throws ``DecodingError`` for bytes that are none.
+  @inlinable @_lifetime(copy payload)
+  public func decode(_ payload: RawSpan) throws(DecodingError) -> PgOutputMessage {
+    var reader = ByteReader(payload)
+    let tag = try reader.byte()
+    switch tag {
+    case UInt8(ascii: "I"), UInt8(ascii: "U"), UInt8(ascii: "D"):
+      return .change(try change(tag, &reader))
+    case UInt8(ascii: "B"):
+      let begin = Begin(
+        finalLSN: try reader.lsn(), commitTime: try reader.integer(), xid: try reader.integer())
+      try reader.finish()
+      return .begin(begin)
+    case UInt8(ascii: "C"):
+      try reader.skip(1)
+      let commit = Commit(
+        commitLSN: try reader.lsn(), endLSN: try reader.lsn(), commitTime: try reader.integer())
+      try reader.finish()
+      return .commit(commit)
+    default:
+      return try uncommon(tag, &reader)
+    }
+  }
+
+  @inlinable @_lifetime(copy reader)
+  func change(_ tag: UInt8, _ reader: inout ByteReader) throws(DecodingError) -> Change {
+    let relation = try reader.integer(UInt32.self)
+    var image = try reader.byte()
+    let none = TupleData(checked: reader.bytes.extracting(first: 0), count: 0)
+    if tag == UInt8(ascii: "I") {
+      guard image == UInt8(ascii: "N") else { throw unknown(image, reader.offset) }
+      let new = try TupleData(from: &reader)
+      try reader.finish()
+      return Change(kind: .insert, relation: relation, oldImage: .none, old: none, new: new)
+    }
+    var oldImage = Change.OldImage.none
+    var old = copy none
+    if image == UInt8(ascii: "K") || image == UInt8(ascii: "O") {
+      oldImage = image == UInt8(ascii: "K") ? .key : .full
+      old = try TupleData(from: &reader)
+      if tag == UInt8(ascii: "U") { image = try reader.byte() }
+    }
+    if tag == UInt8(ascii: "D") {
+      guard oldImage != .none else { throw unknown(image, reader.offset) }
+      try reader.finish()
+      return Change(kind: .delete, relation: relation, oldImage: oldImage, old: old, new: none)
+    }
+    guard image == UInt8(ascii: "N") else { throw unknown(image, reader.offset) }
+    let new = try TupleData(from: &reader)
+    try reader.finish()
+    return Change(kind: .update, relation: relation, oldImage: oldImage, old: old, new: new)
+  }
+
+  @usableFromInline @_lifetime(copy reader)
+  func uncommon(_ tag: UInt8, _ reader: inout ByteReader) throws(DecodingError) -> PgOutputMessage {
+    let message: PgOutputMessage
+    switch tag {
+    case UInt8(ascii: "R"):
+      message = .relation(try Relation(from: &reader))
+    case UInt8(ascii: "Y"):
+      let oid = try reader.integer(UInt32.self)
+      let schema = try reader.string()
+      message = .type(
+        TypeName(
+          oid: oid, schema: schema.isEmpty ? "pg_catalog" : schema, name: try reader.string()))
+    case UInt8(ascii: "O"):
+      message = .origin(Origin(lsn: try reader.lsn(), name: try reader.string()))
+    case UInt8(ascii: "T"):
+      message = .truncate(try truncate(&reader))
+    case UInt8(ascii: "M"):
+      let flags = try reader.byte()
+      let lsn = try reader.lsn()
+      let prefix = try reader.stringBytes()
+      let content = try reader.span(Int(try reader.integer(Int32.self)))
+      message = .message(
+        LogicalMessage(isTransactional: flags & 1 != 0, lsn: lsn, prefix: prefix, content: content))
+    default:
+      throw unknown(tag, reader.offset)
+    }
+    try reader.finish()
+    return message
+  }
+
+  private func truncate(_ reader: inout ByteReader) throws(DecodingError) -> Truncate {
+    let count = Int(try reader.integer(Int32.self))
+    let flags = try reader.byte()
+    // Each relation takes four bytes: a declared count beyond them is a lie, found before it
+    // could reserve memory.
+    guard count >= 0, count <= reader.remaining / 4 else {
+      throw DecodingError(.badLength(count), at: reader.offset - 5)
+    }
+    var relations: [UInt32] = []
+    for _ in 0..<count { relations.append(try reader.integer()) }
+    return Truncate(
+      cascade: flags & 1 != 0, restartIdentity: flags & 2 != 0, relations: relations)
+  }
+
+  @usableFromInline func unknown(_ code: UInt8, _ offset: Int) -> DecodingError {
+    DecodingError(.unknownCode(UInt32(code)), at: offset - 1)
+  }
+}
