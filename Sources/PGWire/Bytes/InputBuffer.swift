@@ -1,0 +1,93 @@
+/// The window of received bytes: filled at its end by the transport, consumed at its start.
+///
+/// It starts at its initial capacity, grows when one message does not fit, up to `limit`, and
+/// shrinks again when it is empty. Bytes move only when the space behind them does not suffice.
+@safe public struct InputBuffer: ~Copyable {
+  private var base: UnsafeMutableRawPointer
+  private var capacity: Int
+  private var start = 0
+  private var end = 0
+  private let initialCapacity: Int
+  private let limit: Int
+
+  /// Makes an empty buffer.
+  ///
+  /// `capacity` and `limit` are bytes; the limit must cover the largest message that framing lets
+  /// through, its tag and length included.
+  public init(capacity: Int = 1 << 20, limit: Int = MessageFrame.defaultLimit + 1) {
+    precondition(capacity > 0 && limit >= capacity, "a buffer's limit covers its capacity")
+    unsafe self.base = .allocate(byteCount: capacity, alignment: 16)
+    self.capacity = capacity
+    self.initialCapacity = capacity
+    self.limit = limit
+  }
+
+  deinit { unsafe base.deallocate() }
+
+  /// How many bytes can be read.
+  public var count: Int { end - start }
+
+  /// Whether nothing can be read.
+  public var isEmpty: Bool { start == end }
+
+  /// What was received and not consumed yet.
+  public var readable: RawSpan {
+    @_lifetime(borrow self) get {
+      // SAFETY: start ≤ end ≤ capacity, and the memory lives as long as self.
+      let buffer = unsafe UnsafeRawBufferPointer(start: base + start, count: end - start)
+      let span = unsafe RawSpan(_unsafeBytes: buffer)
+      return unsafe _overrideLifetime(span, borrowing: self)
+    }
+  }
+
+  /// Drops the first `count` readable bytes.
+  public mutating func consume(_ count: Int) {
+    precondition(count >= 0 && count <= end - start, "more is consumed than was received")
+    start += count
+    guard start == end else { return }
+    start = 0
+    end = 0
+    if capacity > initialCapacity { replace(capacity: initialCapacity) }
+  }
+
+  /// Lets `body` write behind the readable bytes and keeps as many as it says it wrote.
+  ///
+  /// There are at least `minimum` bytes of room, usually more.
+  public mutating func withFreeSpace<E: Error>(
+    minimum: Int, _ body: (UnsafeMutableRawBufferPointer) throws(E) -> Int
+  ) throws(E) -> Int {
+    makeRoom(minimum)
+    // SAFETY: makeRoom left at least `minimum` bytes between end and capacity.
+    let room = unsafe UnsafeMutableRawBufferPointer(start: base + end, count: capacity - end)
+    let written = try unsafe body(room)
+    precondition(written >= 0 && written <= room.count, "more was written than there was room for")
+    end += written
+    return written
+  }
+
+  private mutating func makeRoom(_ minimum: Int) {
+    precondition(minimum > 0, "room for at least one byte is asked for")
+    guard capacity - end < minimum else { return }
+    let needed = count + minimum
+    precondition(needed <= limit, "framing lets no message through that the buffer cannot hold")
+    if needed <= capacity {
+      // SAFETY: both ranges lie within the allocation; memmove may overlap.
+      unsafe base.copyMemory(from: base + start, byteCount: count)
+      end -= start
+      start = 0
+    } else {
+      replace(capacity: min(limit, max(capacity * 2, needed)))
+    }
+  }
+
+  private mutating func replace(capacity wanted: Int) {
+    let other = UnsafeMutableRawPointer.allocate(byteCount: wanted, alignment: 16)
+    // SAFETY: the new allocation holds at least `count` bytes.
+    unsafe other.copyMemory(from: base + start, byteCount: count)
+    unsafe base.deallocate()
+    unsafe base = other
+    end -= start
+    start = 0
+    capacity = wanted
+  }
+}

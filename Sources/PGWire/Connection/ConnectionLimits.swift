@@ -1,0 +1,21 @@
+/// The limits of setting up a connection and of simple queries.
+enum ConnectionLimits {
+  /// The largest message during startup, in bytes; libpq allows 30 000.
+  static let startupMessage = 65_536
+  /// The largest authentication message, in bytes of its length field, as in libpq.
+  static let authenticationMessage = 2_000
+  /// The most run-time parameters that a server may report.
+  static let parameterStatuses = 1_000
+  /// The largest message in answer to a query, in bytes.
+  static let queryMessage = 64 << 20
+  /// The most bytes of rows that one query may return.
+  static let queryResult = 256 << 20
+  /// The most notices kept for the caller; older ones are dropped.
+  static let notices = 16
+  /// The largest passfile, in bytes.
+  static let passfile = 1 << 20
+  /// The window of a connection that only runs queries, in bytes.
+  static let queryWindow = 64 << 10
+  /// The window of a replication connection, in bytes.
+  static let replicationWindow = 1 << 20
+}

@@ -1,0 +1,51 @@
+import Glibc
+
+/// What connection parameters take from the operating system.
+extension ConnectionParameters {
+  /// The environment of this process.
+  public static func processEnvironment() -> [String: String] {
+    var variables: [String: String] = [:]
+    // SAFETY: environ is a list of C strings that ends with nil; nobody changes it while we read,
+    // since this program never calls setenv after its start.
+    var entry = unsafe environ
+    while let text = unsafe entry.pointee {
+      let pair = unsafe String(cString: text)
+      if let equals = pair.firstIndex(of: "=") {
+        variables[String(pair[..<equals])] = String(pair[pair.index(after: equals)...])
+      }
+      unsafe entry += 1
+    }
+    return variables
+  }
+
+  /// The name of the user this process runs as.
+  static func operatingSystemUser() -> String? {
+    var entry = unsafe passwd()
+    var found: UnsafeMutablePointer<passwd>?
+    var buffer = [CChar](repeating: 0, count: 4096)
+    // SAFETY: the entry's strings lie in the buffer, which lives until the name is copied.
+    return unsafe buffer.withUnsafeMutableBufferPointer { space in
+      guard let start = space.baseAddress,
+        unsafe getpwuid_r(geteuid(), &entry, start, space.count, &found) == 0,
+        unsafe found != nil, let name = unsafe entry.pw_name
+      else { return nil }
+      return unsafe String(cString: name)
+    }
+  }
+
+  /// The password for one host, from the parameters or else from the passfile.
+  ///
+  /// A passfile that others may read is ignored, as libpq does; the reason is returned for the log.
+  func password(for host: Host) -> (password: String?, warning: String?) {
+    if let password { return (password, nil) }
+    guard let passfile else { return (nil, nil) }
+    switch PrivateFile.read(passfile, limit: ConnectionLimits.passfile) {
+    case .missing: return (nil, nil)
+    case .refused(let reason): return (nil, "passfile \(passfile) is ignored: \(reason)")
+    case .contents(let bytes):
+      let password = Passfile(bytes).password(
+        host: host.passfileName, port: host.port, database: database, user: user)
+      return (password, nil)
+    }
+  }
+}

@@ -1,0 +1,114 @@
+/// A connection string as libpq reads it: a URI or keywords and values (manual: "Connection
+/// Strings").
+///
+/// Only the syntax and the keywords are checked here; what values mean is
+/// ``ConnectionParameters``' business.
+public struct ConnectionString: Hashable, Sendable {
+  /// What the string says, the last word winning.
+  public internal(set) var values: [ConnectionKeyword: String] = [:]
+
+  /// Reads a connection string; an empty one says nothing and is fine.
+  ///
+  /// Throws ``PGError/connectionString(_:)``.
+  public init(_ text: String) throws(PGError) {
+    guard !text.utf8.contains(0) else {
+      throw .connectionString("it holds a zero byte. Take it out")
+    }
+    if let prefix = ["postgresql://", "postgres://"].first(where: { text.hasPrefix($0) }) {
+      try parseURI(Array(text.utf8.dropFirst(prefix.utf8.count)))
+    } else {
+      try parseKeywordValue(Array(text.utf8))
+    }
+  }
+
+  mutating func set(_ name: String, to value: String) throws(PGError) {
+    guard let keyword = ConnectionKeyword(rawValue: name) else {
+      throw .connectionString(
+        "keyword \"\(name)\" is unknown. See \"Parameter Key Words\" in PostgreSQL's manual")
+    }
+    values[keyword] = value
+  }
+
+  /// `keyword = value` pairs between white space; quotes and backslashes as libpq takes them.
+  private mutating func parseKeywordValue(_ text: [UInt8]) throws(PGError) {
+    var at = 0
+    while true {
+      at = Self.skipSpace(text, at)
+      guard at < text.count else { return }
+      let start = at
+      while at < text.count, text[at] != UInt8(ascii: "="), !Self.isSpace(text[at]) { at += 1 }
+      let name = String(decoding: text[start..<at], as: UTF8.self)
+      at = Self.skipSpace(text, at)
+      guard at < text.count, text[at] == UInt8(ascii: "=") else {
+        // What stands here may be the tail of a password with a space in it, so it is not shown.
+        let known = ConnectionKeyword(rawValue: name) != nil
+        throw .connectionString(
+          "\"=\" is missing after \(known ? "\"\(name)\"" : "a word"). "
+            + "Put values with spaces between single quotes")
+      }
+      at = Self.skipSpace(text, at + 1)
+      let value = try Self.value(text, &at, of: name)
+      try set(name, to: value)
+    }
+  }
+
+  private static func value(
+    _ text: [UInt8], _ at: inout Int, of name: String
+  ) throws(PGError) -> String {
+    var value: [UInt8] = []
+    let isQuoted = at < text.count && text[at] == UInt8(ascii: "'")
+    if isQuoted { at += 1 }
+    while at < text.count {
+      let byte = text[at]
+      if isQuoted ? byte == UInt8(ascii: "'") : isSpace(byte) { break }
+      at += 1
+      if byte != UInt8(ascii: "\\") {
+        value.append(byte)
+      } else if at < text.count {
+        value.append(text[at])
+        at += 1
+      }
+    }
+    if isQuoted {
+      guard at < text.count else {
+        throw .connectionString("the quoted value of \"\(name)\" does not end. Add a \"'\"")
+      }
+      at += 1
+    }
+    return String(decoding: value, as: UTF8.self)
+  }
+
+  private static func skipSpace(_ text: [UInt8], _ start: Int) -> Int {
+    var at = start
+    while at < text.count, isSpace(text[at]) { at += 1 }
+    return at
+  }
+
+  private static func isSpace(_ byte: UInt8) -> Bool {
+    byte == 0x20 || (0x09...0x0D).contains(byte)
+  }
+}
+
+extension ConnectionString: CustomStringConvertible {
+  /// Keywords and values, with `***` for what is secret.
+  public var description: String {
+    var pairs: [String] = []
+    for keyword in ConnectionKeyword.allCases {
+      guard let value = values[keyword] else { continue }
+      pairs.append("\(keyword.rawValue)=\(keyword.isSecret ? "***" : Self.quoted(value))")
+    }
+    return pairs.joined(separator: " ")
+  }
+
+  private static func quoted(_ value: String) -> String {
+    let isPlain =
+      !value.isEmpty && value.utf8.allSatisfy { !isSpace($0) && $0 != 0x27 && $0 != 0x5C }
+    if isPlain { return value }
+    var text = "'"
+    for character in value.unicodeScalars {
+      if character == "'" || character == "\\" { text.append("\\") }
+      text.unicodeScalars.append(character)
+    }
+    return text + "'"
+  }
+}

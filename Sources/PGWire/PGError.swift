@@ -1,0 +1,105 @@
+/// Whatever can go wrong between this module and a PostgreSQL server.
+///
+/// Descriptions are one line in the style "WHAT: WHY. HINT" and hold no secret and no row value.
+public enum PGError: Error, Hashable, Sendable {
+  /// A connection string, an environment variable or a passfile could not be understood.
+  case connectionString(String)
+  /// No connection to this address.
+  case connect(address: String, reason: String)
+  /// TLS could not be set up, or the server's certificate was refused.
+  case tls(String)
+  /// The client refused to go on with authentication.
+  case authentication(String)
+  /// The server answered with an error.
+  case server(ServerError)
+  /// The server sent what the protocol does not allow in this phase.
+  case `protocol`(DecodingError, phase: ConnectionPhase, tag: MessageTag?)
+  /// Time was up before this was done.
+  case timeout(String)
+  /// The server closed the connection.
+  case closed(ConnectionPhase)
+  /// Reading or writing failed.
+  case transport(reason: String, phase: ConnectionPhase)
+  /// Every host and address was tried; the errors in the order of the attempts.
+  case everyHostFailed([PGError])
+}
+
+/// What a connection is doing; errors name it.
+public enum ConnectionPhase: String, Hashable, Sendable {
+  /// TCP or Unix socket.
+  case connecting
+  /// SSLRequest and the TLS handshake.
+  case tls = "TLS negotiation"
+  /// From StartupMessage to ReadyForQuery.
+  case startup
+  /// A simple query.
+  case query
+  /// Copying in both directions.
+  case copyBoth = "replication"
+}
+
+extension PGError {
+  /// Whether the same attempt may succeed later, without anybody changing the configuration.
+  ///
+  /// The one place where this is decided.
+  public var isRetryable: Bool {
+    switch self {
+    case .connectionString, .tls, .authentication, .protocol: false
+    case .connect, .timeout, .closed, .transport: true
+    case .everyHostFailed(let errors): errors.contains { $0.isRetryable }
+    case .server(let error): Self.isRetryable(sqlState: error.code)
+    }
+  }
+
+  /// By SQLSTATE (manual: "PostgreSQL Error Codes").
+  private static func isRetryable(sqlState code: String) -> Bool {
+    switch code {
+    case "": true  // a server that could not even start a process for us
+    case "55006": true  // object_in_use: the slot is active elsewhere
+    case "55P03": true  // lock_not_available
+    case "57P05": true  // idle_session_timeout
+    case "58030": true  // io_error
+    default:
+      // Connections, transactions rolled back, lack of resources, operator intervention.
+      ["08", "40", "53", "57"].contains(code.prefix(2)) && code != "08P01" && code != "57P04"
+        && code != "53400"
+    }
+  }
+}
+
+extension PGError: CustomStringConvertible {
+  /// What failed, why, and what to do about it, in one line.
+  public var description: String {
+    let text =
+      switch self {
+      case .connectionString(let what): "connection string: \(what)"
+      case .connect(let address, let reason): "cannot connect to \(address): \(reason)"
+      case .tls(let what): "TLS: \(what)"
+      case .authentication(let what): "authentication: \(what)"
+      case .server(let error): error.description
+      case .protocol(let error, let phase, let tag):
+        "protocol violation in \(phase.rawValue)"
+          + (tag.map { ", message \($0)" } ?? "") + ": \(error)"
+      case .timeout(let what): "timeout: \(what)"
+      case .closed(let phase): "the server closed the connection during \(phase.rawValue)"
+      case .transport(let reason, let phase): "connection lost during \(phase.rawValue): \(reason)"
+      case .everyHostFailed(let errors):
+        "every host failed: " + errors.map(\.description).joined(separator: "; ")
+      }
+    return text.onOneLine
+  }
+}
+
+extension PGError {
+  /// Decodes a message's body and adds to an error which message it was and when it came.
+  static func decoding<T>(
+    _ tag: MessageTag, _ body: RawSpan, phase: ConnectionPhase,
+    _ decode: (RawSpan) throws(DecodingError) -> T
+  ) throws(PGError) -> T {
+    do throws(DecodingError) {
+      return try decode(body)
+    } catch {
+      throw .protocol(error, phase: phase, tag: tag)
+    }
+  }
+}
