@@ -53,11 +53,10 @@ class ClientContext {
       let code = rd_kafka_last_error()
       unsafe rd_kafka_conf_destroy(conf)
       unsafe retained.release()
-      let words = String(
-        decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+      let words = String(zeroTerminated: text)
       throw KafkaError(
-        code, text: words, operation: "configure the Kafka client", category: .configuration,
-        remedy: "", isRetriable: false)
+        code, text: words + configuration.mentioned(in: words),
+        operation: "configure the Kafka client", category: .configuration, isRetriable: false)
     }
     unsafe self.client = client
     unsafe self.context = retained
@@ -90,9 +89,9 @@ class ClientContext {
     // SAFETY: the text is zero-terminated within its count.
     let code = unsafe rd_kafka_fatal_error(client, &text, text.count)
     guard code != RD_KAFKA_RESP_ERR_NO_ERROR else { return nil }
-    let words = String(
-      decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-    return KafkaError(code, text: words, operation: operation, isFatal: true, isRetriable: false)
+    return KafkaError(
+      code, text: String(zeroTerminated: text), operation: operation, isFatal: true,
+      isRetriable: false)
   }
 
   /// Destroys the instance on a thread of its own and waits at most `timeout` for the end.

@@ -96,15 +96,20 @@ extension KafkaConfiguration {
     let result = unsafe rd_kafka_conf_set(
       conf, property.name, property.value, &text, text.count)
     guard result != RD_KAFKA_CONF_OK else { return }
-    if property.isSecret {
-      // librdkafka's text may quote the value.
-      throw .configuration("the value of \(property.name) is not accepted")
+    if result == RD_KAFKA_CONF_UNKNOWN {
+      throw .configuration(
+        "librdkafka \(KafkaVersion.text) has no property \(property.name)",
+        remedy: "check the spelling")
     }
-    let known = result != RD_KAFKA_CONF_UNKNOWN
-    throw .configuration(
-      String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-        + (known ? "" : " in librdkafka \(KafkaVersion.text)"),
-      remedy: known ? nil : "check the spelling of \(property.name)")
+    // librdkafka's text may quote the value of a secret and names the property by its main name.
+    let reason = property.isSecret ? "the value is not accepted" : String(zeroTerminated: text)
+    throw .configuration("\(property): \(reason)")
+  }
+
+  /// The user's properties that a text of librdkafka mentions, with their values.
+  func mentioned(in text: String) -> String {
+    let found = properties.filter { text.contains($0.name) && !$0.isSecret }
+    return found.isEmpty ? "" : " (" + found.map(\.description).joined(separator: " ") + ")"
   }
 
   // The values are read back: whatever spelling was used, librdkafka knows what it means.
@@ -134,6 +139,13 @@ extension KafkaConfiguration {
     var text = [CChar](repeating: 0, count: size)
     // SAFETY: the text is zero-terminated within its size.
     guard unsafe rd_kafka_conf_get(conf, name, &text, &size) == RD_KAFKA_CONF_OK else { return nil }
-    return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return String(zeroTerminated: text)
+  }
+}
+
+extension String {
+  /// The text that C wrote into a buffer.
+  init(zeroTerminated buffer: [CChar]) {
+    self.init(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 }

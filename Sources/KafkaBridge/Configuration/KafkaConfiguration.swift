@@ -49,6 +49,7 @@ public struct KafkaConfiguration: Sendable {
         Property("enable.idempotence", "true"),
         Property("enable.gapless.guarantee", "true"),
         Property("acks", "all"),
+        Property("max.in.flight.requests.per.connection", "5"),
         // A timeout would drop records, and the gapless guarantee does not cover that.
         Property("message.timeout.ms", "0"),
         Property("partitioner", "murmur2_random"),

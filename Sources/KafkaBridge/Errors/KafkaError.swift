@@ -134,7 +134,7 @@ extension KafkaError {
   static func configuration(_ text: String, remedy: String? = nil) -> KafkaError {
     KafkaError(
       RD_KAFKA_RESP_ERR__INVALID_ARG, text: text, operation: "configure the Kafka client",
-      category: .configuration, remedy: remedy ?? "", isRetriable: false)
+      category: .configuration, remedy: remedy, isRetriable: false)
   }
 
   /// The same error with another remedy.

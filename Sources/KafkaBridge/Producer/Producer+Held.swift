@@ -122,7 +122,8 @@ extension Producer {
           if let value = header.value {
             unsafe value.withUnsafeBytes { value in
               _ = unsafe rd_kafka_header_add(
-                list, name.baseAddress, name.count, value.baseAddress ?? UnsafeRawPointer(crdkafka_empty()),
+                list, name.baseAddress, name.count,
+                value.baseAddress ?? UnsafeRawPointer(crdkafka_empty()),
                 value.count)
             }
           } else {
