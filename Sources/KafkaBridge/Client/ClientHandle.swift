@@ -12,13 +12,14 @@ class ClientContext {
   init(log: KafkaLogHandler?) { self.log = log }
 }
 
+// A class because callbacks, topics and threads refer to one instance.
+// SAFETY: librdkafka's functions may be called from any thread; what is stored here does not change
+// but for `isDestroyed`, which only the owner's closing call touches.
+
 /// One librdkafka instance and what has to live exactly as long as it.
 ///
 /// It is destroyed by ``destroy(within:)`` on a thread of its own: `rd_kafka_destroy` waits for
 /// every thread of the library, and for ever when one of its objects was forgotten.
-// A class because callbacks, topics and threads refer to one instance.
-// SAFETY: librdkafka's functions may be called from any thread; what is stored here does not change
-// but for `isDestroyed`, which only the owner's closing call touches.
 @safe final class ClientHandle: @unchecked Sendable {
   /// The instance.
   let client: OpaquePointer
@@ -106,8 +107,9 @@ class ClientContext {
   }
 }
 
-/// The destruction of one instance, shared by the thread that does it and the one that waits.
 // SAFETY: all stored properties are constants; the descriptor lives until the last owner is gone.
+
+/// The destruction of one instance, shared by the thread that does it and the one that waits.
 @safe private final class Destruction: @unchecked Sendable {
   private let client: OpaquePointer
   private let context: Unmanaged<ClientContext>

@@ -26,6 +26,12 @@ import Glibc
     _ = Glibc.close(descriptor)
   }
 
+  /// Makes the descriptor readable, when something was left in the queue.
+  borrowing func signal() {
+    var one: UInt64 = 1
+    _ = unsafe Glibc.write(descriptor, &one, 8)
+  }
+
   /// Makes the descriptor unreadable; to be called before the queue is drained, never after.
   borrowing func clear() {
     var count: UInt64 = 0

@@ -130,6 +130,13 @@ extension KafkaError {
     unsafe rd_kafka_error_destroy(error)
   }
 
+  /// Reads the error of an event that librdkafka still owns.
+  init(event: OpaquePointer, operation: String, topic: String? = nil) {
+    // SAFETY: the caller's event lives during the call.
+    let text = unsafe rd_kafka_event_error_string(event).map { unsafe String(cString: $0) }
+    unsafe self.init(rd_kafka_event_error(event), text: text, operation: operation, topic: topic)
+  }
+
   /// Makes an error about a property of the configuration.
   static func configuration(_ text: String, remedy: String? = nil) -> KafkaError {
     KafkaError(

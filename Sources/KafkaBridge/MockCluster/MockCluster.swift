@@ -1,11 +1,12 @@
 import CRdKafka
 
+// A class because it owns a running instance.
+// SAFETY: librdkafka's mock functions may be called from any thread.
+
 /// librdkafka's cluster in a process: real sockets, no storage; for tests and the demo.
 ///
 /// Any client may connect, also one of another process. It is no evidence for transactions that
 /// abort, fencing, administration, security or retention.
-// A class because it owns a running instance.
-// SAFETY: librdkafka's mock functions may be called from any thread.
 @safe public final class MockCluster: @unchecked Sendable {
   private let handle: ClientHandle
   private let cluster: OpaquePointer

@@ -16,10 +16,7 @@ extension Producer {
         // SAFETY: the event is ours until it is destroyed.
         defer { unsafe rd_kafka_event_destroy(event) }
         guard unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR else { continue }
-        let text = unsafe rd_kafka_event_error_string(event).map { unsafe String(cString: $0) }
-        body(
-          unsafe KafkaError(
-            rd_kafka_event_error(event), text: text, operation: StartupCheck.operation))
+        body(unsafe KafkaError(event: event, operation: StartupCheck.operation))
       }
     }
   }

@@ -1,6 +1,10 @@
 import CRdKafka
 import Synchronization
 
+// A class because topics and librdkafka's events refer to one instance.
+// SAFETY: the properties are confined to the producing thread, but for the topics, which a mutex
+// guards, and the handle, which may be used from any thread.
+
 /// Writes records to Kafka, none lost and none reordered within a partition.
 ///
 /// Records are gathered by partition with ``enqueue(topic:partition:key:value:opaque:)``, handed over
@@ -11,9 +15,6 @@ import Synchronization
 /// One thread produces, polls and closes. Only ``checkConnection(timeout:)``,
 /// ``describeTopic(_:timeout:)`` and ``topic(named:timeout:)``, which block, may be called from
 /// another thread while it does.
-// A class because topics and librdkafka's events refer to one instance.
-// SAFETY: the properties are confined to the producing thread, but for the topics, which a mutex
-// guards, and the handle, which may be used from any thread.
 @safe public final class Producer: @unchecked Sendable {
   /// How long ``close(timeout:_:)`` waits beyond its timeout for reports of purged records and for
   /// the instance to end.
@@ -119,8 +120,7 @@ import Synchronization
       if unsafe rd_kafka_event_error_is_fatal(event) != 0 {
         fatalError = handle.fatalError(operation: operation)
       }
-      let text = unsafe rd_kafka_event_error_string(event).map { unsafe String(cString: $0) }
-      let error = unsafe KafkaError(rd_kafka_event_error(event), text: text, operation: operation)
+      let error = unsafe KafkaError(event: event, operation: operation)
       lastError = fatalError ?? error
     case RD_KAFKA_EVENT_STATS:
       lastStatistics = unsafe rd_kafka_event_stats(event).map { unsafe String(cString: $0) }

@@ -1,12 +1,13 @@
 import CRdKafka
 
+// A class because the batches of its partitions grow in place.
+// SAFETY: the public properties are constants; the batches are touched only by the thread that
+// produces.
+
 /// A topic of one ``Producer``, by which records are produced without looking up a name.
 ///
 /// The producer owns it; after ``Producer/close(timeout:_:)`` nothing can be done with it but read
 /// its name.
-// A class because the batches of its partitions grow in place.
-// SAFETY: the public properties are constants; the batches are touched only by the thread that
-// produces.
 @safe public final class Topic: @unchecked Sendable {
   /// The topic's name.
   public let name: String
