@@ -149,7 +149,8 @@ class ClientContext {
   private func perform() {
     unsafe clinux_name_thread("kafka-destroy")
     // SAFETY: the only call that destroys the instance; callbacks end with it, then their context.
-    unsafe rd_kafka_destroy(client)
+    // A consumer has left its group before, or could not: it is not tried again without a limit.
+    unsafe rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
     unsafe context.release()
     var one: UInt64 = 1
     _ = unsafe Glibc.write(done, &one, 8)

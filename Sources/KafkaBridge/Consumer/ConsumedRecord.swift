@@ -62,7 +62,9 @@ import CRdKafka
     while unsafe rd_kafka_header_get_all(list, headers.count, &name, &value, &size)
       == RD_KAFKA_RESP_ERR_NO_ERROR, let text = unsafe name
     {
-      let bytes = unsafe value.map { unsafe [UInt8](UnsafeRawBufferPointer(start: $0, count: size)) }
+      let bytes = unsafe value.map {
+        unsafe [UInt8](UnsafeRawBufferPointer(start: $0, count: size))
+      }
       headers.append(unsafe RecordHeader(name: String(cString: text), value: bytes))
     }
     return headers

@@ -7,6 +7,7 @@ extension Consumer {
   public func assign(
     _ partitions: [TopicPartition], startingAt: [TopicPartition: Int64] = [:]
   ) throws(KafkaError) {
+    context.unanswered = nil
     let list = PartitionList(partitions, offsets: startingAt)
     guard unsafe isCooperative(handle.client) else {
       return try check(unsafe rd_kafka_assign(handle.client, list.pointer), "take partitions")
@@ -18,6 +19,7 @@ extension Consumer {
 
   /// Answers ``ConsumerEvent/revoked(_:isLost:)``, after what was done has been committed.
   public func unassign(_ partitions: [TopicPartition]) throws(KafkaError) {
+    context.unanswered = nil
     guard unsafe isCooperative(handle.client) else {
       return try check(unsafe rd_kafka_assign(handle.client, nil), "give partitions back")
     }
@@ -92,6 +94,7 @@ extension Consumer {
     precondition(wakeUp != nil, "a consumer is closed once")
     let deadline = Deadline(timeout)
     context.isClosing = true
+    answerForOwner()
     // The reference to the queue has to go before the consumer closes.
     wakeUp = nil
     if let queue = unsafe rd_kafka_queue_new(handle.client) {
@@ -106,6 +109,19 @@ extension Consumer {
       unsafe rd_kafka_queue_destroy(queue)
     }
     return handle.destroy(within: Consumer.closingGrace)
+  }
+
+  // A group that waits for an answer would keep the instance from leaving it.
+  private func answerForOwner() {
+    do throws(KafkaError) {
+      switch context.unanswered {
+      case .assigned(let partitions): try assign(partitions)
+      case .revoked(let partitions, _): try unassign(partitions)
+      default: break
+      }
+    } catch {
+      // What cannot be answered now is answered by the end of the session.
+    }
   }
 
   private static func list(_ places: [PartitionOffset]) -> PartitionList {

@@ -25,6 +25,8 @@ public enum ConsumerEvent: Sendable {
 final class ConsumerContext: ClientContext {
   /// What has not been returned by a poll.
   var events: [ConsumerEvent] = []
+  /// The rebalance that waits for the owner's answer; the group waits with it.
+  var unanswered: ConsumerEvent?
   /// Whether nobody answers any more.
   var isClosing = false
 
@@ -75,6 +77,11 @@ final class ConsumerContext: ClientContext {
     return unsafe Unmanaged<ConsumerContext>.fromOpaque(opaque).takeUnretainedValue()
   }
 
+  private func ask(_ rebalance: ConsumerEvent) {
+    unanswered = rebalance
+    events.append(rebalance)
+  }
+
   private func rebalance(
     _ client: OpaquePointer, _ code: rd_kafka_resp_err_t,
     _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
@@ -82,12 +89,10 @@ final class ConsumerContext: ClientContext {
     let partitions = unsafe PartitionList.elements(UnsafePointer(list)).map(\.place.partition)
     switch code {
     case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS where !isClosing:
-      events.append(.assigned(partitions))
+      ask(.assigned(partitions))
     case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS where !isClosing:
-      let isLost = unsafe rd_kafka_assignment_lost(client) != 0
-      // No record of them may follow the event.
-      unsafe rd_kafka_pause_partitions(client, list)
-      events.append(.revoked(partitions, isLost: isLost))
+      // librdkafka has paused them: no record of them follows the event.
+      ask(.revoked(partitions, isLost: unsafe rd_kafka_assignment_lost(client) != 0))
     case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS where unsafe isCooperative(client):
       if let error = unsafe rd_kafka_incremental_unassign(client, list) {
         unsafe rd_kafka_error_destroy(error)

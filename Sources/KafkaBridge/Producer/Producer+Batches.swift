@@ -108,9 +108,14 @@ extension Producer {
   func refuse(
     _ code: rd_kafka_resp_err_t, _ topic: Topic, _ partition: Int, opaque: UInt, byteCount: Int
   ) {
+    let error = KafkaError.produce(code, topic: topic.name)
+    // The event that says why may not have been polled yet.
+    if error.isFatal, fatalError == nil {
+      fatalError = handle.fatalError(operation: error.operation)
+    }
     refused.append(
       DeliveryReport(
         opaque: opaque, byteCount: byteCount, partition: Int32(partition), offset: -1,
-        error: .produce(code, topic: topic.name)))
+        error: error))
   }
 }

@@ -39,7 +39,7 @@ import Synchronization
   /// It stays after the outage; delivery reports show that one is over.
   public private(set) var lastError: KafkaError?
   /// Why the producer can do nothing any more; nil while it can.
-  public private(set) var fatalError: KafkaError?
+  public internal(set) var fatalError: KafkaError?
   /// librdkafka's last statistics as JSON, when `statistics.interval.ms` is set.
   public private(set) var lastStatistics: String?
 
