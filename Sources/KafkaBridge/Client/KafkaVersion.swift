@@ -1,0 +1,17 @@
+import CRdKafka
+
+/// The version of the librdkafka that is loaded, which may be newer than the one built against.
+public enum KafkaVersion {
+  /// The version as text, "2.0.2".
+  public static var text: String {
+    // SAFETY: a static text of the library.
+    unsafe String(cString: rd_kafka_version_str())
+  }
+
+  /// The version as a number, 0xMMmmrrpp: major, minor, revision, 0xff for a release.
+  public static var number: UInt32 { UInt32(bitPattern: rd_kafka_version()) }
+
+  /// Whether SCRAM works with Kafka 4: before 2.6.1 the client checks its nonce wrongly, and
+  /// authentication fails with the right password.
+  static var scramWorks: Bool { number >= 0x0206_01ff }
+}

@@ -1,0 +1,130 @@
+import CRdKafka
+import Synchronization
+
+// A class because topics and librdkafka's events refer to one instance.
+// SAFETY: the properties are confined to the producing thread, but for the topics, which a mutex
+// guards, and the handle, which may be used from any thread.
+
+/// Writes records to Kafka, none lost and none reordered within a partition.
+///
+/// Records are gathered by partition with ``enqueue(topic:partition:key:value:opaque:)``, handed over
+/// by ``flushBatches()``, and each comes back once as a ``DeliveryReport`` from ``poll(_:)``. After
+/// a failed report or a ``fatalError`` nothing more may be produced: close, make a new producer, and
+/// replay from the last confirmed position.
+///
+/// One thread produces, polls and closes. Only ``checkConnection(timeout:)``,
+/// ``describeTopic(_:timeout:)`` and ``topic(named:timeout:)``, which block, may be called from
+/// another thread while it does.
+@safe public final class Producer: @unchecked Sendable {
+  /// How long ``close(timeout:_:)`` waits beyond its timeout for reports of purged records and for
+  /// the instance to end.
+  static let closingGrace = Duration.seconds(2)
+
+  let handle: ClientHandle
+  /// The main queue with its descriptor; nil after closing.
+  var wakeUp: WakeUp?
+  let topics = Mutex<[String: Topic]>([:])
+
+  /// The partitions that have records to hand over, in the order of their first one.
+  var work: [(topic: Topic, partition: Int)] = []
+  /// Refused records that the next flush returns.
+  var refused: [DeliveryReport] = []
+  /// How many records wait in the producer with copied bytes.
+  var heldCount = 0
+  /// How many records librdkafka has and has not reported.
+  public internal(set) var outstanding = 0
+
+  /// The last error event: the reason of an outage, in the broker's own words.
+  ///
+  /// It stays after the outage; delivery reports show that one is over.
+  public private(set) var lastError: KafkaError?
+  /// Why the producer can do nothing any more; nil while it can.
+  public internal(set) var fatalError: KafkaError?
+  /// librdkafka's last statistics as JSON, when `statistics.interval.ms` is set.
+  public private(set) var lastStatistics: String?
+
+  /// Makes a producer, which connects in the background.
+  ///
+  /// Throws when a property is not accepted; that no broker answers shows in
+  /// ``checkConnection(timeout:)``.
+  public init(configuration: KafkaConfiguration) throws(KafkaError) {
+    precondition(configuration.role == .producer, "a producer wants a producer's configuration")
+    handle = try unsafe ClientHandle(
+      RD_KAFKA_PRODUCER, configuration: configuration,
+      context: ClientContext(log: configuration.log)
+    ) { conf in
+      unsafe rd_kafka_conf_set_events(
+        conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS)
+    }
+    guard let queue = unsafe rd_kafka_queue_get_main(handle.client) else {
+      preconditionFailure("every Kafka client has a main queue")
+    }
+    wakeUp = unsafe WakeUp(queue)
+  }
+
+  deinit { if wakeUp != nil { _ = close(timeout: .zero) } }
+
+  /// Readable when ``poll(_:)`` has something to do; for an epoll set, level-triggered.
+  ///
+  /// It belongs to the producer and is -1 after closing.
+  public var eventDescriptor: CInt { wakeUp?.descriptor ?? -1 }
+
+  /// The largest key and value together that the client accepts, in bytes (`message.max.bytes`).
+  ///
+  /// The topic's own limit may be lower. One record that is too large costs the whole producer under
+  /// the gapless guarantee, so sizes are checked before.
+  public var maximumMessageBytes: Int { handle.maximumMessageBytes }
+
+  /// How many records and events librdkafka's queues hold, delivery reports not yet polled included.
+  public var queueLength: Int {
+    // SAFETY: a thread-safe count.
+    wakeUp == nil ? 0 : Int(unsafe rd_kafka_outq_len(handle.client))
+  }
+
+  /// Takes every report that has arrived, without waiting, and returns how many there were.
+  ///
+  /// Error events are kept in ``lastError`` and ``fatalError``. `body` must not call the producer.
+  @discardableResult
+  public func poll(_ body: (DeliveryReport) -> Void) -> Int {
+    // Cleared first: what comes while the queue is drained makes it readable again.
+    wakeUp?.clear()
+    return drain(waiting: 0, body)
+  }
+
+  /// Takes events until there are none, waiting for the first one.
+  func drain(waiting milliseconds: CInt, _ body: (DeliveryReport) -> Void) -> Int {
+    var count = 0
+    var timeout = milliseconds
+    while let queue = unsafe wakeUp?.queue, let event = unsafe rd_kafka_queue_poll(queue, timeout) {
+      // SAFETY: the event is ours until it is destroyed, and its messages with it.
+      defer { unsafe rd_kafka_event_destroy(event) }
+      timeout = 0
+      if unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR {
+        while let message = unsafe rd_kafka_event_message_next(event) {
+          outstanding &-= 1
+          count &+= 1
+          body(unsafe DeliveryReport(message))
+        }
+      } else {
+        unsafe note(event)
+      }
+    }
+    return count
+  }
+
+  // Everything that is not a delivery report.
+  private func note(_ event: OpaquePointer) {
+    switch unsafe rd_kafka_event_type(event) {
+    case RD_KAFKA_EVENT_ERROR:
+      let operation = "send to Kafka"
+      if unsafe rd_kafka_event_error_is_fatal(event) != 0 {
+        fatalError = handle.fatalError(operation: operation)
+      }
+      let error = unsafe KafkaError(event: event, operation: operation)
+      lastError = fatalError ?? error
+    case RD_KAFKA_EVENT_STATS:
+      lastStatistics = unsafe rd_kafka_event_stats(event).map { unsafe String(cString: $0) }
+    default: break
+    }
+  }
+}

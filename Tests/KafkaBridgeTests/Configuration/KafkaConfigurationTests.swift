@@ -1,0 +1,86 @@
+import KafkaBridge
+import Testing
+
+@Suite struct KafkaConfigurationTests {
+  private func producer(_ properties: (String, String)...) -> KafkaConfiguration {
+    var configuration = KafkaConfiguration.producer(bootstrapServers: "localhost:1")
+    for (name, value) in properties { configuration.set(name, value) }
+    return configuration
+  }
+
+  private func refusal(of configuration: KafkaConfiguration) -> KafkaError? {
+    do throws(KafkaError) {
+      try configuration.validate()
+      return nil
+    } catch { return error }
+  }
+
+  @Test func defaultsAreAccepted() throws {
+    try producer().validate()
+    try KafkaConfiguration.consumer(bootstrapServers: "localhost:1", group: "g").validate()
+    try KafkaConfiguration.admin(bootstrapServers: "localhost:1").validate()
+  }
+
+  @Test func anyPropertyOfLibrdkafkaIsAccepted() throws {
+    try producer(("linger.ms", "20"), ("client.rack", "b"), ("acks", "-1")).validate()
+  }
+
+  @Test func unknownPropertyIsNamed() throws {
+    let error = try #require(refusal(of: producer(("linger.mss", "1"))))
+    #expect(error.category == .configuration)
+    #expect(error.description.contains("linger.mss"))
+  }
+
+  @Test func badValueIsNamed() throws {
+    let error = try #require(refusal(of: producer(("linger.ms", "soon"))))
+    #expect(error.description.contains("linger.ms"))
+  }
+
+  @Test(arguments: [
+    ("acks", "1"), ("request.required.acks", "0"), ("enable.idempotence", "false"),
+    ("enable.gapless.guarantee", "false"), ("message.timeout.ms", "30000"),
+    ("delivery.timeout.ms", "30000"), ("max.in.flight", "6"),
+    ("max.in.flight.requests.per.connection", "100"), ("delivery.report.only.error", "true"),
+    ("transactional.id", "x"),
+  ])
+  func valueThatBreaksAGuaranteeIsExplained(name: String, value: String) throws {
+    let error = try #require(refusal(of: producer((name, value))))
+    #expect(error.description.contains("\(name)=\(value)"))
+    #expect(error.remedy?.contains("allowLoss") == true)
+    #expect(!error.description.contains("\n"))
+  }
+
+  @Test(arguments: [
+    ("acks", "1"), ("enable.idempotence", "false"), ("enable.gapless.guarantee", "false"),
+    ("message.timeout.ms", "30000"), ("max.in.flight", "6"),
+  ])
+  func allowLossAcceptsIt(name: String, value: String) throws {
+    var configuration = producer((name, value))
+    configuration.allowLoss = true
+    try configuration.validate()
+    let producer = try Producer(configuration: configuration)
+    #expect(producer.close(timeout: .zero).isDestroyed)
+  }
+
+  @Test func consumerDoesNotCommitByItself() throws {
+    var configuration = KafkaConfiguration.consumer(bootstrapServers: "localhost:1", group: "g")
+    configuration.set("enable.auto.commit", "true")
+    let error = try #require(refusal(of: configuration))
+    #expect(error.description.contains("enable.auto.commit=true"))
+  }
+
+  @Test(arguments: ["sasl.password", "ssl.key.password", "ssl.key.pem", "ssl.keystore.password"])
+  func secretsAreHidden(name: String) {
+    let configuration = producer((name, "hunter2"), ("client.rack", "b"))
+    #expect(!configuration.description.contains("hunter2"))
+    #expect(configuration.description.contains("\(name)=[redacted]"))
+    #expect(configuration.description.contains("client.rack=b"))
+  }
+
+  @Test func contradictionIsAnErrorOfTheClient() throws {
+    let configuration = producer(("security.protocol", "ssl"), ("ssl.ca.location", "/none.crt"))
+    let error = #expect(throws: KafkaError.self) { try Producer(configuration: configuration) }
+    #expect(error?.category == .configuration)
+    #expect(error?.description.contains("/none.crt") == true)
+  }
+}

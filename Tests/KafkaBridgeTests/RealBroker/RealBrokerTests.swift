@@ -1,0 +1,152 @@
+import KafkaBridge
+import Testing
+
+/// What the mock cluster cannot show: administration, security and the words of a real broker.
+@Suite(
+  .serialized, .enabled(if: RealBroker.script != nil, "no Kafka kit: set KAFKA_KIT to its folder"),
+  .realBroker)
+struct RealBrokerTests {
+  let broker: RealBroker
+
+  init() throws { broker = try #require(RealBroker.current) }
+
+  private func admin() throws -> Admin {
+    try Admin(configuration: .admin(bootstrapServers: broker.bootstrapServers))
+  }
+
+  @Test func topicIsCreatedOnce() throws {
+    let admin = try admin()
+    try admin.checkConnection(timeout: .seconds(10))
+    let config = [(name: "cleanup.policy", value: "compact")]
+    #expect(
+      try admin.createTopic(
+        "created", partitions: 3, replicationFactor: 1, config: config, timeout: .seconds(10)))
+    #expect(try !admin.createTopic("created", partitions: 5, timeout: .seconds(10)))
+    let description = try admin.describeTopic("created", timeout: .seconds(5))
+    #expect(description.partitionCount == 3)
+    #expect(description.replicationFactor == 1)
+    #expect(description.leaderlessCount == 0)
+    #expect(admin.close(timeout: .seconds(5)))
+  }
+
+  @Test func refusedTopicSaysWhy() throws {
+    let admin = try admin()
+    let replication = #expect(throws: KafkaError.self) {
+      try admin.createTopic(
+        "refused", partitions: 1, replicationFactor: 3, timeout: .seconds(10))
+    }
+    #expect(replication?.name == "INVALID_REPLICATION_FACTOR")
+    #expect(replication?.description.contains("create topic refused") == true)
+    let config = #expect(throws: KafkaError.self) {
+      try admin.createTopic(
+        "refused", partitions: 1, config: [(name: "no.such", value: "1")], timeout: .seconds(10))
+    }
+    #expect(config?.description.contains("no.such") == true)
+    #expect(admin.close(timeout: .seconds(5)))
+  }
+
+  @Test func missingTopicIsItsOwnErrorAndIsNotCreated() throws {
+    let producer = try Producer(
+      configuration: .producer(bootstrapServers: broker.bootstrapServers))
+    for _ in 0..<2 {
+      let error = #expect(throws: KafkaError.self) {
+        try producer.topic(named: "missing", timeout: .seconds(5))
+      }
+      #expect(error?.category == .missingTopic)
+      #expect(error?.topic == "missing")
+    }
+    #expect(producer.close(timeout: .zero).isDestroyed)
+  }
+
+  @Test func groupReadsCommitsAndGoesOnAfterRestart() throws {
+    let admin = try admin()
+    try admin.createTopic("orders", partitions: 4, timeout: .seconds(10))
+    let producer = try Producer(
+      configuration: .producer(bootstrapServers: broker.bootstrapServers))
+    try producer.checkConnection(timeout: .seconds(10))
+    var work = Workload(topic: try producer.topic(named: "orders", timeout: .seconds(5)))
+    for _ in 0..<10 { work.produce(200, on: producer) }
+    work.awaitReports(2000, from: producer)
+    #expect(work.isExact)
+
+    var reader = try Reader(broker.bootstrapServers, group: "group")
+    try reader.consumer.checkConnection(timeout: .seconds(10))
+    try reader.consumer.subscribe(["orders"])
+    #expect(try reader.poll { $0.records.count >= 2000 })
+    #expect(Set(reader.records.compactMap(\.value)).count == 2000)
+    try reader.consumer.commit(reader.places, timeout: .seconds(10))
+    #expect(reader.consumer.close(timeout: .seconds(10)))
+
+    work.produce(100, on: producer)
+    work.awaitReports(2100, from: producer)
+    var next = try Reader(broker.bootstrapServers, group: "group")
+    try next.consumer.subscribe(["orders"])
+    #expect(try next.poll { $0.records.count >= 100 })
+    #expect(next.records.count == 100)
+    #expect(
+      Set(next.records.compactMap(\.value)) == Set((2000..<2100).map { Array("v\($0)".utf8) }))
+    #expect(next.consumer.close(timeout: .seconds(10)))
+
+    let high = try (0..<4).map { partition in
+      try admin.watermarks(
+        TopicPartition(topic: "orders", partition: partition), timeout: .seconds(5)
+      ).high
+    }
+    #expect(high.reduce(0, +) == 2100)
+    #expect(producer.close(timeout: .seconds(5)).isDestroyed)
+    #expect(admin.close(timeout: .seconds(5)))
+  }
+
+  @Test func deletedTopicFailsTheRecordsAndIsNotCreatedAgain() throws {
+    let admin = try admin()
+    try admin.createTopic("deleted", partitions: 1, timeout: .seconds(10))
+    let producer = try Producer(
+      configuration: .producer(bootstrapServers: broker.bootstrapServers))
+    var work = Workload(topic: try producer.topic(named: "deleted", timeout: .seconds(5)))
+    work.produce(10, on: producer)
+    work.awaitReports(10, from: producer)
+    try admin.deleteTopic("deleted", timeout: .seconds(10))
+    let end = ContinuousClock.now + .seconds(30)
+    var failure: KafkaError?
+    while failure == nil, ContinuousClock.now < end {
+      work.produce(1, on: producer)
+      awaitReadable(producer.eventDescriptor)
+      work.poll(producer)
+      failure = (work.refused + work.reports).compactMap(\.error).first
+    }
+    #expect(failure?.category == .missingTopic)
+    #expect(failure?.topic == "deleted")
+    #expect(throws: KafkaError.self) {
+      try admin.describeTopic("deleted", timeout: .seconds(5))
+    }
+    producer.close(timeout: .zero)
+    #expect(admin.close(timeout: .seconds(5)))
+  }
+
+  @Test func oversizedForTheTopicIsFatalUnderTheGaplessGuarantee() throws {
+    let admin = try admin()
+    try admin.createTopic(
+      "small", partitions: 1, config: [(name: "max.message.bytes", value: "1000")],
+      timeout: .seconds(10))
+    let producer = try Producer(
+      configuration: .producer(bootstrapServers: broker.bootstrapServers))
+    let topic = try producer.topic(named: "small", timeout: .seconds(5))
+    var reports: [DeliveryReport] = []
+    // Random bytes, so that compression does not make them fit.
+    var generator = SystemRandomNumberGenerator()
+    let bytes = (0..<5000).map { _ in UInt8.random(in: 0...255, using: &generator) }
+    unsafe bytes.withUnsafeBytes { value in
+      unsafe producer.enqueue(topic: topic, partition: 0, key: nil, value: value, opaque: 1)
+      _ = producer.flushBatches()
+    }
+    let end = ContinuousClock.now + .seconds(20)
+    while producer.fatalError == nil || reports.isEmpty, ContinuousClock.now < end {
+      awaitReadable(producer.eventDescriptor)
+      producer.poll { reports.append($0) }
+    }
+    #expect(reports.first?.error?.topic == "small")
+    #expect(producer.fatalError?.name == "_GAPLESS_GUARANTEE")
+    #expect(producer.close(timeout: .zero).isDestroyed)
+    #expect(admin.close(timeout: .seconds(5)))
+  }
+}

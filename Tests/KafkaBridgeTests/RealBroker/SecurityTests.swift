@@ -1,0 +1,88 @@
+import KafkaBridge
+import Testing
+
+extension RealBrokerTests {
+  /// The start-up check against each way to be refused: one line, within the timeout, naming it.
+  @Suite(.serialized) struct SecurityTests {
+    let broker: RealBroker
+
+    init() throws { broker = try #require(RealBroker.current) }
+
+    private func refusal(
+      _ listener: String, host: String = "localhost", _ properties: [(String, String)]
+    ) throws -> KafkaError? {
+      let address = try #require(broker.listeners[listener])
+      let port = try #require(address.split(separator: ":").last)
+      var configuration = KafkaConfiguration.producer(bootstrapServers: "\(host):\(port)")
+      for (name, value) in properties { configuration.set(name, value) }
+      let producer = try Producer(configuration: configuration)
+      defer { #expect(producer.close(timeout: .zero).isDestroyed) }
+      do throws(KafkaError) {
+        try producer.checkConnection(timeout: .seconds(8))
+        return nil
+      } catch {
+        #expect(!error.description.contains("\n"))
+        #expect(!error.description.contains("secret"))
+        return error
+      }
+    }
+
+    private func sasl(_ mechanism: String, password: String) -> [(String, String)] {
+      [
+        ("security.protocol", "sasl_plaintext"), ("sasl.mechanism", mechanism),
+        ("sasl.username", "alice"), ("sasl.password", password),
+      ]
+    }
+
+    @Test func plainWithTheRightPasswordConnects() throws {
+      #expect(try refusal("SASL_PLAINTEXT", sasl("PLAIN", password: "alice-secret")) == nil)
+    }
+
+    @Test func plainWithAWrongPasswordIsRefused() throws {
+      let error = try refusal("SASL_PLAINTEXT", sasl("PLAIN", password: "wrong-secret"))
+      #expect(error?.category == .authentication)
+      #expect(error?.text.contains("Invalid username or password") == true)
+    }
+
+    @Test func scramBefore261ExplainsItself() throws {
+      let error = try refusal("SASL_PLAINTEXT", sasl("SCRAM-SHA-256", password: "alice-secret"))
+      if KafkaVersion.number >= 0x0206_01ff {
+        #expect(error == nil)
+      } else {
+        #expect(error?.category == .authentication)
+        #expect(error?.remedy?.contains("2.6.1") == true)
+      }
+    }
+
+    @Test func rightCAConnects() throws {
+      let properties = [
+        ("security.protocol", "ssl"), ("ssl.ca.location", "\(broker.folder)/tls/ca.crt"),
+      ]
+      #expect(try refusal("SSL", properties) == nil)
+    }
+
+    @Test func unknownCAIsNamed() throws {
+      let properties = [
+        ("security.protocol", "ssl"), ("ssl.ca.location", "\(broker.folder)/tls/other-ca.crt"),
+      ]
+      let error = try refusal("SSL", properties)
+      #expect(error?.category == .tls)
+      #expect(error?.text.contains("certificate verify failed") == true)
+      #expect(error?.remedy?.contains("CA is unknown") == true)
+      #expect(error?.remedy?.contains("localhost") == true)
+    }
+
+    @Test func missingClientCertificateIsRefused() throws {
+      let properties = [
+        ("security.protocol", "ssl"), ("ssl.ca.location", "\(broker.folder)/tls/ca.crt"),
+      ]
+      #expect(try refusal("MTLS", properties)?.category == .tls)
+    }
+
+    @Test func plainTextAgainstTLSIsHinted() throws {
+      let error = try refusal("SSL", [])
+      #expect(error?.category == .unreachable)
+      #expect(error?.remedy?.contains("security.protocol") == true)
+    }
+  }
+}

@@ -1,0 +1,13 @@
+import Glibc
+
+/// Waits until a descriptor is readable, at most 100 ms, so that a lost wake-up only slows a test.
+func awaitReadable(_ descriptor: CInt) {
+  var waited = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+  _ = unsafe poll(&waited, 1, 100)
+}
+
+/// Whether a descriptor becomes readable within five seconds.
+func becomesReadable(_ descriptor: CInt) -> Bool {
+  var waited = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+  return unsafe poll(&waited, 1, 5000) == 1
+}
