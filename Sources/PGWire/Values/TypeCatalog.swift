@@ -1,0 +1,40 @@
+/// What is known of the types of one database: the built-in ones and those that were looked up.
+///
+/// A value; it belongs to one database, since OIDs from 10000 on mean another type in each.
+public struct TypeCatalog: Hashable, Sendable {
+  private var learned: [UInt32: TypeDescription] = [:]
+
+  /// Makes a catalog that knows the built-in types.
+  public init() {}
+
+  /// What is known of a type, or nil when it has to be looked up.
+  public func description(of oid: UInt32) -> TypeDescription? {
+    learned[oid] ?? BuiltinTypes.all[oid]
+  }
+
+  /// Keeps descriptions that were looked up; newer ones take the place of older ones.
+  public mutating func learn(_ descriptions: [TypeDescription]) {
+    for description in descriptions { learned[description.oid] = description }
+  }
+
+  /// Forgets what was looked up of a type, so that it counts as missing again.
+  ///
+  /// For a Type message that names a type anew: ALTER TYPE may have changed it.
+  public mutating func forget(_ oid: UInt32) { learned[oid] = nil }
+
+  /// Those of the types, and of the types they refer to, that are not known; in rising order.
+  public func missing(for oids: [UInt32]) -> [UInt32] {
+    var missing: Set<UInt32> = []
+    var seen: Set<UInt32> = []
+    var open = oids
+    while let oid = open.popLast() {
+      guard oid != 0, seen.insert(oid).inserted else { continue }
+      if let description = description(of: oid) {
+        open.append(contentsOf: description.references)
+      } else {
+        missing.insert(oid)
+      }
+    }
+    return missing.sorted()
+  }
+}

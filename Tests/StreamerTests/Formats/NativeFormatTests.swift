@@ -1,0 +1,81 @@
+import PGWire
+import Testing
+
+@testable import Streamer
+
+@Suite struct NativeFormatTests {
+  @Test func eventHasItsMembersInOrder() throws {
+    var format = NativeFormat(host: "127.0.0.1", database: "sh\"op")
+    let relation = format.relation(schema: "public", table: "orders")
+    let id = format.name("id")
+    let note = format.name("no\"te")
+    let uuid = EventUUID(
+      systemIdentifier: 7, database: "shop", xid: 745, commitTime: 1, commitLSN: LSN(0x1999B48))
+    format.begin(
+      commitLSN: LSN(0x1999B48), commitTime: 848_736_950_123_456, xid: 745, uuid: uuid)
+    var json = ByteWriter(capacity: 1)
+    format.appendHead(relation, .update, ordinal: 3, to: &json)
+    json.append("{")
+    format.append(id, isFirst: true, to: &json)
+    json.append("7")
+    format.append(note, isFirst: false, to: &json)
+    json.append("null}")
+    format.appendTail(relation, lsn: LSN(0x1999A20), ordinal: 3, to: &json)
+    NativeFormat.append(.key, to: &json)
+    json.append("{}")
+    NativeFormat.append(.old, to: &json)
+    json.append("{}")
+    NativeFormat.append(.unchanged, to: &json)
+    json.append("[")
+    format.append(element: id, isFirst: true, to: &json)
+    format.append(element: note, isFirst: false, to: &json)
+    json.append("]")
+    let prefix = [UInt8]("p".utf8)
+    let content: [UInt8] = [0, 255]
+    NativeFormat.appendMessage(
+      prefix: unsafe prefix.span.bytes, content: unsafe content.span.bytes,
+      isTransactional: true, to: &json)
+    NativeFormat.appendEnd(to: &json)
+    let expectedUUID = written { uuid.append(ordinal: 3, to: &$0) }
+    let expected =
+      #"{"Host":"127.0.0.1","Database":"sh\"op","Table":"orders","Action":"update","#
+      + #""WALPosition":26843976,"Timestamp":"2026-11-23T08:15:50.123456Z","UUID":""#
+      + expectedUUID + #"","Columns":{"id":7,"no\"te":null},"Schema":"public","#
+      + #""LSN":"0/1999A20","CommitLSN":"0/1999B48","XID":745,"Ordinal":3,"Key":{},"Old":{},"#
+      + #""Unchanged":["id","no\"te"],"#
+      + #""Message":{"Prefix":"p","Content":"AP8=","Transactional":true}}"#
+    let text = json.bytes.text
+    #expect(text == expected)
+  }
+
+  @Test func messageOutsideATransactionHasNoXID() {
+    var format = NativeFormat(host: "h", database: "d")
+    let relation = format.relation(schema: "", table: "")
+    let uuid = EventUUID(
+      systemIdentifier: 7, database: "d", xid: 0, commitTime: 0, commitLSN: LSN(1))
+    format.begin(commitLSN: LSN(1), commitTime: 0, xid: nil, uuid: uuid)
+    var json = ByteWriter()
+    format.appendTail(relation, lsn: LSN(1), ordinal: 0, to: &json)
+    let text = json.bytes.text
+    #expect(text == #","Schema":"","LSN":"0/1","CommitLSN":"0/1","XID":null,"Ordinal":0"#)
+  }
+
+  @Test(
+    arguments: [
+      (0, "2000-01-01T00:00:00.000000Z"), (-1, "1999-12-31T23:59:59.999999Z"),
+      (848_736_950_123_456, "2026-11-23T08:15:50.123456Z"),
+      (762_480_000_000_000, "2024-02-29T00:00:00.000000Z"),
+      (-63_113_904_000_000_000, "0000-01-01T00:00:00.000000Z"),
+      (-63_113_904_000_000_001, "-0001-12-31T23:59:59.999999Z"),
+      (252_455_616_000_000_000, "10000-01-01T00:00:00.000000Z"),
+      (Int64.max, "294277-01-09T04:00:54.775807Z"), (Int64.min, "-290278-12-22T19:59:05.224192Z"),
+    ] as [(Int64, String)])
+  func timestamp(_ microseconds: Int64, _ expected: String) {
+    #expect(written { EventTimestamp.append(microseconds: microseconds, to: &$0) } == expected)
+  }
+
+  @Test(arguments: [0, 1, 0x16_B374_D848, 0xFFFF_FFFF, UInt64.max])
+  func lsn(_ value: UInt64) {
+    #expect(written { $0.append(LSN(value)) } == LSN(value).description)
+  }
+}
