@@ -62,6 +62,13 @@ extension Configuration {
 
   /// Reads and checks the file at `path` with this process' environment.
   static func load(path: String) throws(ConfigurationErrors) -> Configuration {
+    try parse(
+      text: try text(of: path), file: path, environment: ProcessEnvironment.value(of:),
+      readFile: FileReading.read(_:limit:))
+  }
+
+  /// Reads a configuration file's text.
+  static func text(of path: String) throws(ConfigurationErrors) -> String {
     let bytes: [UInt8]
     do throws(FileReadError) {
       bytes = try FileReading.read(path, limit: fileLimit + 1)
@@ -74,9 +81,7 @@ extension Configuration {
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw whole(path, found: "a file that is not UTF-8")
     }
-    return try parse(
-      text: text, file: path, environment: ProcessEnvironment.value(of:),
-      readFile: FileReading.read(_:limit:))
+    return text
   }
 
   private static func whole(_ path: String, found: String) -> ConfigurationErrors {
@@ -134,7 +139,7 @@ extension Configuration {
     startTimeout = start > .zero ? start : nil
     shutdownTimeout = reader.duration("shutdownTimeout", default: .seconds(30))
     inFlight = reader.size("inFlight", default: .mebibytes(16), from: ByteSize(64 << 10))
-    sources = reader.readSources()
+    sources = reader.readSources(startTimeout: startTimeout)
     sinks = reader.readSinks(sourceNames: reader.sourceNames())
     store = reader.store(isNeeded: sources.contains(where: \.needsStore))
     reader.checkPipelines(sources: sources, sinks: sinks)

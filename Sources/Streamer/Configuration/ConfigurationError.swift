@@ -12,6 +12,9 @@ struct ConfigurationError: Hashable, Sendable {
   let expected: String
   /// The remedy, as whole sentences; may be empty.
   let hint: String
+
+  /// What is found where a key stands that does not exist.
+  static let unknownKey = "an unknown key"
 }
 
 extension ConfigurationError: CustomStringConvertible {

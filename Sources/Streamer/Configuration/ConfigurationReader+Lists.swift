@@ -6,7 +6,9 @@ extension ConfigurationReader {
     case .string(let raw):
       guard let text = expand(raw, of: key, at: entry.position) else { return [] }
       return text.value.split(whereSeparator: \.isWhitespace).map {
-        Text(value: String($0), shown: text.shown, position: text.position)
+        let shown = text.isReference ? text.shown : TOMLValue.quoted(String($0))
+        return Text(
+          value: String($0), shown: shown, isReference: text.isReference, position: text.position)
       }
     case .array(let members):
       var texts: [Text] = []

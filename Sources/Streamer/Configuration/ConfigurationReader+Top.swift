@@ -61,10 +61,12 @@ extension ConfigurationReader {
   }
 
   /// Reads every `[source.NAME]`.
-  mutating func readSources() -> [SourceConfiguration] {
+  mutating func readSources(startTimeout: Duration?) -> [SourceConfiguration] {
     var sources: [SourceConfiguration] = []
     each("source", example: "[source.db1]") { name, reader in
-      guard let source = SourceConfiguration(name: name, in: &reader) else { return }
+      guard
+        let source = SourceConfiguration(name: name, startTimeout: startTimeout, in: &reader)
+      else { return }
       sources.append(source)
       if case .postgres = source.kind {
         reader.finish(later: PostgresSourceConfiguration.later)

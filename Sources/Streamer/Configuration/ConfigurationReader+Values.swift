@@ -2,8 +2,9 @@ extension ConfigurationReader {
   /// Expands a string of this table, or records why it cannot be.
   mutating func expand(_ text: String, of key: String, at place: TOMLPosition) -> Text? {
     do throws(SecretExpansion.Failure) {
-      let (value, _) = try context.secrets.expand(text)
-      return Text(value: value, shown: TOMLValue.quoted(text), position: place)
+      let (value, isReference) = try context.secrets.expand(text)
+      return Text(
+        value: value, shown: TOMLValue.quoted(text), isReference: isReference, position: place)
     } catch {
       fail(key, at: place, found: error.found, expected: error.expected, hint: error.hint)
       return nil

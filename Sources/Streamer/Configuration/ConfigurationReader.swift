@@ -18,6 +18,8 @@ struct ConfigurationReader {
     let value: String
     /// How an error shows it: as written, in quotation marks, so never what a reference stands for.
     let shown: String
+    /// Whether a reference gave some of it.
+    let isReference: Bool
     /// Where it stands.
     let position: TOMLPosition
   }
@@ -129,7 +131,7 @@ struct ConfigurationReader {
         let near = NearestName.of(entry.key, among: keys)
         let list = keys.sorted().joined(separator: ", ")
         fail(
-          entry.key, at: entry.position, found: "an unknown key",
+          entry.key, at: entry.position, found: ConfigurationError.unknownKey,
           expected: "a key of \(subject)",
           hint: near.map { "Did you mean \"\($0)\"?" } ?? "They are: \(list).")
       }

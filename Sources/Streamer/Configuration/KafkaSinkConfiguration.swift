@@ -78,7 +78,7 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
     requiredAcks = reader.requiredAcks(allowLoss: allowLoss)
     async = reader.async(allowLoss: allowLoss)
     batchSize =
-      reader.has("batchSize") ? reader.integer("batchSize", default: 100, in: 1...1_000_000) : nil
+      reader.has("batchSize") ? reader.integer("batchSize", default: 100, in: 1...Int.max) : nil
     batchTimeout =
       reader.has("batchTimeout")
       ? reader.duration("batchTimeout", default: .milliseconds(5), zero: true) : nil

@@ -98,22 +98,23 @@ extension ConfigurationReader {
           expected: "a string, an integer or a boolean")
         continue
       }
-      check(name, value, at: entry.position, rules: rules)
+      check(entry, name, value, rules: rules)
       properties[name] = Secret(value)
     }
   }
 
   private mutating func check(
-    _ name: String, _ value: String, at place: TOMLPosition, rules: [LibrdkafkaRule]
+    _ entry: TOMLTable.Entry, _ name: String, _ value: String, rules: [LibrdkafkaRule]
   ) {
     guard let rule = rules.first(where: { $0.names.contains(name) }) else { return }
     if rule.allowed.isEmpty {
       fail(
-        name, at: place, found: "a property that psql-streamer sets itself",
+        name, at: entry.position, found: "a property that psql-streamer sets itself",
         expected: "other properties only", hint: rule.hint)
     } else if !rule.allowed.contains(value.lowercased()) {
       let list = rule.allowed.map { "\"\($0)\"" }.joined(separator: " or ")
-      fail(name, at: place, found: "another value", expected: list, hint: rule.hint)
+      fail(
+        name, at: entry.position, found: entry.value.summary, expected: list, hint: rule.hint)
     }
   }
 }

@@ -18,6 +18,8 @@ struct SourceConfiguration: Hashable, Sendable {
   let batchFlushInterval: Duration
   /// How long to wait before a sink that failed is tried again (100ms).
   let sendRetryInterval: Duration
+  /// How long an unreachable server is retried at the start, as the top of the file says.
+  let startTimeout: Duration?
   /// Whether each event is logged in one line.
   let verbose: Bool
   /// Whether debug messages of this source are logged.
@@ -30,10 +32,11 @@ struct SourceConfiguration: Hashable, Sendable {
   }
 
   /// Reads the table, or records why it cannot; `nil` when its type is unknown.
-  init?(name: String, in reader: inout ConfigurationReader) {
+  init?(name: String, startTimeout: Duration?, in reader: inout ConfigurationReader) {
     guard let type = reader.type(TypeName.self) else { return nil }
     self.name = name
-    batchSize = reader.integer("batchSize", default: 100, in: 1...1_000_000)
+    self.startTimeout = startTimeout
+    batchSize = reader.integer("batchSize", default: 100, in: 1...Int.max)
     batchFlushInterval = reader.duration("batchFlushInterval", default: .seconds(1))
     sendRetryInterval = reader.duration("sendRetryInterval", default: .milliseconds(100))
     verbose = reader.boolean("verbose", default: false)
