@@ -1,1 +1,160 @@
+// The tree is copied out of toml++ once: its tables are sorted by name, a reader of errors wants the
+// order of the file.
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
 #include "CTOML.h"
+
+struct ctoml_node {
+  struct member;
+
+  ctoml_kind kind = CTOML_TABLE;
+  ctoml_position position{0, 0};
+  std::vector<member> members;
+  std::string text;
+  int64_t integer = 0;
+  double real = 0;
+  bool boolean = false;
+};
+
+struct ctoml_node::member {
+  std::string key;
+  ctoml_position key_position{0, 0};
+  ctoml_node node;
+};
+
+struct ctoml_document {
+  bool failed = false;
+  std::string error;
+  ctoml_position error_position{0, 0};
+  ctoml_node root;
+};
+
+namespace {
+
+ctoml_position position(const toml::source_region &region) {
+  return {region.begin.line, region.begin.column};
+}
+
+ctoml_text view(const std::string &text) { return {text.data(), text.size()}; }
+
+void copy(const toml::node &from, ctoml_node &to);
+
+void copy_table(const toml::table &from, ctoml_node &to) {
+  to.kind = CTOML_TABLE;
+  for (auto &&[key, value] : from) {
+    to.members.emplace_back();
+    auto &member = to.members.back();
+    member.key = std::string(key.str());
+    member.key_position = position(key.source());
+    copy(value, member.node);
+  }
+  std::stable_sort(to.members.begin(), to.members.end(), [](const auto &a, const auto &b) {
+    return std::tie(a.key_position.line, a.key_position.column) <
+           std::tie(b.key_position.line, b.key_position.column);
+  });
+}
+
+void copy(const toml::node &from, ctoml_node &to) {
+  to.position = position(from.source());
+  switch (from.type()) {
+  case toml::node_type::table: copy_table(*from.as_table(), to); break;
+  case toml::node_type::array:
+    to.kind = CTOML_ARRAY;
+    for (auto &&element : *from.as_array()) {
+      to.members.emplace_back();
+      copy(element, to.members.back().node);
+    }
+    break;
+  case toml::node_type::string:
+    to.kind = CTOML_STRING;
+    to.text = from.as_string()->get();
+    break;
+  case toml::node_type::integer:
+    to.kind = CTOML_INTEGER;
+    to.integer = from.as_integer()->get();
+    break;
+  case toml::node_type::floating_point:
+    to.kind = CTOML_FLOAT;
+    to.real = from.as_floating_point()->get();
+    break;
+  case toml::node_type::boolean:
+    to.kind = CTOML_BOOLEAN;
+    to.boolean = from.as_boolean()->get();
+    break;
+  default: to.kind = CTOML_TIME; break;
+  }
+}
+
+} // namespace
+
+// No exception may cross into C: each one ends here.
+ctoml_document *ctoml_parse(const char *bytes, size_t length) {
+  ctoml_document *document = nullptr;
+  try {
+    document = new ctoml_document;
+    const auto table = toml::parse(std::string_view(bytes, length));
+    copy(table, document->root);
+    return document;
+  } catch (const toml::parse_error &error) {
+    try {
+      document->failed = true;
+      document->error = std::string(error.description());
+      document->error_position = position(error.source());
+      return document;
+    } catch (...) {
+    }
+  } catch (...) {
+  }
+  delete document;
+  return nullptr;
+}
+
+void ctoml_free(ctoml_document *document) { delete document; }
+
+bool ctoml_failed(const ctoml_document *document) { return document->failed; }
+
+ctoml_text ctoml_error_text(const ctoml_document *document) { return view(document->error); }
+
+ctoml_position ctoml_error_position(const ctoml_document *document) {
+  return document->error_position;
+}
+
+const ctoml_node *ctoml_root(const ctoml_document *document) {
+  return document->failed ? nullptr : &document->root;
+}
+
+ctoml_kind ctoml_node_kind(const ctoml_node *node) { return node->kind; }
+
+ctoml_position ctoml_node_position(const ctoml_node *node) { return node->position; }
+
+size_t ctoml_count(const ctoml_node *node) { return node->members.size(); }
+
+const ctoml_node *ctoml_member(const ctoml_node *node, size_t index) {
+  return index < node->members.size() ? &node->members[index].node : nullptr;
+}
+
+ctoml_text ctoml_member_key(const ctoml_node *node, size_t index) {
+  if (index >= node->members.size()) return {nullptr, 0};
+  return view(node->members[index].key);
+}
+
+ctoml_position ctoml_member_key_position(const ctoml_node *node, size_t index) {
+  if (index >= node->members.size()) return {0, 0};
+  return node->members[index].key_position;
+}
+
+ctoml_text ctoml_string(const ctoml_node *node) { return view(node->text); }
+
+int64_t ctoml_integer(const ctoml_node *node) { return node->integer; }
+
+double ctoml_float(const ctoml_node *node) { return node->real; }
+
+bool ctoml_boolean(const ctoml_node *node) { return node->boolean; }

@@ -1,0 +1,76 @@
+/// Writes help from the commands' values, so that it never says less than the parser knows.
+enum CommandLineHelp {
+  private static let general = [
+    CommandLineOption("--help", "-h", summary: "show help and exit"),
+    CommandLineOption(
+      "--version", "-V", summary: "show the versions of psql-streamer and its libraries"),
+  ]
+
+  /// Help of psql-streamer as a whole.
+  static var overview: String {
+    let commands = CommandLineSyntax.all.map { ($0.name, $0.summary) }
+    return """
+      Streams the changes committed in PostgreSQL into Kafka: in order and without losing one.
+
+      Usage: psql-streamer COMMAND [OPTIONS]
+
+      Commands:
+      \(columns(commands))
+
+      Options:
+      \(columns(general.map(row)))
+
+      Examples:
+        psql-streamer demo
+        psql-streamer check --config psql-streamer.toml
+        psql-streamer run --config psql-streamer.toml
+
+      `psql-streamer help COMMAND` tells more about a command.
+      Exit codes: 0 done, 1 failed while running, 2 wrong command line or configuration,
+      3 a server refuses what the configuration asks for, 4 another instance has taken over.
+
+      """
+  }
+
+  /// Help of several commands that share their first word.
+  static func overview(of group: String, _ commands: [CommandLineSyntax]) -> String {
+    """
+    Usage: psql-streamer \(group) COMMAND [OPTIONS]
+
+    Commands:
+    \(columns(commands.map { ($0.name, $0.summary) }))
+
+    """
+  }
+
+  /// Help of one command.
+  static func text(of command: CommandLineSyntax) -> String {
+    let options = command.options + [general[0]]
+    var text = command.summary + "\n\nUsage: psql-streamer \(command.name)"
+    text += command.usage.isEmpty ? "\n" : " \(command.usage)\n"
+    if !command.discussion.isEmpty { text += "\n\(command.discussion)\n" }
+    text += "\nOptions:\n\(columns(options.map(row)))\n"
+    if !command.examples.isEmpty {
+      text += "\nExamples:\n"
+      for example in command.examples {
+        if !example.does.isEmpty { text += "  # \(example.does)\n" }
+        text += "  \(example.command)\n"
+      }
+    }
+    return text
+  }
+
+  private static func row(_ option: CommandLineOption) -> (String, String) {
+    // The seed's "-config" is understood and not advertised.
+    let shown = option.names.filter { $0.hasPrefix("--") || $0.count == 2 }
+    let names = shown.sorted { $0.count < $1.count }.joined(separator: ", ")
+    return (option.value.map { "\(names) \($0)" } ?? names, option.summary)
+  }
+
+  private static func columns(_ rows: [(String, String)]) -> String {
+    let width = rows.map(\.0.count).max() ?? 0
+    return rows.map { name, summary in
+      "  \(name)\(String(repeating: " ", count: width - name.count + 2))\(summary)"
+    }.joined(separator: "\n")
+  }
+}

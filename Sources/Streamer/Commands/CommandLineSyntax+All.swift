@@ -1,0 +1,152 @@
+extension CommandLineSyntax {
+  /// Every command of this version, in the order of the help.
+  static let all: [CommandLineSyntax] = [
+    run, demo, check, tail, status, migrateConfiguration,
+  ]
+
+  /// Commands that a later version will have.
+  static let later = [
+    "record", "replay", "inspect", "position", "slot", "publication", "verify", "import-debezium",
+    "completions",
+  ]
+
+  private static let configuration = CommandLineOption(
+    "--config", "-c", "-config", value: "FILE", summary: "the configuration, in TOML")
+
+  private static let run = CommandLineSyntax(
+    name: "run",
+    summary: "Run all pipelines of a configuration until SIGTERM or SIGINT.",
+    usage: "--config FILE",
+    discussion: """
+      The first signal delivers what is in flight and saves the positions; a second one exits at
+      once. `psql-streamer -config FILE` is the same command.
+      """,
+    options: [configuration],
+    examples: [
+      ("psql-streamer run --config /etc/psql-streamer.toml", "stream"),
+      ("PGPASS=… psql-streamer run -c shop.toml", "with a password that the file calls ${PGPASS}"),
+    ],
+    make: { (given: CommandLineArguments) throws(StreamerError) -> CommandLineRequest in
+      .run(configuration: try given.requiredValue(of: "--config", called: "FILE"))
+    })
+
+  private static let demo = CommandLineSyntax(
+    name: "demo",
+    summary: "Show the whole way with a PostgreSQL and a Kafka of its own.",
+    usage: "",
+    discussion: """
+      It starts a throw-away PostgreSQL found on this machine and an embedded Kafka broker, makes a
+      small load, shows the records and their rate, and cleans up behind itself.
+      """,
+    examples: [("psql-streamer demo", "needs no configuration and no network")],
+    make: { (_: CommandLineArguments) throws(StreamerError) -> CommandLineRequest in .demo })
+
+  private static let check = CommandLineSyntax(
+    name: "check",
+    summary: "Examine all that a configuration needs, without changing anything.",
+    usage: "--config FILE [--json]",
+    discussion: """
+      Exits with 0 when nothing failed, with 2 when the file is wrong, with 3 when a server refuses
+      what it asks for.
+      """,
+    options: [
+      configuration, CommandLineOption("--json", summary: "print an array of JSON objects"),
+    ],
+    examples: [
+      ("psql-streamer check --config shop.toml", "a table of ok, warn and fail with the remedies"),
+      ("psql-streamer check -c shop.toml --json | jq '.[] | select(.result != \"ok\")'", ""),
+    ],
+    make: { (given: CommandLineArguments) throws(StreamerError) -> CommandLineRequest in
+      .check(
+        configuration: try given.requiredValue(of: "--config", called: "FILE"),
+        json: given.has("--json"))
+    })
+
+  private static let tail = CommandLineSyntax(
+    name: "tail",
+    summary: "Print changes as they commit, one JSON object a line.",
+    usage: "DSN (--publication P | --table S.T …) [--format F]",
+    discussion: """
+      A temporary slot is used, so nothing stays behind. With --table a publication is made and
+      dropped again. Losing the connection ends it with 1 and the last position.
+      """,
+    operands: ["DSN"],
+    options: [
+      CommandLineOption("--publication", "-p", value: "P", summary: "a publication that exists"),
+      CommandLineOption("--table", "-t", value: "S.T", summary: "a table; may be repeated"),
+      CommandLineOption("--format", value: "F", summary: "psql-streamer, which is the default"),
+      CommandLineOption("--snapshot", summary: "existing rows first (a later version)"),
+    ],
+    examples: [
+      ("psql-streamer tail postgres://streamer@db1/shop --publication pub1", ""),
+      (
+        "psql-streamer tail \"host=db1 dbname=shop\" --table public.orders --table public.items",
+        "two tables"
+      ),
+    ],
+    make: makeTail)
+
+  @Sendable private static func makeTail(
+    _ given: CommandLineArguments
+  ) throws(StreamerError) -> CommandLineRequest {
+    if given.has("--snapshot") {
+      throw given.usageError("--snapshot", "it comes with a later version", "Leave it out.")
+    }
+    let names = FormatConfiguration.Name.allCases.map(\.rawValue)
+    let wanted = try given.value(of: "--format") ?? FormatConfiguration.Name.psqlStreamer.rawValue
+    guard let format = FormatConfiguration.Name(rawValue: wanted) else {
+      let list = names.joined(separator: ", ")
+      throw given.usageError(
+        "--format \(wanted.singleLine)", "this version knows \(list)")
+    }
+    let subject: CommandLineRequest.TailOptions.Subject
+    switch (try given.value(of: "--publication"), given.options["--table"]) {
+    case (let publication?, nil): subject = .publication(publication)
+    case (nil, let tables?): subject = .tables(tables)
+    case (nil, nil):
+      throw given.usageError(
+        "nothing to tail", "neither --publication nor --table is given",
+        "Write --publication P or --table S.T.")
+    default:
+      throw given.usageError(
+        "--publication and --table", "only one of them can say what is published",
+        "Leave one of them out.")
+    }
+    return .tail(
+      CommandLineRequest.TailOptions(
+        dsn: Secret(given.operands[0]), subject: subject, format: format))
+  }
+
+  private static let status = CommandLineSyntax(
+    name: "status",
+    summary: "Show what a running psql-streamer says of its sources and sinks.",
+    usage: "[--url URL] [--watch]",
+    options: [
+      CommandLineOption(
+        "--url", "-u", value: "URL", summary: "where it listens (http://127.0.0.1:12080)"),
+      CommandLineOption("--watch", "-w", summary: "show it again every second"),
+    ],
+    examples: [
+      ("psql-streamer status", "of this machine"),
+      ("psql-streamer status --url http://db1:12080 --watch", "of another one, again and again"),
+    ],
+    make: { (given: CommandLineArguments) throws(StreamerError) -> CommandLineRequest in
+      let url = try given.value(of: "--url") ?? "http://127.0.0.1:12080"
+      guard url.hasPrefix("http://"), url.count > 7 else {
+        throw given.usageError(
+          "--url \(url.singleLine)", "it is no http address", "Such as http://127.0.0.1:12080.")
+      }
+      return .status(url: url, watch: given.has("--watch"))
+    })
+
+  private static let migrateConfiguration = CommandLineSyntax(
+    name: "config migrate",
+    summary: "Print the Go program's configuration in today's form, with comments.",
+    usage: "OLD",
+    discussion: "The file itself is only read; the new one goes to standard output.",
+    operands: ["OLD"],
+    examples: [("psql-streamer config migrate old.toml > new.toml", "")],
+    make: { (given: CommandLineArguments) throws(StreamerError) -> CommandLineRequest in
+      .migrateConfiguration(path: given.operands[0])
+    })
+}

@@ -1,0 +1,156 @@
+/// What one configuration file says, checked and complete.
+struct Configuration: Hashable, Sendable {
+  /// How log lines are written.
+  enum LogFormat: String, CaseIterable, Sendable {
+    /// key=value.
+    case logfmt
+    /// One JSON object a line.
+    case json
+  }
+
+  /// Which log lines are written.
+  enum LogLevel: String, CaseIterable, Sendable {
+    /// Everything, also what is of use to developers only.
+    case trace
+    /// What explains decisions.
+    case debug
+    /// What an operator wants to see.
+    case info
+    /// What went wrong and is being repaired.
+    case warn
+    /// What needs somebody.
+    case error
+  }
+
+  /// The file of the position store; `nil` when no source needs one.
+  let store: String?
+  /// Where the HTTP server listens (127.0.0.1:12080).
+  let http: HTTPAddress
+  /// The bearer token of requests that change something; `nil` refuses them.
+  let httpToken: Secret?
+  /// How often a line of statistics is logged for each source and sink; `nil` for never (10s).
+  let tickerInterval: Duration?
+  /// How log lines are written (logfmt).
+  let logFormat: LogFormat
+  /// Which log lines are written (info).
+  let logLevel: LogLevel
+  /// How long unreachable servers are retried at the start; `nil` for ever (10s).
+  let startTimeout: Duration?
+  /// How long a stop may take (30s).
+  let shutdownTimeout: Duration
+  /// How many bytes of undelivered events a pipeline may hold (16MiB).
+  let inFlight: ByteSize
+  /// The sources in the order of the file, at least one.
+  let sources: [SourceConfiguration]
+  /// The sinks in the order of the file, at least one.
+  let sinks: [SinkConfiguration]
+  /// What is worth logging once at the start.
+  let notes: [ConfigurationNote]
+
+  /// The sinks that get the changes of a source, in the order of the file.
+  func sinks(of source: String) -> [SinkConfiguration] {
+    sinks.filter { $0.sources.contains(source) }
+  }
+}
+
+extension Configuration {
+  /// How large a configuration file may be, in bytes.
+  static let fileLimit = 4 << 20
+
+  /// Keys of a later version at the top of the file.
+  static let later = ["httpTLS", "cluster"]
+
+  /// Reads and checks the file at `path` with this process' environment.
+  static func load(path: String) throws(ConfigurationErrors) -> Configuration {
+    try parse(
+      text: try text(of: path), file: path, environment: ProcessEnvironment.value(of:),
+      readFile: FileReading.read(_:limit:))
+  }
+
+  /// Reads a configuration file's text.
+  static func text(of path: String) throws(ConfigurationErrors) -> String {
+    let bytes: [UInt8]
+    do throws(FileReadError) {
+      bytes = try FileReading.read(path, limit: fileLimit + 1)
+    } catch {
+      throw whole(path, found: "a file that cannot be read (\(error.reason))")
+    }
+    guard bytes.count <= fileLimit else {
+      throw whole(path, found: "a file of more than \(ByteSize(fileLimit))")
+    }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw whole(path, found: "a file that is not UTF-8")
+    }
+    return text
+  }
+
+  private static func whole(_ path: String, found: String) -> ConfigurationErrors {
+    ConfigurationErrors([
+      ConfigurationError(
+        file: path, line: 0, path: "", found: found, expected: "a configuration in TOML", hint: "")
+    ])
+  }
+
+  /// Reads and checks a text; nothing but the two functions touches the outside.
+  static func parse(
+    text: String, file: String, environment: @escaping @Sendable (String) -> String?,
+    readFile: @escaping FileReader
+  ) throws(ConfigurationErrors) -> Configuration {
+    var reader = try topReader(
+      text: text, file: file,
+      secrets: SecretExpansion(environment: environment, readFile: readFile))
+    let configuration = Configuration(in: &reader)
+    guard reader.errors.isEmpty else { throw ConfigurationErrors(reader.errors) }
+    return configuration
+  }
+
+  /// Makes the reader of a whole file, or throws why it is no TOML.
+  static func topReader(
+    text: String, file: String, secrets: SecretExpansion
+  ) throws(ConfigurationErrors) -> ConfigurationReader {
+    let document: TOMLDocument
+    do throws(TOMLSyntaxError) {
+      document = try TOMLDocument(parsing: text)
+    } catch {
+      throw ConfigurationErrors([
+        ConfigurationError(
+          file: file, line: error.position.line, path: "",
+          found: "what is no TOML at column \(error.position.column)",
+          expected: "TOML 1.0", hint: "\(error.text).")
+      ])
+    }
+    return ConfigurationReader(
+      path: "", subject: "the top of the file", table: document.root,
+      position: TOMLPosition(line: 1, column: 1),
+      context: ConfigurationReader.Context(file: file, secrets: secrets))
+  }
+
+  /// Reads the whole file and records what is wrong with it.
+  init(in reader: inout ConfigurationReader) {
+    let http = reader.httpAddress()
+    let token = reader.text("httpToken").map { Secret($0.value) }
+    self.http = http
+    httpToken = token?.revealed.isEmpty == false ? token : nil
+    let ticker = reader.duration("tickerInterval", default: .seconds(10), zero: true)
+    tickerInterval = ticker > .zero ? ticker : nil
+    logFormat = reader.choice("logFormat", default: LogFormat.logfmt)
+    logLevel = reader.choice("logLevel", default: LogLevel.info)
+    let start = reader.duration("startTimeout", default: .seconds(10), zero: true)
+    startTimeout = start > .zero ? start : nil
+    shutdownTimeout = reader.duration("shutdownTimeout", default: .seconds(30))
+    inFlight = reader.size("inFlight", default: .mebibytes(16), from: ByteSize(64 << 10))
+    sources = reader.readSources(startTimeout: startTimeout)
+    sinks = reader.readSinks(sourceNames: reader.sourceNames())
+    store = reader.store(isNeeded: sources.contains(where: \.needsStore))
+    reader.checkPipelines(sources: sources, sinks: sinks)
+    reader.finish(later: Self.later)
+    notes = reader.notes.sorted { $0.line < $1.line }
+  }
+}
+
+extension SourceConfiguration {
+  /// Whether its position is kept in the store: not for Kafka's offsets or a temporary slot.
+  var needsStore: Bool {
+    if case .postgres(let postgres) = kind { !postgres.temporary } else { false }
+  }
+}

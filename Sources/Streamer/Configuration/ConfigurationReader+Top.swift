@@ -1,0 +1,178 @@
+extension ConfigurationReader {
+  /// Reads `http`.
+  mutating func httpAddress() -> HTTPAddress {
+    let standard = "127.0.0.1:12080"
+    let text = text("http")
+    if let address = HTTPAddress(text?.value ?? standard) { return address }
+    if let text {
+      fail(
+        "http", at: text.position, found: text.shown,
+        expected: "an address such as \"\(standard)\", or \":12080\" for all interfaces")
+    }
+    guard let address = HTTPAddress(standard) else { preconditionFailure("the default is wrong") }
+    return address
+  }
+
+  /// Reads `store`, or its old name `boltdb`.
+  mutating func store(isNeeded: Bool) -> String? {
+    let example = "Such as \"/var/lib/psql-streamer/positions.db\"."
+    let (isNew, isOld) = (has("store"), has("boltdb"))
+    let key = isNew ? "store" : "boltdb"
+    if isNew, isOld {
+      fail(
+        "boltdb", at: entry("boltdb")?.position, found: "the old name of store beside it",
+        expected: "one of the two", hint: "Remove boltdb.")
+      return nil
+    }
+    guard isNew || isOld else {
+      if isNeeded {
+        missing("store", expected: "the path of the position store", hint: example)
+      }
+      return nil
+    }
+    guard let text = text(key, expected: "the path of the position store") else { return nil }
+    guard !text.value.isEmpty else {
+      if isNeeded {
+        fail(
+          key, at: text.position, found: text.shown, expected: "the path of the position store",
+          hint: example)
+      }
+      return nil
+    }
+    if text.value == "kafka" {
+      fail(
+        key, at: text.position, found: text.shown, expected: "a path",
+        hint: "Positions in Kafka come with a later version.")
+      return nil
+    }
+    if SeedStore.isBoltDB(text.value, readFile: context.secrets.readFile) {
+      fail(
+        key, at: text.position, found: "a BoltDB file, as the old psql-streamer wrote it",
+        expected: "the path of a new position store", hint: SeedStore.remedy)
+      return nil
+    }
+    return text.value
+  }
+
+  /// The names of all sources of the file, whether they are right or wrong.
+  mutating func sourceNames() -> [String] {
+    guard case .table(let table)? = entry("source")?.value.content else { return [] }
+    return table.entries.map(\.key)
+  }
+
+  /// Reads every `[source.NAME]`.
+  mutating func readSources(startTimeout: Duration?) -> [SourceConfiguration] {
+    var sources: [SourceConfiguration] = []
+    each("source", example: "[source.db1]") { name, reader in
+      guard
+        let source = SourceConfiguration(name: name, startTimeout: startTimeout, in: &reader)
+      else { return }
+      sources.append(source)
+      if case .postgres = source.kind {
+        reader.finish(later: PostgresSourceConfiguration.later)
+      } else {
+        reader.finish()
+      }
+    }
+    return sources
+  }
+
+  /// Reads every `[sink.NAME]`.
+  mutating func readSinks(sourceNames: [String]) -> [SinkConfiguration] {
+    var sinks: [SinkConfiguration] = []
+    each("sink", example: "[sink.kafka1]") { name, reader in
+      guard let sink = SinkConfiguration(name: name, sourceNames: sourceNames, in: &reader) else {
+        return
+      }
+      sinks.append(sink)
+      if case .kafka = sink.kind {
+        reader.finish(later: KafkaSinkConfiguration.later)
+      } else {
+        reader.finish()
+      }
+    }
+    return sinks
+  }
+
+  /// Calls `read` for every table in the table `key`, which must have at least one.
+  private mutating func each(
+    _ key: String, example: String, _ read: (String, inout ConfigurationReader) -> Void
+  ) {
+    guard has(key) else {
+      missing(key, expected: "at least one \(key)", hint: "It begins with \(example).")
+      return
+    }
+    guard var all = section(key, subject: "the \(key)s") else { return }
+    if all.table.entries.isEmpty {
+      all.fail(
+        found: "no \(key)", expected: "at least one", hint: "It begins with \(example).")
+    }
+    var names: Set<String> = []
+    for entry in all.table.entries {
+      if !names.insert(entry.key.lowercased()).inserted {
+        all.fail(
+          entry.key, at: entry.position, found: "the same name a second time",
+          expected: "each name once", hint: "Names are the same in any letter case.")
+      }
+      guard var reader = all.section(entry, subject: subject(of: entry, key)) else { continue }
+      read(entry.key, &reader)
+      all.absorb(reader)
+    }
+    absorb(all)
+  }
+
+  /// What a source's or sink's table describes, as far as its type tells: "a kafka sink".
+  private func subject(of entry: TOMLTable.Entry, _ key: String) -> String {
+    guard case .table(let table) = entry.value.content,
+      case .string(let type)? = table.entries.first(where: { $0.key.lowercased() == "type" })?
+        .value.content, !type.contains("${")
+    else { return "a \(key)" }
+    return "a \(type) \(key)"
+  }
+
+  /// Checks what sources and sinks say together.
+  mutating func checkPipelines(sources: [SourceConfiguration], sinks: [SinkConfiguration]) {
+    let used = Set(sinks.flatMap(\.sources))
+    var slots: [[String]: String] = [:]
+    for source in sources {
+      guard let place = place("source", source.name) else { continue }
+      let path = "source.\(source.name)"
+      if !used.contains(source.name), !sinks.isEmpty {
+        notes.append(
+          ConfigurationNote(
+            file: context.file, line: place.line, path: path,
+            text: "no sink lists this source: it is not started"))
+      }
+      guard case .postgres(let postgres) = source.kind, !postgres.replicationSlot.isEmpty else {
+        continue
+      }
+      let slot = [postgres.dsn.revealed, postgres.replicationSlot]
+      if let other = slots.updateValue(source.name, forKey: slot) {
+        errors.append(
+          ConfigurationError(
+            file: context.file, line: place.line, path: "\(path).replicationSlot",
+            found: "the slot of source.\(other)", expected: "a slot of its own",
+            hint: "A slot serves one source; a source may feed several sinks."))
+      }
+    }
+    var paths: [String: String] = [:]
+    for sink in sinks {
+      guard case .file(let file) = sink.kind, !file.path.isEmpty,
+        let other = paths.updateValue(sink.name, forKey: file.path),
+        let place = place("sink", sink.name)
+      else { continue }
+      errors.append(
+        ConfigurationError(
+          file: context.file, line: place.line, path: "sink.\(sink.name).path",
+          found: "the file of sink.\(other)", expected: "a file of its own", hint: ""))
+    }
+  }
+
+  private func place(_ key: String, _ name: String) -> TOMLPosition? {
+    guard
+      case .table(let table)? = table.entries.first(where: { $0.key.lowercased() == key })?
+        .value.content
+    else { return nil }
+    return table.entries.first { $0.key == name }?.position
+  }
+}

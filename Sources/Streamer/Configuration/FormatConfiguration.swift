@@ -1,0 +1,67 @@
+/// How a sink writes events.
+struct FormatConfiguration: Hashable, Sendable {
+  /// The names that `format` takes.
+  enum Name: String, CaseIterable, Sendable {
+    /// One JSON object with the seed's fields first.
+    case psqlStreamer = "psql-streamer"
+  }
+
+  /// How a numeric is written.
+  enum Numeric: String, CaseIterable, Sendable {
+    /// As a string with its scale: nothing is lost.
+    case string
+    /// As a JSON number with all its digits.
+    case number
+    /// As a JSON number of double precision.
+    case double
+  }
+
+  /// How an interval is written.
+  enum Interval: String, CaseIterable, Sendable {
+    /// As PostgreSQL prints it.
+    case postgres
+    /// As ISO 8601 has it: "P1DT2H".
+    case iso8601
+  }
+
+  /// How bytea is written.
+  enum Bytea: String, CaseIterable, Sendable {
+    /// Base 64 with padding.
+    case base64
+    /// Hexadecimal digits.
+    case hex
+  }
+
+  /// How json and jsonb are written.
+  enum JSON: String, CaseIterable, Sendable {
+    /// As JSON within the event.
+    case embed
+    /// As a string that holds JSON.
+    case string
+  }
+
+  /// The format.
+  var name = Name.psqlStreamer
+  /// How a numeric is written.
+  var numeric = Numeric.string
+  /// How an interval is written.
+  var interval = Interval.postgres
+  /// How bytea is written.
+  var bytea = Bytea.base64
+  /// How json and jsonb are written.
+  var json = JSON.embed
+
+  /// The format when nothing is configured.
+  init() {}
+
+  /// Reads the keys that every sink has for it.
+  init(in reader: inout ConfigurationReader) {
+    name = reader.choice(
+      "format", default: Name.psqlStreamer,
+      later: ["debezium", "flat", "cloudevents", "avro", "protobuf", "text"])
+    numeric = reader.choice("numeric", default: Numeric.string)
+    interval = reader.choice("interval", default: Interval.postgres)
+    bytea = reader.choice("bytea", default: Bytea.base64)
+    json = reader.choice("json", default: JSON.embed)
+  }
+}

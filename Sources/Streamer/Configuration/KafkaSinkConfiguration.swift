@@ -1,0 +1,185 @@
+/// A `[sink.NAME]` table with `type = "kafka"`.
+struct KafkaSinkConfiguration: Hashable, Sendable {
+  /// The guarantees that `delivery` takes in this version.
+  enum Delivery: String, CaseIterable, Sendable {
+    /// Nothing is lost; a crash may repeat.
+    case atLeastOnce = "at-least-once"
+  }
+
+  /// What to do with a topic that does not exist.
+  enum TopicCreation: String, CaseIterable, Sendable {
+    /// Refuse to start.
+    case require
+    /// Create it.
+    case create
+  }
+
+  /// What to do with a record that is larger than the broker takes.
+  enum OversizedAction: String, CaseIterable, Sendable {
+    /// Stop the pipeline.
+    case fail
+  }
+
+  /// How topics are created.
+  struct NewTopics: Hashable, Sendable {
+    /// How many partitions; -1 leaves it to the broker.
+    var partitions = -1
+    /// How many replicas; -1 leaves it to the broker.
+    var replication = -1
+    /// The topic's own configuration, by Kafka's names.
+    var config: [String: String] = [:]
+  }
+
+  /// The brokers to ask first, each "host:port".
+  let hosts: [String]
+  /// Which table goes where.
+  let topics: TopicRouting
+  /// Where logical messages go; `nil` leaves them out.
+  let messageTopic: String?
+  /// How long one request may take (2s).
+  let timeout: Duration
+  /// How many replicas acknowledge, -1 for all in sync.
+  let requiredAcks: Int
+  /// Whether events count as delivered before the broker acknowledged them.
+  let async: Bool
+  /// Whether settings are permitted that may lose events.
+  let allowLoss: Bool
+  /// How many records make a batch; `nil` leaves it to librdkafka.
+  let batchSize: Int?
+  /// How long a batch waits to fill; `nil` sends at once.
+  let batchTimeout: Duration?
+  /// The guarantee.
+  let delivery: Delivery
+  /// Whether records carry headers.
+  let headers: Bool
+  /// What to do with a topic that does not exist.
+  let createTopics: TopicCreation
+  /// How topics are created.
+  let newTopics: NewTopics
+  /// What to do with a record that is larger than the broker takes.
+  let oversized: OversizedAction
+  /// Properties that go to librdkafka verbatim.
+  let librdkafka: [String: Secret]
+
+  /// Keys of a later version.
+  static let later = [
+    "table", "outbox", "key", "partitionBy", "deadLetterTopic", "transactionalID",
+    "transactionMaxBytes", "tombstones", "schemaRegistry",
+  ]
+
+  /// Reads the keys of this kind.
+  init(in reader: inout ConfigurationReader) {
+    hosts = reader.hosts()
+    reader.checkHandlers()
+    topics = reader.topicRouting()
+    messageTopic = reader.topic("messageTopic")
+    timeout = reader.duration("timeout", default: .seconds(2))
+    allowLoss = reader.boolean("allowLoss", default: false)
+    requiredAcks = reader.requiredAcks(allowLoss: allowLoss)
+    async = reader.async(allowLoss: allowLoss)
+    batchSize =
+      reader.has("batchSize") ? reader.integer("batchSize", default: 100, in: 1...Int.max) : nil
+    batchTimeout =
+      reader.has("batchTimeout")
+      ? reader.duration("batchTimeout", default: .milliseconds(5), zero: true) : nil
+    delivery = reader.choice(
+      "delivery", default: Delivery.atLeastOnce, later: ["exactly-once"])
+    headers = reader.boolean("headers", default: false)
+    createTopics = reader.choice("createTopics", default: TopicCreation.require)
+    newTopics = reader.newTopics(isUsed: createTopics == .create)
+    oversized = reader.choice("oversized", default: OversizedAction.fail, later: ["dead-letter"])
+    librdkafka = reader.librdkafkaProperties(rules: LibrdkafkaRule.producer, allowLoss: allowLoss)
+    reader.readIneffectiveKeys()
+  }
+}
+
+extension ConfigurationReader {
+  /// Checks `handlers`: there is one kind, and it is always there.
+  fileprivate mutating func checkHandlers() {
+    guard let entry = entry("handlers") else { return }
+    let handlers = requiredTexts("handlers", expected: "[\"passthrough\"]")
+    for handler in handlers where handler.value != "passthrough" {
+      fail("handlers", at: entry.position, found: handler.shown, expected: "\"passthrough\"")
+    }
+  }
+
+  /// Reads `requiredAcks`: less than all replicas only with `allowLoss`.
+  fileprivate mutating func requiredAcks(allowLoss: Bool) -> Int {
+    let acks = integer("requiredAcks", default: -1, in: -1...1000)
+    if acks != -1, !allowLoss {
+      fail(
+        "requiredAcks", at: entry("requiredAcks")?.position, found: "\(acks)",
+        expected: "-1, which waits for all in-sync replicas",
+        hint: "Fewer acknowledgements may lose events; allowLoss = true permits it.")
+    }
+    return acks
+  }
+
+  /// Reads `async`, which is only permitted with `allowLoss`.
+  fileprivate mutating func async(allowLoss: Bool) -> Bool {
+    let async = boolean("async", default: false)
+    if async, !allowLoss {
+      fail(
+        "async", at: entry("async")?.position, found: "true", expected: "false",
+        hint: "It counts events as delivered before Kafka has them, so that a failure loses them;"
+          + " allowLoss = true permits it. Batches are sent without waiting anyway.")
+    }
+    return async
+  }
+
+  /// Reads the table `topics` of a Kafka sink.
+  fileprivate mutating func newTopics(isUsed: Bool) -> KafkaSinkConfiguration.NewTopics {
+    var topics = KafkaSinkConfiguration.NewTopics()
+    guard var section = section("topics", subject: "the topics to create") else { return topics }
+    if !isUsed { note("topics", "has no effect without createTopics = \"create\"") }
+    topics.partitions = section.integer("partitions", default: -1, in: -1...100_000)
+    if topics.partitions == 0 {
+      section.fail(
+        "partitions", at: section.entry("partitions")?.position, found: "0",
+        expected: "at least 1, or -1 for the broker's own")
+    }
+    topics.replication = section.integer("replication", default: -1, in: -1...100)
+    if topics.replication == 0 {
+      section.fail(
+        "replication", at: section.entry("replication")?.position, found: "0",
+        expected: "at least 1, or -1 for the broker's own")
+    }
+    if var config = section.section("config", subject: "a topic's configuration") {
+      topics.config = config.verbatim(config.table, prefix: "")
+      section.absorb(config)
+    }
+    section.finish()
+    absorb(section)
+    return topics
+  }
+
+  /// Reads names with points and their values as text.
+  private mutating func verbatim(_ table: TOMLTable, prefix: String) -> [String: String] {
+    var values: [String: String] = [:]
+    for entry in table.entries {
+      let name = prefix + entry.key
+      switch entry.value.content {
+      case .table(let below):
+        values.merge(verbatim(below, prefix: name + ".")) { $1 }
+      case .string(let raw):
+        values[name] = expand(raw, of: name, at: entry.position)?.value
+      case .integer(let number): values[name] = "\(number)"
+      case .float(let number): values[name] = "\(number)"
+      case .boolean(let flag): values[name] = "\(flag)"
+      case .time, .array:
+        fail(
+          name, at: entry.position, found: entry.value.kind,
+          expected: "a string, an integer or a boolean")
+      }
+    }
+    return values
+  }
+
+  /// Reads the seed's keys that have no effect any more, and notes it.
+  fileprivate mutating func readIneffectiveKeys() {
+    _ = integer("maxAttempts", default: 3, in: 1...Int.max)
+    note("maxAttempts", "has no effect: sending is retried until it succeeds, in order")
+    _ = duration("rebalanceInterval", default: .seconds(15))
+    note("rebalanceInterval", "has no effect: librdkafka learns of new partitions itself")
+  }
+}

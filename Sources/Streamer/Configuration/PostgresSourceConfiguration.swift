@@ -1,0 +1,158 @@
+import PGWire
+
+/// A `[source.NAME]` table with `type = "postgres"`.
+struct PostgresSourceConfiguration: Hashable, Sendable {
+  /// What to do when changes are missing between the stored position and what the server has.
+  enum GapAction: String, CaseIterable, Sendable {
+    /// Stop the pipeline.
+    case stop
+    /// Go on, and write the gap to the ledger.
+    case accept
+  }
+
+  /// The connection string as it stands in the file, after expansion; it may hold a password.
+  let dsn: Secret
+  /// The publication's name.
+  let publication: String
+  /// The slot's name.
+  let replicationSlot: String
+  /// How long connecting may take (2s).
+  let timeout: Duration
+  /// How long to wait before connecting again, at first (5s).
+  let startRetryInterval: Duration
+  /// Where to start instead of at the stored position; `nil` when it is 0 or not set.
+  let walPositionOverride: LSN?
+  /// How many bytes of confirmed WAL the server keeps for rewinds (0).
+  let walRetain: ByteSize
+  /// Whether a missing slot is created (true).
+  let createSlot: Bool
+  /// Whether a missing publication is created (false).
+  let createPublication: Bool
+  /// The tables of a publication that is created, "!" before those left out; empty for all.
+  let tables: [String]
+  /// The version of pgoutput's protocol (1).
+  let protocolVersion: Int
+  /// Whether logical messages are asked for (true; servers from 14).
+  let messages: Bool
+  /// How often the position is saved and acknowledged (1s).
+  let flushInterval: Duration
+  /// What to do over a gap.
+  let onGap: GapAction
+  /// Whether the slot lives only as long as the connection (false).
+  let temporary: Bool
+
+  /// Keys of architecture's later chapters.
+  static let later = [
+    "streaming", "binary", "origin", "twoPhase", "failover", "heartbeat", "heartbeatDSN",
+    "heartbeatTable", "spool", "walBudget", "snapshot", "allowDuplicates", "invalidUTF8",
+    "maxRowSize",
+  ]
+
+  /// Reads the keys of this kind.
+  init(in reader: inout ConfigurationReader) {
+    dsn = Secret(
+      reader.requiredString(
+        "dsn", expected: "a connection string",
+        hint: "Such as \"host=db1 dbname=shop user=streamer\" or \"postgres://streamer@db1/shop\".")
+    )
+    publication = reader.requiredString("publication", expected: "a publication's name")
+    replicationSlot = reader.replicationSlot()
+    timeout = reader.duration("timeout", default: .seconds(2))
+    startRetryInterval = reader.duration("startRetryInterval", default: .seconds(5))
+    walPositionOverride = reader.logPosition("walPositionOverride")
+    walRetain = reader.size("walRetain", default: ByteSize(0))
+    createSlot = reader.boolean("createSlot", default: true)
+    createPublication = reader.boolean("createPublication", default: false)
+    tables = reader.publishedTables()
+    protocolVersion = reader.protocolVersion()
+    messages = reader.boolean("messages", default: true)
+    flushInterval = reader.duration("flushInterval", default: .seconds(1))
+    onGap = reader.choice("onGap", default: GapAction.stop, later: ["snapshot"])
+    temporary = reader.boolean("temporary", default: false)
+    if temporary, onGap != .accept {
+      reader.fail(
+        "temporary", at: reader.entry("temporary")?.position, found: "true",
+        expected: "onGap = \"accept\" beside it",
+        hint: "A temporary slot forgets what happens while psql-streamer is not connected.")
+    }
+    if !createPublication, !tables.isEmpty {
+      reader.note("tables", "has no effect without createPublication = true")
+    }
+  }
+
+  /// The connection string without its passwords, for logs and `/status`.
+  var redactedDSN: String { DSNRedaction.redact(dsn.revealed) }
+}
+
+extension ConfigurationReader {
+  /// Reads `replicationSlot`; the server allows only some characters.
+  fileprivate mutating func replicationSlot() -> String {
+    let expected = "a slot's name: 1 to 63 lower-case letters, digits and underscores"
+    let name = requiredString("replicationSlot", expected: expected)
+    let isValid = name.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+        UInt8(ascii: "_"):
+        true
+      default: false
+      }
+    }
+    if let text = text("replicationSlot"), !name.isEmpty, !isValid || name.utf8.count > 63 {
+      fail("replicationSlot", at: text.position, found: text.shown, expected: expected)
+    }
+    return name
+  }
+
+  /// Reads a log position, an integer or "X/X"; `nil` when it is 0, not set or wrong.
+  fileprivate mutating func logPosition(_ key: String) -> LSN? {
+    guard let entry = entry(key) else { return nil }
+    var position: LSN?
+    switch entry.value.content {
+    case .integer(let number): position = UInt64(exactly: number).map { LSN($0) }
+    case .string(let raw):
+      guard let text = expand(raw, of: key, at: entry.position) else { return nil }
+      position = LSN(text.value) ?? UInt64(text.value).map { LSN($0) }
+    default: break
+    }
+    guard let position else {
+      fail(
+        key, at: entry.position, found: entry.value.summary,
+        expected: "a log position: an integer or such as \"16/B374D848\"")
+      return nil
+    }
+    return position == .zero ? nil : position
+  }
+
+  /// Reads the tables of the publication to create.
+  fileprivate mutating func publishedTables() -> [String] {
+    let texts = texts("tables")
+    for text in texts {
+      let name = text.value.hasPrefix("!") ? String(text.value.dropFirst()) : text.value
+      if TablePattern(name)?.schema == nil {
+        fail(
+          "tables", at: text.position, found: text.shown,
+          expected: "\"schema.table\", with * for any characters and ! before those left out")
+      }
+    }
+    if !texts.isEmpty, texts.allSatisfy({ $0.value.hasPrefix("!") }) {
+      fail(
+        "tables", at: entry("tables")?.position, found: "only tables to leave out",
+        expected: "at least one to publish", hint: "Put \"*.*\" first for all tables.")
+    }
+    return texts.map(\.value)
+  }
+
+  /// Reads `protocol`, of which this version speaks only 1.
+  fileprivate mutating func protocolVersion() -> Int {
+    guard let entry = entry("protocol") else { return 1 }
+    let hint: String
+    if case .integer(1) = entry.value.content { return 1 }
+    if case .integer(2...4) = entry.value.content {
+      hint = "protocol 2 to 4 come with a later version."
+    } else {
+      hint = ""
+    }
+    fail("protocol", at: entry.position, found: entry.value.summary, expected: "1", hint: hint)
+    return 1
+  }
+}

@@ -1,0 +1,96 @@
+/// Replaces `${NAME}` and `${file:PATH}` in the strings of a configuration by what they stand for.
+///
+/// `$${` stands for `${` itself. What a reference gives is never part of an error.
+struct SecretExpansion: Sendable {
+  /// How long a secret's file may be, in bytes.
+  static let fileLimit = 64 << 10
+
+  /// Gives an environment variable.
+  let environment: @Sendable (String) -> String?
+  /// Gives a file's first bytes, at most as many as asked for.
+  let readFile: FileReader
+
+  /// Why a reference stands for nothing.
+  struct Failure: Error, Hashable, Sendable {
+    /// What was found.
+    let found: String
+    /// What was expected.
+    let expected: String
+    /// The remedy.
+    let hint: String
+  }
+
+  /// Expands every reference in `text`; `usedReference` says whether there was one.
+  func expand(_ text: String) throws(Failure) -> (text: String, usedReference: Bool) {
+    guard text.contains("${") else { return (text, false) }
+    var result = ""
+    var used = false
+    var rest = Substring(text)
+    while let dollar = rest.firstIndex(of: "$") {
+      result += rest[..<dollar]
+      rest = rest[dollar...]
+      if rest.hasPrefix("$${") {
+        result += "${"
+        rest = rest.dropFirst(3)
+      } else if rest.hasPrefix("${") {
+        guard let end = rest.firstIndex(of: "}") else {
+          throw Failure(
+            found: "\"${\" without its \"}\"", expected: "${NAME} or ${file:PATH}",
+            hint: "Write $${ for the two characters themselves.")
+        }
+        result += try value(of: rest[rest.index(rest.startIndex, offsetBy: 2)..<end])
+        used = true
+        rest = rest[rest.index(after: end)...]
+      } else {
+        result += "$"
+        rest = rest.dropFirst()
+      }
+    }
+    return (result + rest, used)
+  }
+
+  private func value(of reference: Substring) throws(Failure) -> String {
+    if reference.hasPrefix("file:") { return try content(of: String(reference.dropFirst(5))) }
+    let name = String(reference)
+    let isName = name.utf8.allSatisfy { $0 == 0x5F || Character(Unicode.Scalar($0)).isASCIIWord }
+    guard isName, let first = name.first, !first.isNumber else {
+      throw Failure(
+        found: "\"${…}\" around what is no name", expected: "${NAME} or ${file:PATH}",
+        hint: "A name has letters, digits and underscores; $${ stands for the two characters.")
+    }
+    guard let value = environment(name) else {
+      throw Failure(
+        found: "${\(name)}, which is not set", expected: "an environment variable that is set",
+        hint: "Set \(name) in the environment of psql-streamer.")
+    }
+    return value
+  }
+
+  private func content(of path: String) throws(Failure) -> String {
+    let shown = "${file:\(path.singleLine)}"
+    let bytes: [UInt8]
+    do throws(FileReadError) {
+      bytes = try readFile(path, Self.fileLimit + 1)
+    } catch {
+      throw Failure(
+        found: "\(shown), which cannot be read (\(error.reason))", expected: "a readable file",
+        hint: "")
+    }
+    guard bytes.count <= Self.fileLimit else {
+      throw Failure(
+        found: "\(shown), which is longer than \(ByteSize(Self.fileLimit))",
+        expected: "a file with one secret", hint: "")
+    }
+    guard var text = String(validating: bytes, as: UTF8.self) else {
+      throw Failure(
+        found: "\(shown), which is not UTF-8", expected: "a text file with one secret", hint: "")
+    }
+    // Editors and `echo` end a file with a line break that is no part of the secret.
+    while text.last?.isNewline == true { text.removeLast() }
+    return text
+  }
+}
+
+extension Character {
+  fileprivate var isASCIIWord: Bool { isASCII && (isLetter || isNumber) }
+}

@@ -1,0 +1,103 @@
+/// A `[sink.NAME]` table: where changes go.
+struct SinkConfiguration: Hashable, Sendable {
+  /// The kinds of sink.
+  enum Kind: Hashable, Sendable {
+    /// `type = "kafka"`.
+    case kafka(KafkaSinkConfiguration)
+    /// `type = "stdout"`: a line of JSON for each event.
+    case stdout
+    /// `type = "file"`: the same into files.
+    case file(FileSinkConfiguration)
+    /// `type = "stub_log"`: a log line for each event.
+    case stubLog
+    /// `type = "stub_discard"`: nothing, for measurements.
+    case stubDiscard
+  }
+
+  /// The name of the table.
+  let name: String
+  /// What it is.
+  let kind: Kind
+  /// The names of the sources whose changes it gets, at least one.
+  let sources: [String]
+  /// How it writes events.
+  let format: FormatConfiguration
+  /// Whether each event is logged in one line.
+  let verbose: Bool
+  /// Whether debug messages of this sink are logged.
+  let debug: Bool
+
+  /// The kinds by the names that `type` takes.
+  enum TypeName: String, CaseIterable {
+    case kafka
+    case stdout
+    case file
+    case stubLog = "stub_log"
+    case stubDiscard = "stub_discard"
+  }
+
+  /// Reads the table, or records why it cannot; `nil` when its type is unknown.
+  ///
+  /// `sourceNames` are the sources of the file.
+  init?(name: String, sourceNames: [String], in reader: inout ConfigurationReader) {
+    guard let type = reader.type(TypeName.self) else { return nil }
+    self.name = name
+    sources = reader.sources(among: sourceNames)
+    format = FormatConfiguration(in: &reader)
+    verbose = reader.boolean("verbose", default: false)
+    debug = reader.boolean("debug", default: false)
+    switch type {
+    case .kafka: kind = .kafka(KafkaSinkConfiguration(in: &reader))
+    case .stdout: kind = .stdout
+    case .file: kind = .file(FileSinkConfiguration(sources: sources, in: &reader))
+    case .stubLog: kind = .stubLog
+    case .stubDiscard: kind = .stubDiscard
+    }
+  }
+}
+
+extension ConfigurationReader {
+  /// Reads `sources`; each must be a source of the file, in any letter case, as in the seed.
+  fileprivate mutating func sources(among names: [String]) -> [String] {
+    var sources: [String] = []
+    for text in requiredTexts("sources", expected: "a list of sources such as [\"db1\"]") {
+      let folded = text.value.lowercased()
+      if let name = names.first(where: { $0 == text.value })
+        ?? names.first(where: { $0.lowercased() == folded })
+      {
+        sources.append(name)
+      } else if !text.value.isEmpty {
+        let near = NearestName.of(text.value, among: names)
+        fail(
+          "sources", at: text.position, found: text.shown, expected: "the name of a [source.NAME]",
+          hint: near.map { "Did you mean \"\($0)\"?" } ?? "")
+      }
+    }
+    return sources
+  }
+}
+
+/// A `[sink.NAME]` table with `type = "file"`.
+struct FileSinkConfiguration: Hashable, Sendable {
+  /// The file; `{source}` stands for the source's name.
+  let path: String
+  /// At which size a new file is begun; `nil` for never.
+  let rotateSize: ByteSize?
+
+  /// Reads the keys of this kind.
+  init(sources: [String], in reader: inout ConfigurationReader) {
+    path = reader.requiredString("path", expected: "a file's path")
+    let size = reader.size("rotateSize", default: ByteSize(0))
+    rotateSize = size.bytes > 0 ? size : nil
+    if sources.count > 1, !path.isEmpty, !path.contains("{source}") {
+      reader.fail(
+        "path", at: reader.entry("path")?.position, found: "one path for several sources",
+        expected: "a path with {source} in it")
+    }
+  }
+
+  /// The file for one of the sink's sources.
+  func path(for source: String) -> String {
+    TopicRouting.expand(path) { $0 == "source" ? source : "{\($0)}" } ?? path
+  }
+}

@@ -1,0 +1,148 @@
+/// Where a Kafka sink sends the rows of which table.
+struct TopicRouting: Hashable, Sendable {
+  /// A line of `tableTopicMapping`.
+  struct Mapping: Hashable, Sendable {
+    /// Which tables.
+    let tables: TablePattern
+    /// Their topic.
+    let topic: String
+  }
+
+  /// The mappings, the most precise first, those of the same precision in the order of the file.
+  var mappings: [Mapping] = []
+  /// The topic's name with {database}, {schema} and {table}; for tables without a mapping.
+  var template: String?
+  /// The topic of what is left.
+  var fallback: String?
+
+  /// The topic of a table; `nil` leaves the table out.
+  ///
+  /// It makes strings: once for a relation, not for each row.
+  func topic(database: String, schema: String, table: String) -> String? {
+    if let mapping = mappings.first(where: { $0.tables.matches(schema: schema, table: table) }) {
+      return mapping.topic
+    }
+    guard let template else { return fallback }
+    return Self.expand(template) { name in
+      switch name {
+      case "database": database
+      case "schema": schema
+      case "table": table
+      default: nil
+      }
+    }
+  }
+
+  /// Replaces each {name}; `nil` when a name is unknown or a brace has no partner.
+  static func expand(_ template: String, _ value: (Substring) -> String?) -> String? {
+    var result = ""
+    var rest = Substring(template)
+    while let brace = rest.firstIndex(where: { $0 == "{" || $0 == "}" }) {
+      result += rest[..<brace]
+      guard rest[brace] == "{", let end = rest[brace...].firstIndex(of: "}"),
+        let part = value(rest[rest.index(after: brace)..<end])
+      else { return nil }
+      result += part
+      rest = rest[rest.index(after: end)...]
+    }
+    return result + rest
+  }
+
+  /// Whether Kafka takes `name` as a topic's: 1 to 249 of letters, digits, ".", "_" and "-".
+  static func isTopicName(_ name: String) -> Bool {
+    let allowed = name.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"),
+        UInt8(ascii: "-"):
+        true
+      default: false
+      }
+    }
+    return allowed && (1...249).contains(name.utf8.count) && name != "." && name != ".."
+  }
+}
+
+extension ConfigurationReader {
+  private static let topicExpected = "a topic's name: letters, digits, \".\", \"_\" and \"-\""
+
+  /// Reads a topic's name; `nil` when it is not set, empty or wrong.
+  mutating func topic(_ key: String) -> String? {
+    guard let text = text(key), !text.value.isEmpty else { return nil }
+    guard TopicRouting.isTopicName(text.value) else {
+      fail(key, at: text.position, found: text.shown, expected: Self.topicExpected)
+      return nil
+    }
+    return text.value
+  }
+
+  /// Reads `tableTopicMapping`, `topicTemplate` and `topicFallback`, at least one of them.
+  mutating func topicRouting() -> TopicRouting {
+    let hadErrors = errors.count
+    var routing = TopicRouting()
+    routing.fallback = topic("topicFallback")
+    if let text = text("topicTemplate"), !text.value.isEmpty {
+      let sample = TopicRouting.expand(text.value) { name in
+        ["database", "schema", "table"].contains(name) ? "x" : nil
+      }
+      if let sample, TopicRouting.isTopicName(sample) {
+        routing.template = text.value
+      } else {
+        fail(
+          "topicTemplate", at: text.position, found: text.shown,
+          expected: "a topic's name with {database}, {schema} and {table}")
+      }
+    }
+    if var section = section("tableTopicMapping", subject: "a topic mapping") {
+      var mappings: [TopicRouting.Mapping] = []
+      section.collectMappings(
+        section.table, schema: nil, fallback: routing.fallback, into: &mappings)
+      absorb(section)
+      let sorted = mappings.enumerated().sorted {
+        (-$0.element.tables.precision, $0.offset) < (-$1.element.tables.precision, $1.offset)
+      }
+      routing.mappings = sorted.map(\.element)
+    }
+    let isEmpty = routing.mappings.isEmpty && routing.template == nil && routing.fallback == nil
+    if isEmpty, errors.count == hadErrors {
+      fail(
+        found: "no topic for any table",
+        expected: "at least one of tableTopicMapping, topicTemplate and topicFallback")
+    }
+    return routing
+  }
+
+  /// `public.orders = "t"` is a table in a table to TOML: its key is the schema.
+  private mutating func collectMappings(
+    _ table: TOMLTable, schema: String?, fallback: String?,
+    into mappings: inout [TopicRouting.Mapping]
+  ) {
+    for entry in table.entries {
+      let name = schema.map { "\($0).\(entry.key)" } ?? entry.key
+      switch entry.value.content {
+      case .table(let below) where schema == nil:
+        collectMappings(below, schema: entry.key, fallback: fallback, into: &mappings)
+      case .string(let raw):
+        guard let text = expand(raw, of: name, at: entry.position) else { continue }
+        guard let pattern = TablePattern(name) else {
+          fail(
+            name, at: entry.position, found: "no table's name",
+            expected: "\"table\" or \"schema.table\", with * for any characters")
+          continue
+        }
+        if !TopicRouting.isTopicName(text.value) {
+          fail(name, at: entry.position, found: text.shown, expected: Self.topicExpected)
+        } else if text.value == fallback {
+          fail(
+            name, at: entry.position, found: "the same topic as topicFallback",
+            expected: "another topic",
+            hint: "Leave the table out of tableTopicMapping: it goes to topicFallback anyway.")
+        } else {
+          mappings.append(TopicRouting.Mapping(tables: pattern, topic: text.value))
+        }
+      default:
+        fail(name, at: entry.position, found: entry.value.kind, expected: "a topic's name")
+      }
+    }
+  }
+}

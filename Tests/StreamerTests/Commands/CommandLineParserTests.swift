@@ -1,0 +1,183 @@
+import Testing
+
+@testable import Streamer
+
+@Suite struct CommandLineParserTests {
+  private static func parse(_ line: String) throws(StreamerError) -> CommandLineRequest {
+    try CommandLineParser.parse(line.split(separator: " ").map(String.init))
+  }
+
+  private static func tail(
+    _ subject: CommandLineRequest.TailOptions.Subject
+  ) -> CommandLineRequest {
+    .tail(.init(dsn: Secret("DSN"), subject: subject, format: .psqlStreamer))
+  }
+
+  static let good: [(line: String, request: CommandLineRequest)] = [
+    ("run --config a.toml", .run(configuration: "a.toml")),
+    ("run --config=a=b.toml", .run(configuration: "a=b.toml")),
+    ("run -c a.toml", .run(configuration: "a.toml")),
+    ("-config a.toml", .run(configuration: "a.toml")),
+    ("-config=a.toml", .run(configuration: "a.toml")),
+    ("--config a.toml", .run(configuration: "a.toml")),
+    ("demo", .demo),
+    ("check -c a.toml", .check(configuration: "a.toml", json: false)),
+    ("check --json --config a.toml", .check(configuration: "a.toml", json: true)),
+    ("tail DSN --publication p", tail(.publication("p"))),
+    ("tail --table a.b DSN -t=c.d", tail(.tables(["a.b", "c.d"]))),
+    ("tail --table a.b --format psql-streamer -- DSN", tail(.tables(["a.b"]))),
+    ("status", .status(url: "http://127.0.0.1:12080", watch: false)),
+    ("status --watch --url http://db1:1", .status(url: "http://db1:1", watch: true)),
+    ("config migrate old.toml", .migrateConfiguration(path: "old.toml")),
+    ("config migrate -- -old.toml", .migrateConfiguration(path: "-old.toml")),
+    ("--version", .version),
+    ("version", .version),
+  ]
+
+  @Test(arguments: good)
+  func understands(_ line: String, _ request: CommandLineRequest) throws {
+    #expect(try Self.parse(line) == request)
+  }
+
+  static let bad: [(line: String, description: String)] = [
+    ("", "no command: psql-streamer needs one. See psql-streamer --help."),
+    (
+      "rum --config a",
+      "unknown command \"rum\": there is none of this name. Did you mean \"run\"?"
+    ),
+    (
+      "frobnicate",
+      "unknown command \"frobnicate\": there is none of this name. See psql-streamer --help."
+    ),
+    (
+      "config migrat x",
+      "unknown command \"config migrat\": there is none of this name. "
+        + "Did you mean \"config migrate\"?"
+    ),
+    ("replay f", "command replay: it comes with a later version. See psql-streamer --help."),
+    ("run", "no --config: run needs it. Write --config FILE. See psql-streamer run --help."),
+    (
+      "run --confg a.toml",
+      "unknown option --confg: there is none of this name. Did you mean --config?"
+    ),
+    (
+      "run --config",
+      "--config: its value is missing. Write --config FILE. See psql-streamer run --help."
+    ),
+    ("run --config=", "--config: its value is empty. See psql-streamer run --help."),
+    (
+      "run -c a -c b",
+      "--config: it is given 2 times. Give it once. See psql-streamer run --help."
+    ),
+    (
+      "run a.toml -c b",
+      "too many arguments: run takes 0 beside its options. "
+        + "Put quotation marks around an argument with blanks. See psql-streamer run --help."
+    ),
+    ("check -c a --json=yes", "--json: it takes no value. See psql-streamer check --help."),
+    ("tail --publication p", "no DSN: tail needs it. See psql-streamer tail --help."),
+    (
+      "tail DSN",
+      "nothing to tail: neither --publication nor --table is given. "
+        + "Write --publication P or --table S.T. See psql-streamer tail --help."
+    ),
+    (
+      "tail DSN -p a -t b",
+      "--publication and --table: only one of them can say what is published. "
+        + "Leave one of them out. See psql-streamer tail --help."
+    ),
+    (
+      "tail DSN -p a --snapshot",
+      "--snapshot: it comes with a later version. Leave it out. See psql-streamer tail --help."
+    ),
+    (
+      "tail DSN -p a --format avro",
+      "--format avro: this version knows psql-streamer. See psql-streamer tail --help."
+    ),
+    (
+      "status --url ftp://x",
+      "--url ftp://x: it is no http address. Such as http://127.0.0.1:12080. "
+        + "See psql-streamer status --help."
+    ),
+    (
+      "--verison",
+      "unknown option --verison: there is none of this name. Did you mean --version?"
+    ),
+    ("help rnu", "unknown command \"rnu\": there is none of this name. Did you mean \"run\"?"),
+  ]
+
+  @Test(arguments: bad)
+  func refuses(_ line: String, _ description: String) {
+    let error = #expect(throws: StreamerError.self) { try Self.parse(line) }
+    #expect(error?.description == description)
+    #expect(error?.exitCode == 2)
+  }
+
+  @Test(arguments: ["--help", "-h", "help", "help --help"])
+  func overviewNamesEveryCommand(_ line: String) throws {
+    guard case .help(let text) = try Self.parse(line) else {
+      Issue.record("\(line) gives no help")
+      return
+    }
+    for command in CommandLineSyntax.all {
+      #expect(text.contains("  \(command.name) "))
+      #expect(text.contains(command.summary))
+    }
+  }
+
+  @Test(arguments: CommandLineSyntax.all.map(\.name))
+  func helpOfACommandNamesEveryOption(_ name: String) throws {
+    let request = try Self.parse("\(name) --help")
+    #expect(try Self.parse("help \(name)") == request)
+    #expect(try Self.parse("\(name) -h") == request)
+    guard case .help(let text) = request,
+      let command = CommandLineSyntax.all.first(where: { $0.name == name })
+    else {
+      Issue.record("\(name) has no help")
+      return
+    }
+    #expect(text.contains("Usage: psql-streamer \(name)"))
+    #expect(text.contains("Examples:"), "every command shows how it is used")
+    for option in command.options {
+      #expect(text.contains(option.name))
+      #expect(text.contains(option.summary))
+    }
+    #expect(!text.contains("  -config"), "the seed's option is understood, not advertised")
+    for line in text.split(separator: "\n") {
+      #expect(line.count <= 100, "help fits a terminal: \(line)")
+    }
+  }
+
+  @Test func groupOfCommandsHasHelp() throws {
+    for line in ["config", "config --help", "help config"] {
+      guard case .help(let text) = try Self.parse(line) else {
+        Issue.record("\(line) gives no help")
+        continue
+      }
+      #expect(text.contains("config migrate"))
+    }
+  }
+
+  @Test func connectionStringIsNeverShown() throws {
+    let dsn = "postgres://u:geheim@db1/shop"
+    let request = try CommandLineParser.parse(["tail", dsn, "-p", "pub1"])
+    #expect(!"\(request)".contains("geheim"))
+    #expect(!String(reflecting: request).contains("geheim"))
+    var dumped = ""
+    dump(request, to: &dumped)
+    #expect(!dumped.contains("geheim"))
+    let error = #expect(throws: StreamerError.self) {
+      try CommandLineParser.parse(["tail", "host=db1", "password=geheim", "-p", "pub1"])
+    }
+    #expect(error?.description.contains("geheim") == false)
+  }
+
+  @Test func errorsAreOneLine() {
+    let error = StreamerError(
+      what: "source db1", why: "server says\nno\r\n\tmore", hint: "Try again.", retryable: true)
+    #expect(error.description == "source db1: server says no more. Try again.")
+    #expect(error.exitCode == 1)
+    #expect(error.isRetryable)
+    #expect(StreamerError(what: "all is lost").description == "all is lost")
+  }
+}
