@@ -38,7 +38,8 @@ struct Readiness: Sendable {
     }
     if let oldest = source.oldestOutstanding, now - oldest > Self.patience {
       reasons.append(
-        "source \"\(source.name)\" has a record undelivered for \((now - oldest).components.seconds) s")
+        "source \"\(source.name)\" has a record undelivered for \((now - oldest).components.seconds) s"
+      )
     }
   }
 

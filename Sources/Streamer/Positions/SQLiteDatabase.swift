@@ -68,6 +68,7 @@ import Glibc
     }
     var rows: [[Value]] = []
     while true {
+      errno = 0
       let code = unsafe sqlite3_step(statement)
       if code == SQLITE_DONE { return rows }
       guard code == SQLITE_ROW else { throw unsafe Self.error(code, handle, name: name) }
@@ -118,21 +119,26 @@ import Glibc
     if code != SQLITE_OK { throw unsafe Self.error(code, handle, name: name) }
   }
 
+  private static let fullHint = "Free some space on its disk."
+
   private static func error(_ code: CInt, _ handle: OpaquePointer?, name: String) -> StreamerError {
+    let last = errno
     // SAFETY: SQLite's texts live at least until the next call on the connection.
     let why = unsafe String(cString: sqlite3_errmsg(handle))
     switch code & 0xFF {
     case SQLITE_FULL:
-      return StreamerError(.full, name, why: why, hint: "Free some space on its disk.")
+      return StreamerError(.full, name, why: why, hint: fullHint)
     case SQLITE_BUSY, SQLITE_LOCKED:
       return StreamerError(.busy, name, why: why, hint: "Close the program that has it open.")
     case SQLITE_CORRUPT, SQLITE_NOTADB:
       return StreamerError(.corrupt, name, why: why)
     case SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_PERM:
-      let cause = unsafe handle.map { unsafe sqlite3_system_errno($0) } ?? 0
+      // A failed commit leaves no system_errno behind, but errno itself.
+      let known = unsafe handle.map { unsafe sqlite3_system_errno($0) } ?? 0
+      let cause = known == 0 ? last : known
       let kind: StreamerError.Kind = [ENOSPC, EDQUOT, EFBIG].contains(cause) ? .full : .system
       let detail = cause == 0 ? why : "\(why) (\(SystemCall.text(of: cause)))"
-      return StreamerError(kind, name, why: detail)
+      return StreamerError(kind, name, why: detail, hint: kind == .full ? fullHint : "")
     default:
       return StreamerError(.system, name, why: why)
     }

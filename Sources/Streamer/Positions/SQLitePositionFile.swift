@@ -91,7 +91,7 @@ struct SQLitePositionFile {
         try database.run("PRAGMA wal_autocheckpoint = 64")
       }
       return database
-    } catch where error.kind == .corrupt && error.hint.isEmpty {
+    } catch  where error.kind == .corrupt && error.hint.isEmpty {
       throw StreamerError(.corrupt, name, why: error.why, hint: Self.corruptHint)
     }
   }
@@ -123,8 +123,9 @@ struct SQLitePositionFile {
   }
 
   private func identify(_ database: borrowing SQLiteDatabase) throws(StreamerError) {
-    guard case .integer(Self.applicationID)? =
-      try database.run("PRAGMA application_id").first?.first
+    guard
+      case .integer(Self.applicationID)? =
+        try database.run("PRAGMA application_id").first?.first
     else {
       throw StreamerError(
         .corrupt, name, why: "this is another program's database",
