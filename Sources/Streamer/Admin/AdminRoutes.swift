@@ -1,0 +1,98 @@
+/// Which answer every request gets, apart from sockets and HTTP.
+struct AdminRoutes: Sendable {
+  /// Whom to ask about the pipelines.
+  let status: any StatusSource
+  /// The process's metrics.
+  let metrics: Metrics
+  /// The product's version, for `/status`.
+  let version: String
+  /// The bearer token for what changes something; nil when none is configured.
+  let token: String?
+  /// Whether the server listens where only this machine can reach it.
+  let isLoopback: Bool
+
+  /// What can be read; the raw value is its path.
+  private enum Document: String {
+    case health = "/health"
+    case ready = "/ready"
+    case status = "/status"
+    case stats = "/stats"
+    case metrics = "/metrics"
+  }
+
+  private static let debugPath = "/debug/"
+
+  /// Answers one request.
+  func answer(_ request: AdminRequest, now: ContinuousClock.Instant = .now) -> AdminResponse {
+    if request.path.hasPrefix(Self.debugPath) || request.path == "/debug" {
+      return debug(request)
+    }
+    guard let document = Document(rawValue: request.path) else {
+      return .text(404, "There is nothing here.")
+    }
+    guard request.method == "GET" || request.method == "HEAD" else {
+      return .text(405, "Only GET and HEAD are answered here.").with("Allow", "GET, HEAD")
+    }
+    return answer(document, now: now)
+  }
+
+  private func answer(_ document: Document, now: ContinuousClock.Instant) -> AdminResponse {
+    switch document {
+    case .health:
+      return .text(200, "Alive and well")
+    case .ready:
+      let readiness = Readiness(sources: status.sources, sinks: status.sinks, now: now)
+      return .json(readiness.isReady ? 200 : 503, readiness.json)
+    case .status:
+      let document = StatusDocument(
+        sources: status.sources, sinks: status.sinks, version: version)
+      return .json(document.isOK ? 200 : 500, document.json)
+    case .stats:
+      return .json(200, StatsDocument.json(sources: status.sources, sinks: status.sinks))
+    case .metrics:
+      return AdminResponse(200, type: PrometheusText.contentType, metrics.text())
+    }
+  }
+
+  /// `GET /debug/on` and `/debug/off`; not HEAD, which must change nothing.
+  private func debug(_ request: AdminRequest) -> AdminResponse {
+    guard request.method == "GET" else {
+      return .text(405, "Only GET is answered here.").with("Allow", "GET")
+    }
+    let isOn: Bool
+    switch request.path.dropFirst(Self.debugPath.count) {
+    case "on": isOn = true
+    case "off": isOn = false
+    default: return .text(400, "The request is /debug/on or /debug/off.")
+    }
+    if let refusal = refusal(request) { return refusal }
+    status.setDebug(isOn)
+    return .text(200, "Debug is now \(isOn)")
+  }
+
+  /// Why a request that changes something is refused, or nil when it may.
+  private func refusal(_ request: AdminRequest) -> AdminResponse? {
+    guard let token else {
+      if isLoopback { return nil }
+      return .text(403, "Without httpToken this address is for reading only.")
+    }
+    if let given = Self.bearer(request.authorization), Self.isEqual(given, token) { return nil }
+    return .text(401, "This needs the bearer token httpToken.").with("WWW-Authenticate", "Bearer")
+  }
+
+  /// The token of "Bearer TOKEN"; the scheme's case does not matter (RFC 9110).
+  private static func bearer(_ header: String?) -> Substring? {
+    guard let header, let space = header.firstIndex(of: " "),
+      header[..<space].lowercased() == "bearer"
+    else { return nil }
+    return header[space...].drop { $0 == " " }
+  }
+
+  // In the same time wherever they differ, so that a token cannot be guessed byte by byte.
+  private static func isEqual(_ given: Substring, _ token: String) -> Bool {
+    guard given.utf8.count == token.utf8.count else { return false }
+    var difference: UInt8 = 0
+    for (a, b) in zip(given.utf8, token.utf8) { difference |= a ^ b }
+    return difference == 0
+  }
+}

@@ -1,0 +1,83 @@
+import PGWire
+
+/// What `/status` answers: each source and sink with its state.
+///
+/// `{"ok","version","sources":[{"name","type","state","since","error","slot","receivedLSN",
+/// "confirmedLSN","lagBytes","walHeldBytes"}],"sinks":[{"name","type","state","since","error",
+/// "inFlightBytes"}]}`
+struct StatusDocument: Sendable {
+  /// Whether nothing is retrying, stopped or failed.
+  let isOK: Bool
+  /// The document's UTF-8.
+  let json: [UInt8]
+
+  /// Takes down the states once, so that `ok` and the states always agree.
+  init(sources: [SourceStatus], sinks: [SinkStatus], version: String) {
+    let sourceStates = sources.map { ($0, $0.state) }
+    let sinkStates = sinks.map { ($0, $0.state) }
+    let isOK =
+      !sourceStates.contains { $0.1.state.isTrouble }
+      && !sinkStates.contains { $0.1.state.isTrouble }
+    var json = JSONText()
+    json.object { json in
+      json.key("ok")
+      json.value(isOK)
+      json.key("version")
+      json.value(version)
+      json.key("sources")
+      json.array { json in
+        for (source, state) in sourceStates { Self.write(source, state, to: &json) }
+      }
+      json.key("sinks")
+      json.array { json in
+        for (sink, state) in sinkStates { Self.write(sink, state, to: &json) }
+      }
+    }
+    self.isOK = isOK
+    self.json = json.bytes
+  }
+
+  private static func write(
+    _ source: SourceStatus, _ state: StateRecord, to json: inout JSONText
+  ) {
+    json.object { json in
+      write(name: source.name, type: source.type, state, to: &json)
+      json.key("slot")
+      json.value(source.slot)
+      json.key("receivedLSN")
+      json.value(lsn(source.receivedLSN.value))
+      json.key("confirmedLSN")
+      json.value(lsn(source.confirmedLSN.value))
+      json.key("lagBytes")
+      json.value(source.lagBytes)
+      json.key("walHeldBytes")
+      json.value(source.walHeldBytes.value)
+    }
+  }
+
+  private static func write(_ sink: SinkStatus, _ state: StateRecord, to json: inout JSONText) {
+    json.object { json in
+      write(name: sink.name, type: sink.type, state, to: &json)
+      json.key("inFlightBytes")
+      json.value(sink.inFlightBytes.value)
+    }
+  }
+
+  private static func write(
+    name: String, type: String, _ state: StateRecord, to json: inout JSONText
+  ) {
+    json.key("name")
+    json.value(name)
+    json.key("type")
+    json.value(type)
+    json.key("state")
+    json.value(state.state.rawValue)
+    json.key("since")
+    json.value(state.since.description)
+    json.key("error")
+    json.value(state.error)
+  }
+
+  // Nothing received or confirmed yet is null: 0/0 is no position.
+  private static func lsn(_ value: UInt64) -> String? { value == 0 ? nil : LSN(value).description }
+}

@@ -1,0 +1,140 @@
+import Glibc
+import Synchronization
+
+/// The service's log: one line for each call, a fixed sentence and what it is about.
+///
+/// It is passed around as a value; ``with(_:)`` gives one that adds its own pairs to every line.
+/// Lines of several threads never mix, since each one is written by a single call.
+struct Log: Sendable {
+  /// How grave a line is.
+  enum Level: UInt8, Comparable, CaseIterable, Sendable {
+    case trace, debug, info, warning, error
+
+    /// The level of that name in the configuration, or nil.
+    init?(name: String) {
+      let name = name.lowercased() == "warn" ? "warning" : name.lowercased()
+      guard let level = Level.allCases.first(where: { $0.name == name }) else { return nil }
+      self = level
+    }
+
+    /// The level's name in a line and in the configuration.
+    var name: String { "\(self)" }
+
+    /// Orders by gravity.
+    static func < (a: Level, b: Level) -> Bool { a.rawValue < b.rawValue }
+  }
+
+  /// How a line is written.
+  enum Format: String, Sendable { case logfmt, json }
+
+  /// What a sentence is about: slot, lsn, relation, bytes; never a row's values or a secret.
+  typealias Pairs = KeyValuePairs<StaticString, any CustomStringConvertible>
+
+  private let output: LogOutput
+  private let context: [LogLine.Pair]
+  // The level of this value alone, for the `debug` and `verbose` of one source or sink.
+  private let own: Level?
+
+  /// Makes a log that writes to `descriptor`, which stays the caller's.
+  ///
+  /// Colours need a terminal and an environment without NO_COLOR; JSON has none.
+  init(level: Level = .info, format: Format = .logfmt, descriptor: CInt = STDERR_FILENO) {
+    let noColour = unsafe getenv("NO_COLOR").map { unsafe $0.pointee != 0 } ?? false
+    let hasColours = format == .logfmt && !noColour && isatty(descriptor) == 1
+    output = LogOutput(
+      descriptor: descriptor, format: format, level: level, hasColours: hasColours)
+    context = []
+    own = nil
+  }
+
+  private init(output: LogOutput, context: [LogLine.Pair], own: Level?) {
+    self.output = output
+    self.context = context
+    self.own = own
+  }
+
+  /// A log that adds these pairs to every line.
+  func with(_ pairs: Pairs) -> Log {
+    Log(output: output, context: context + LogLine.pairs(pairs), own: own)
+  }
+
+  /// A log that also writes from `level` on, whatever the configured level is.
+  func lowered(to level: Level) -> Log { Log(output: output, context: context, own: level) }
+
+  /// Turns debugging on or off for this log and all that were made from it, at once.
+  func setDebug(_ isOn: Bool) { output.setDebug(isOn) }
+
+  /// Whether a line of this level would be written.
+  func isEnabled(_ level: Level) -> Bool {
+    level >= output.level || own.map { level >= $0 } ?? false
+  }
+
+  /// Writes a line about the details of a single message; never called on the row path.
+  func trace(_ sentence: StaticString, _ pairs: @autoclosure () -> Pairs = [:]) {
+    if isEnabled(.trace) { write(.trace, sentence, pairs()) }
+  }
+
+  /// Writes a line for whoever looks for a fault.
+  func debug(_ sentence: StaticString, _ pairs: @autoclosure () -> Pairs = [:]) {
+    if isEnabled(.debug) { write(.debug, sentence, pairs()) }
+  }
+
+  /// Writes a line about the ordinary course of things.
+  func info(_ sentence: StaticString, _ pairs: @autoclosure () -> Pairs = [:]) {
+    if isEnabled(.info) { write(.info, sentence, pairs()) }
+  }
+
+  /// Writes a line about something that the service copes with and a person should know.
+  func warning(_ sentence: StaticString, _ pairs: @autoclosure () -> Pairs = [:]) {
+    if isEnabled(.warning) { write(.warning, sentence, pairs()) }
+  }
+
+  /// Writes a line about something that has failed.
+  func error(_ sentence: StaticString, _ pairs: @autoclosure () -> Pairs = [:]) {
+    if isEnabled(.error) { write(.error, sentence, pairs()) }
+  }
+
+  private func write(_ level: Level, _ sentence: StaticString, _ pairs: Pairs) {
+    let line = LogLine(
+      time: .now, level: level, sentence: sentence.description,
+      pairs: context + LogLine.pairs(pairs))
+    output.write(line)
+  }
+}
+
+/// What all logs made from one share: a class, because the level changes under all of them.
+private final class LogOutput: Sendable {
+  private let descriptor: CInt
+  private let format: Log.Format
+  private let hasColours: Bool
+  private let configured: Log.Level
+  private let current: Atomic<UInt8>
+
+  init(descriptor: CInt, format: Log.Format, level: Log.Level, hasColours: Bool) {
+    self.descriptor = descriptor
+    self.format = format
+    self.hasColours = hasColours
+    configured = level
+    current = Atomic(level.rawValue)
+  }
+
+  var level: Log.Level { Log.Level(rawValue: current.load(ordering: .relaxed)) ?? configured }
+
+  func setDebug(_ isOn: Bool) {
+    let level = isOn ? min(configured, .debug) : configured
+    current.store(level.rawValue, ordering: .relaxed)
+  }
+
+  func write(_ line: LogLine) {
+    let bytes =
+      switch format {
+      case .json: line.json()
+      case .logfmt: line.logfmt(hasColours: hasColours)
+      }
+    // SAFETY: the pointer and its count come from the array, which lives through the call.
+    unsafe bytes.withUnsafeBytes { buffer in
+      // A log that cannot be written is lost: there is nowhere left to say so.
+      while unsafe Glibc.write(descriptor, buffer.baseAddress, buffer.count) < 0, errno == EINTR {}
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import Synchronization
+
+/// All metrics of the process.
+///
+/// A handle is looked up once, with its labels, and then updated without a lock and without
+/// this registry. Asking again with the same labels gives the same handle, so a reconnect goes
+/// on counting. A class, because every pipeline and the HTTP thread share it.
+final class Metrics: Sendable {
+  /// A label's name and value, in the order in which they are printed.
+  typealias Labels = [(name: String, value: String)]
+
+  /// How many series one family has at most; more of them share one, all of whose labels are
+  /// "_other", so that ten thousand tables do not become a memory leak.
+  static let seriesLimit = 10_000
+
+  private let families = Mutex<[String: MetricFamily]>([:])
+
+  /// The counter of that name and those labels.
+  func counter(_ name: String, _ help: String, _ labels: Labels = []) -> Counter {
+    guard case .counter(let counter) = series(name, help, labels, .counter, { .counter(Counter()) })
+    else { preconditionFailure("metric \(name) is no counter") }
+    return counter
+  }
+
+  /// The gauge of that name and those labels.
+  func gauge(_ name: String, _ help: String, _ labels: Labels = []) -> Gauge {
+    guard case .gauge(let gauge) = series(name, help, labels, .gauge, { .gauge(Gauge()) })
+    else { preconditionFailure("metric \(name) is no gauge") }
+    return gauge
+  }
+
+  /// The histogram of that name and those labels; all series of a name have the same bounds.
+  func histogram(
+    _ name: String, _ help: String, _ labels: Labels = [],
+    bounds: [Double] = Histogram.defaultSeconds
+  ) -> Histogram {
+    let found = series(name, help, labels, .histogram) { .histogram(Histogram(bounds: bounds)) }
+    guard case .histogram(let histogram) = found else {
+      preconditionFailure("metric \(name) is no histogram")
+    }
+    return histogram
+  }
+
+  private func series(
+    _ name: String, _ help: String, _ labels: Labels, _ kind: MetricFamily.Kind,
+    _ make: @Sendable () -> MetricFamily.Handle
+  ) -> MetricFamily.Handle {
+    precondition(MetricFamily.isName(name), "a metric's name has letters, digits and underscores")
+    let pairs = labels.map { MetricFamily.Label(name: $0.name, value: $0.value) }
+    return families.withLock { families in
+      var family = families[name] ?? MetricFamily(name: name, help: help, kind: kind)
+      precondition(family.kind == kind, "a metric has one kind")
+      // The dictionary lets go of the family, so that the change below copies nothing.
+      families[name] = nil
+      let handle = family.handle(pairs, limit: Self.seriesLimit, make)
+      families[name] = family
+      return handle
+    }
+  }
+
+  /// Drops every series that has this label, when its source or sink is no longer configured.
+  func removeSeries(_ label: String, _ value: String) {
+    families.withLock { families in
+      for name in families.keys { families[name]?.remove(label, value) }
+    }
+  }
+
+  /// Everything as Prometheus' text, format 0.0.4, ordered by name.
+  func text() -> [UInt8] {
+    // Only the references are copied under the lock: writing text must not hold up a pipeline.
+    let families = families.withLock { $0 }
+    var text = PrometheusText()
+    for family in families.values.sorted(by: { $0.name < $1.name }) { text.append(family) }
+    return text.bytes
+  }
+}

@@ -1,0 +1,146 @@
+import CSQLite
+import Glibc
+
+/// One SQLite connection: runs statements and gives rows, nothing more.
+///
+/// It belongs to one thread at a time and closes itself.
+@safe struct SQLiteDatabase: ~Copyable {
+  /// A value bound to a statement or read from a row.
+  enum Value: Hashable, Sendable {
+    case null
+    case integer(Int64)
+    case text(String)
+  }
+
+  /// A statement's text and the values of its question marks, in their order.
+  struct Statement: Sendable {
+    let sql: String
+    let values: [Value]
+
+    /// Makes a statement.
+    init(_ sql: String, _ values: [Value] = []) {
+      self.sql = sql
+      self.values = values
+    }
+  }
+
+  private let handle: OpaquePointer
+  // How errors name the database.
+  private let name: String
+
+  /// Opens an existing file, or with `create` makes a new one when there is none.
+  ///
+  /// Throws `StreamerError` when the file cannot be opened; a file that is no database is found
+  /// by the first statement only.
+  init(path: String, name: String, create: Bool = false) throws(StreamerError) {
+    var opened: OpaquePointer?
+    var flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+    if create { flags |= SQLITE_OPEN_CREATE }
+    let code = unsafe sqlite3_open_v2(path, &opened, flags, nil)
+    guard code == SQLITE_OK, let handle = unsafe opened else {
+      let error = unsafe Self.error(code, opened, name: name)
+      // SQLite gives a handle even when it fails, and NULL is fine.
+      _ = unsafe sqlite3_close_v2(opened)
+      throw error
+    }
+    unsafe self.handle = handle
+    self.name = name
+  }
+
+  deinit { _ = unsafe sqlite3_close_v2(handle) }
+
+  /// Runs one statement and gives its rows, maybe none.
+  ///
+  /// Throws `StreamerError`: `.full` when the disk is, `.busy` for another connection's lock,
+  /// `.corrupt` for a damaged file.
+  @discardableResult
+  func run(_ sql: String, _ values: Value...) throws(StreamerError) -> [[Value]] {
+    try run(Statement(sql, values))
+  }
+
+  private func run(_ query: Statement) throws(StreamerError) -> [[Value]] {
+    var prepared: OpaquePointer?
+    try check(unsafe sqlite3_prepare_v2(handle, query.sql, -1, &prepared, nil))
+    guard let statement = unsafe prepared else { return [] }
+    defer { _ = unsafe sqlite3_finalize(statement) }
+    for (index, value) in query.values.enumerated() {
+      try check(unsafe Self.bind(value, to: statement, at: CInt(index + 1)))
+    }
+    var rows: [[Value]] = []
+    while true {
+      errno = 0
+      let code = unsafe sqlite3_step(statement)
+      if code == SQLITE_DONE { return rows }
+      guard code == SQLITE_ROW else { throw unsafe Self.error(code, handle, name: name) }
+      var row: [Value] = []
+      for index in unsafe 0..<sqlite3_column_count(statement) {
+        row.append(unsafe Self.column(index, of: statement))
+      }
+      rows.append(row)
+    }
+  }
+
+  /// Runs statements in one transaction: all of them count or none.
+  ///
+  /// With `synchronous = FULL` the commit is on disk when this returns. Throws as ``run(_:_:)``.
+  func transaction(_ statements: [Statement]) throws(StreamerError) {
+    try run("BEGIN IMMEDIATE")
+    do throws(StreamerError) {
+      for statement in statements { _ = try run(statement) }
+      try run("COMMIT")
+    } catch {
+      // After some errors SQLite has rolled back already, and then this one fails harmlessly.
+      _ = try? run("ROLLBACK")
+      throw error
+    }
+  }
+
+  private static func bind(_ value: Value, to statement: OpaquePointer, at index: CInt) -> CInt {
+    switch value {
+    case .null: unsafe sqlite3_bind_null(statement, index)
+    case .integer(let number): unsafe sqlite3_bind_int64(statement, index, number)
+    case .text(let text):
+      unsafe csqlite_bind_text(statement, index, text, CInt(text.utf8.count))
+    }
+  }
+
+  private static func column(_ index: CInt, of statement: OpaquePointer) -> Value {
+    switch unsafe sqlite3_column_type(statement, index) {
+    case SQLITE_INTEGER: return unsafe .integer(sqlite3_column_int64(statement, index))
+    case SQLITE_NULL: return .null
+    default:
+      // SAFETY: the text lives until the next step; it is copied here.
+      guard let text = unsafe sqlite3_column_text(statement, index) else { return .null }
+      return unsafe .text(String(cString: text))
+    }
+  }
+
+  private func check(_ code: CInt) throws(StreamerError) {
+    if code != SQLITE_OK { throw unsafe Self.error(code, handle, name: name) }
+  }
+
+  private static let fullHint = "Free some space on its disk."
+
+  private static func error(_ code: CInt, _ handle: OpaquePointer?, name: String) -> StreamerError {
+    let last = errno
+    // SAFETY: SQLite's texts live at least until the next call on the connection.
+    let why = unsafe String(cString: sqlite3_errmsg(handle))
+    switch code & 0xFF {
+    case SQLITE_FULL:
+      return StreamerError(.full, name, why: why, hint: fullHint)
+    case SQLITE_BUSY, SQLITE_LOCKED:
+      return StreamerError(.busy, name, why: why, hint: "Close the program that has it open.")
+    case SQLITE_CORRUPT, SQLITE_NOTADB:
+      return StreamerError(.corrupt, name, why: why)
+    case SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_PERM:
+      // A failed commit leaves no system_errno behind, but errno itself.
+      let known = unsafe handle.map { unsafe sqlite3_system_errno($0) } ?? 0
+      let cause = known == 0 ? last : known
+      let kind: StreamerError.Kind = [ENOSPC, EDQUOT, EFBIG].contains(cause) ? .full : .system
+      let detail = cause == 0 ? why : "\(why) (\(SystemCall.text(of: cause)))"
+      return StreamerError(kind, name, why: detail, hint: kind == .full ? fullHint : "")
+    default:
+      return StreamerError(.system, name, why: why)
+    }
+  }
+}

@@ -1,0 +1,301 @@
+import Glibc
+import Synchronization
+import Testing
+
+@testable import Streamer
+
+/// Pipelines that only exist for the HTTP server.
+final class FakePipelines: StatusSource {
+  let sources: [SourceStatus]
+  let sinks: [SinkStatus]
+  private let debug = Mutex<[Bool]>([])
+
+  init() {
+    sources = [SourceStatus(name: "db", type: "postgres", slot: "streamer")]
+    sinks = [SinkStatus(name: "out", type: "kafka")]
+  }
+
+  func setDebug(_ isOn: Bool) { debug.withLock { $0.append(isOn) } }
+
+  /// How debugging was turned on and off.
+  var debugCalls: [Bool] { debug.withLock { $0 } }
+
+  /// Everything is as it should be.
+  func enterStreaming(at time: UTCTime = UTCTime(microseconds: 0)) {
+    sources[0].enter(.streaming, at: time)
+    sources[0].probeAnswered(at: .now)
+    sinks[0].enter(.streaming, at: time)
+  }
+}
+
+@Suite("The HTTP server")
+struct AdminServerTests {
+  private let pipelines = FakePipelines()
+  private let metrics = Metrics()
+
+  private func server(
+    _ address: String = "127.0.0.1:0", token: String? = nil
+  ) throws -> AdminServer {
+    try AdminServer(
+      ListenAddress(address), status: pipelines, metrics: metrics, version: "1.2.3", token: token)
+  }
+
+  @Test("/health answers while the process lives")
+  func health() throws {
+    let server = try server()
+    let answer = try HTTPAnswer(port: server.port, "GET", "/health")
+    #expect(answer.status == 200)
+    #expect(answer.headers["content-type"] == "text/plain; charset=utf-8")
+    #expect(answer.body == "Alive and well\n")
+  }
+
+  @Test("D6 /status answers 200 when all is well")
+  func statusWhenAllIsWell() throws {
+    pipelines.enterStreaming()
+    pipelines.sources[0].receivedLSN.set(0x16_B374_D848)
+    pipelines.sources[0].confirmedLSN.set(0x16_B374_D840)
+    pipelines.sources[0].serverLSN.set(0x16_B374_D850)
+    pipelines.sources[0].walHeldBytes.set(4096)
+    pipelines.sinks[0].inFlightBytes.set(42)
+    let server = try server()
+    let answer = try HTTPAnswer(port: server.port, "GET", "/status")
+    #expect(answer.status == 200)
+    #expect(answer.headers["content-type"] == "application/json")
+    #expect(
+      answer.body == """
+        {"ok":true,"version":"1.2.3","sources":[{"name":"db","type":"postgres",\
+        "state":"streaming","since":"1970-01-01T00:00:00.000000Z","error":null,\
+        "slot":"streamer","receivedLSN":"16/B374D848","confirmedLSN":"16/B374D840",\
+        "lagBytes":16,"walHeldBytes":4096}],"sinks":[{"name":"out","type":"kafka",\
+        "state":"streaming","since":"1970-01-01T00:00:00.000000Z","error":null,\
+        "inFlightBytes":42}]}
+
+        """)
+  }
+
+  @Test(
+    "/status answers 500 for what is retrying, stopped or failed", arguments: PipelineState.allCases
+  )
+  func statusOfStates(_ state: PipelineState) throws {
+    let server = try server()
+    let expected = [.retrying, .stopped, .failed].contains(state) ? 500 : 200
+    pipelines.enterStreaming()
+    pipelines.sources[0].enter(state, error: "connection \"x\" refused")
+    var answer = try HTTPAnswer(port: server.port, "GET", "/status")
+    #expect(answer.status == expected)
+    #expect(answer.body.contains(#""ok":\#(expected == 200)"#))
+    #expect(answer.body.contains(#""state":"\#(state.rawValue)""#))
+    #expect(answer.body.contains(#""error":"connection \"x\" refused""#))
+    pipelines.enterStreaming()
+    pipelines.sinks[0].enter(state)
+    answer = try HTTPAnswer(port: server.port, "GET", "/status")
+    #expect(answer.status == expected)
+  }
+
+  @Test("/stats has the old counters by name")
+  func stats() throws {
+    let source = pipelines.sources[0]
+    source.events.add(1)
+    source.eventErrors.add(2)
+    source.replicaErrors.add(3)
+    source.persistErrors.add(4)
+    source.receivedLSN.set(5)
+    source.savedLSN.set(6)
+    let sink = pipelines.sinks[0]
+    sink.total.add(7)
+    sink.noTopic.add(8)
+    sink.skipped.add(9)
+    sink.errors.add(10)
+    sink.kafkaMessages.add(11)
+    let server = try server()
+    let answer = try HTTPAnswer(port: server.port, "GET", "/stats")
+    #expect(answer.status == 200)
+    #expect(answer.headers["content-type"] == "application/json")
+    #expect(
+      answer.body == """
+        {"sources":{"db":{"events":1,"eventErrors":2,"replicaErrors":3,"persistErrors":4,\
+        "walPos":5,"walPosPersist":6}},"sinks":{"out":{"total":7,"noTopic":8,"skipped":9,\
+        "errors":10,"kafkaMessages":11}}}
+
+        """)
+  }
+
+  @Test("/metrics is Prometheus' text")
+  func metricsText() throws {
+    metrics.counter("c", "C.", [("a", "größe")]).add(3)
+    let server = try server()
+    let answer = try HTTPAnswer(port: server.port, "GET", "/metrics")
+    #expect(answer.status == 200)
+    #expect(answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8")
+    #expect(try PrometheusParser(Array(answer.body.utf8)).value("c", ["a": "größe"]) == 3)
+  }
+
+  @Test("/ready is 503 until everything streams")
+  func ready() throws {
+    let server = try server()
+    var answer = try HTTPAnswer(port: server.port, "GET", "/ready")
+    #expect(answer.status == 503)
+    #expect(answer.body == #"{"ready":false,"reasons":["source \"db\" is starting"]}"# + "\n")
+    pipelines.enterStreaming()
+    answer = try HTTPAnswer(port: server.port, "GET", "/ready")
+    #expect(answer.status == 200)
+    #expect(answer.body == #"{"ready":true,"reasons":[]}"# + "\n")
+  }
+
+  @Test("/debug turns debugging on and off, and nothing else does")
+  func debug() throws {
+    let server = try server()
+    #expect(server.isLoopback)
+    #expect(try HTTPAnswer(port: server.port, "GET", "/debug/on").status == 200)
+    #expect(try HTTPAnswer(port: server.port, "GET", "/debug/off").status == 200)
+    #expect(pipelines.debugCalls == [true, false])
+    for path in ["/debug", "/debug/", "/debug/ON", "/debug/on/", "/debug/on/x", "/debug/maybe"] {
+      #expect(try HTTPAnswer(port: server.port, "GET", path).status == 400, "\(path)")
+    }
+    for method in ["HEAD", "POST", "PUT"] {
+      let answer = try HTTPAnswer(port: server.port, method, "/debug/on")
+      #expect(answer.status == 405)
+      #expect(answer.headers["allow"] == "GET")
+    }
+    #expect(pipelines.debugCalls == [true, false])
+  }
+
+  @Test(
+    "an address that others reach is for reading only without a token",
+    arguments: [":0", "0.0.0.0:0"])
+  func withoutToken(_ address: String) throws {
+    let server = try server(address)
+    #expect(!server.isLoopback)
+    #expect(try HTTPAnswer(port: server.port, "GET", "/health").status == 200)
+    #expect(try HTTPAnswer(port: server.port, "GET", "/debug/on").status == 403)
+    #expect(try HTTPAnswer(port: server.port, "GET", "/debug/x").status == 400)
+    #expect(pipelines.debugCalls == [])
+  }
+
+  @Test("a token is asked for and compared whole", arguments: [":0", "127.0.0.1:0"])
+  func withToken(_ address: String) throws {
+    let server = try server(address, token: "s3cret")
+    let wrong = [
+      [], ["Authorization: Bearer s3cre"], ["Authorization: Bearer s3crett"],
+      ["Authorization: Bearer S3cret"], ["Authorization: Basic s3cret"],
+      ["Authorization: s3cret"], ["Authorization: Bearer"],
+    ]
+    for headers in wrong {
+      let answer = try HTTPAnswer(port: server.port, "GET", "/debug/on", headers: headers)
+      #expect(answer.status == 401, "\(headers)")
+      #expect(answer.headers["www-authenticate"] == "Bearer")
+    }
+    #expect(pipelines.debugCalls == [])
+    for header in ["Authorization: Bearer s3cret", "authorization: bearer  s3cret"] {
+      let answer = try HTTPAnswer(port: server.port, "GET", "/debug/on", headers: [header])
+      #expect(answer.status == 200)
+    }
+    #expect(pipelines.debugCalls == [true, true])
+    #expect(try HTTPAnswer(port: server.port, "GET", "/status").status == 200)
+  }
+
+  @Test(
+    "an unknown path is 404, another method 405", arguments: ["POST", "PUT", "DELETE", "OPTIONS"])
+  func methods(_ method: String) throws {
+    let server = try server()
+    for path in ["/", "/nothing", "/status/", "//status", "/STATUS"] {
+      #expect(try HTTPAnswer(port: server.port, "GET", path).status == 404, "\(path)")
+    }
+    for path in ["/health", "/ready", "/status", "/stats", "/metrics"] {
+      let answer = try HTTPAnswer(
+        port: server.port, method, path, headers: ["Content-Length: 5"], body: "hello")
+      #expect(answer.status == 405, "\(path)")
+      #expect(answer.headers["allow"] == "GET, HEAD")
+    }
+  }
+
+  @Test(
+    "HEAD is GET without the body",
+    arguments: ["/health", "/status", "/stats", "/metrics", "/ready"])
+  func head(_ path: String) throws {
+    pipelines.enterStreaming()
+    metrics.counter("c", "C.").add()
+    let server = try server()
+    let get = try HTTPAnswer(port: server.port, "GET", path + "?query=1")
+    let head = try HTTPAnswer(port: server.port, "HEAD", path)
+    #expect(get.status == 200 && head.status == 200)
+    #expect(head.body == "")
+    #expect(head.headers["content-length"] == String(get.body.utf8.count))
+    #expect(head.headers["content-type"] == get.headers["content-type"])
+  }
+
+  @Test("several requests go over one connection")
+  func keepAlive() throws {
+    let server = try server()
+    let get = "GET /health HTTP/1.1\r\nHost: x\r\n"
+    let bytes = try HTTPAnswer.exchange(
+      port: server.port, get + "\r\n" + get + "\r\n" + get + "Connection: close\r\n\r\n")
+    let text = String(decoding: bytes, as: UTF8.self)
+    #expect(text.split(separator: "Alive and well\n").count == 3)
+  }
+
+  @Test("what is no HTTP, or too much of it, does not end the server")
+  func rubbish() throws {
+    let server = try server()
+    let requests = [
+      "\r\n\r\n\r\n", "GET\r\n\r\n", "\u{0}\u{1}\u{2}\r\n\r\n",
+      "GET /health HTTP/1.1\r\nHost: x\r\nX: " + String(repeating: "y", count: 40_000)
+        + "\r\n\r\n",
+    ]
+    for request in requests {
+      // Only that it comes to an end; half of a request is closed by the timeout.
+      let descriptor = try HTTPAnswer.open(port: server.port)
+      _ = unsafe send(descriptor, request, request.utf8.count, CInt(MSG_NOSIGNAL))
+      close(descriptor)
+    }
+    #expect(try HTTPAnswer(port: server.port, "GET", "/health").status == 200)
+  }
+
+  @Test("a port in use is an error that names it")
+  func portInUse() throws {
+    let first = try server()
+    let error = try #require(throws: StreamerError.self) {
+      try server("127.0.0.1:\(first.port)")
+    }
+    #expect(error.kind == .busy)
+    #expect(error.description.contains("127.0.0.1:\(first.port)"))
+    #expect(error.description.contains("in use"))
+  }
+
+  @Test("a host that is not ours is an error")
+  func foreignHost() throws {
+    // TEST-NET-1: never an address of this machine.
+    let error = try #require(throws: StreamerError.self) { try server("192.0.2.1:0") }
+    #expect(error.description.contains("192.0.2.1"))
+  }
+
+  @Test("a stopped server gives its port back")
+  func stopping() throws {
+    let first = try server()
+    #expect(try HTTPAnswer(port: first.port, "GET", "/health").status == 200)
+    first.stop()
+    first.stop()
+    #expect(throws: Never.self) { try server("127.0.0.1:\(first.port)") }
+  }
+
+  @Test(
+    "addresses are read as the configuration writes them",
+    arguments: [
+      ("127.0.0.1:12080", "127.0.0.1", 12080), (":12080", "", 12080), ("[::1]:80", "::1", 80),
+      ("localhost:0", "localhost", 0),
+    ])
+  func addresses(_ text: String, _ host: String, _ port: UInt16) throws {
+    let address = try ListenAddress(text)
+    #expect(address.host == host && address.port == port)
+    #expect(address.description == text)
+  }
+
+  @Test(
+    "what is no address is refused",
+    arguments: ["", "127.0.0.1", "127.0.0.1:", ":65536", ":-1", ":http", "::1:80"])
+  func badAddresses(_ text: String) throws {
+    let error = try #require(throws: StreamerError.self) { try ListenAddress(text) }
+    #expect(error.kind == .configuration)
+    #expect(error.description.contains("http = \"\(text)\""))
+  }
+}

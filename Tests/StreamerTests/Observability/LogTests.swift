@@ -1,0 +1,148 @@
+import Glibc
+import Testing
+
+@testable import Streamer
+
+@Suite("Log")
+struct LogTests {
+  /// What `body` writes to a log, read back from a pipe.
+  private func written(
+    level: Log.Level = .info, format: Log.Format = .logfmt, _ body: (Log) -> Void
+  ) throws -> String {
+    var pipeEnds: [CInt] = [0, 0]
+    try #require(unsafe pipe(&pipeEnds) == 0)
+    defer { close(pipeEnds[0]) }
+    body(Log(level: level, format: format, descriptor: pipeEnds[1]))
+    close(pipeEnds[1])
+    var bytes: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      let count = unsafe read(pipeEnds[0], &part, part.count)
+      if count <= 0 { return String(decoding: bytes, as: UTF8.self) }
+      bytes += part.prefix(count)
+    }
+  }
+
+  /// The lines without their time, which comes first.
+  private func withoutTime(_ text: String) -> [String] {
+    text.split(separator: "\n").map { line in
+      line.hasPrefix("{")
+        ? "{" + line.drop { $0 != "," }.dropFirst() : String(line.drop { $0 != " " }.dropFirst())
+    }
+  }
+
+  @Test("a line has its sentence, the log's pairs and its own")
+  func logfmt() throws {
+    let text = try written { log in
+      log.with(["source": "db 1"]).info("slot created", ["slot": "s", "bytes": 17, "ok": true])
+    }
+    #expect(
+      withoutTime(text) == [#"level=info msg="slot created" source="db 1" slot=s bytes=17 ok=true"#]
+    )
+    #expect(text.hasPrefix("time=20") && text.hasSuffix("\n"))
+    #expect(!text.contains("\u{1B}"))
+  }
+
+  @Test("JSON keeps numbers and flags as such")
+  func json() throws {
+    let text = try written(format: .json) { log in
+      log.error("connection lost", ["cause": "a \"b\"\nc", "bytes": -1, "ok": false, "x": 1.5])
+    }
+    #expect(
+      withoutTime(text) == [
+        #"{"level":"error","msg":"connection lost","cause":"a \"b\"\nc","bytes":-1,"#
+          + #""ok":false,"x":"1.5"}"#
+      ])
+  }
+
+  @Test(
+    "values that could be mistaken are quoted, and a line stays a line",
+    arguments: [
+      ("", #""""#), ("plain", "plain"), ("a b", #""a b""#), ("a=b", #""a=b""#),
+      ("a\nlevel=error", #""a\nlevel=error""#), ("\"", #""\"""#), ("\\", #""\\""#),
+      ("\u{1B}[31m", #""\u001b[31m""#), ("größe", "größe"),
+    ])
+  func quoting(_ value: String, _ expected: String) throws {
+    let text = try written { $0.info("x", ["v": value]) }
+    #expect(withoutTime(text) == ["level=info msg=x v=\(expected)"])
+  }
+
+  @Test("a long value is cut")
+  func cutting() throws {
+    let text = try written { $0.info("x", ["v": String(repeating: "y", count: 100_000)]) }
+    #expect(text.utf8.count < 3000)
+    #expect(text.contains("y…"))
+  }
+
+  @Test("only lines of the level and above are written, and debug can be turned on")
+  func levels() throws {
+    var evaluated = 0
+    func pairs() -> Log.Pairs {
+      evaluated += 1
+      return ["n": evaluated]
+    }
+    let text = try written(level: .warning) { log in
+      let child = log.with(["c": 1])
+      child.info("not this", pairs())
+      child.warning("one")
+      log.setDebug(true)
+      child.debug("two")
+      child.trace("not this", pairs())
+      log.setDebug(false)
+      child.debug("not this", pairs())
+      child.lowered(to: .debug).debug("three")
+      child.debug("not this", pairs())
+      child.error("four")
+    }
+    #expect(
+      withoutTime(text) == [
+        "level=warning msg=one c=1", "level=debug msg=two c=1", "level=debug msg=three c=1",
+        "level=error msg=four c=1",
+      ])
+    #expect(evaluated == 0)
+  }
+
+  @Test("lines of several threads never mix")
+  func threads() throws {
+    let filler = String(repeating: "z", count: 500)
+    let text = try written { log in
+      // Few enough that the pipe takes them all: 64 KiB.
+      let threads = (0..<4).compactMap { part in
+        try? SharedThread {
+          for number in 0..<20 { log.info("line", ["p": part, "n": number, "f": filler]) }
+        }
+      }
+      #expect(threads.count == 4)
+      for thread in threads { thread.join() }
+    }
+    let lines = withoutTime(text)
+    #expect(lines.count == 80)
+    let expected = (0..<4).flatMap { part in
+      (0..<20).map { "level=info msg=line p=\(part) n=\($0) f=\(filler)" }
+    }
+    #expect(Set(lines) == Set(expected))
+  }
+
+  @Test(
+    "levels have the names of the configuration",
+    arguments: zip(
+      ["trace", "DEBUG", "info", "warning", "warn", "error"],
+      [Log.Level.trace, .debug, .info, .warning, .warning, .error]))
+  func names(_ name: String, _ level: Log.Level) {
+    #expect(Log.Level(name: name) == level)
+    #expect(Log.Level(name: "loud") == nil)
+  }
+
+  @Test(
+    "times are RFC 3339 with microseconds",
+    arguments: [
+      (0, "1970-01-01T00:00:00.000000Z"), (-1, "1969-12-31T23:59:59.999999Z"),
+      (1_763_885_750_123_456, "2025-11-23T08:15:50.123456Z"),
+      (951_782_399_000_000, "2000-02-28T23:59:59.000000Z"),
+      (951_782_400_000_000, "2000-02-29T00:00:00.000000Z"),
+      (4_107_542_400_000_001, "2100-03-01T00:00:00.000001Z"),
+    ])
+  func times(_ microseconds: Int64, _ text: String) {
+    #expect(UTCTime(microseconds: microseconds).description == text)
+  }
+}
