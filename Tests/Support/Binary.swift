@@ -4,7 +4,7 @@ import Glibc
 public enum Binary {
   /// The path of psql-streamer: `PSQL_STREAMER_BINARY`, or the one beside the test bundle.
   public static var psqlStreamer: String {
-    ProcessEnvironment["PSQL_STREAMER_BINARY"] ?? "\(directory)/psql-streamer"
+    TestEnvironment["PSQL_STREAMER_BINARY"] ?? "\(directory)/psql-streamer"
   }
 
   /// The project's folder.

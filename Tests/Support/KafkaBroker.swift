@@ -107,7 +107,7 @@ public final class KafkaBroker: Sendable {
 public enum KafkaKit {
   /// Its folder: `KAFKA_KIT`, else ../shared/kafka beside the project; nil when there is none.
   public static var directory: String? {
-    let candidate = ProcessEnvironment["KAFKA_KIT"] ?? "\(Binary.project)/../shared/kafka"
+    let candidate = TestEnvironment["KAFKA_KIT"] ?? "\(Binary.project)/../shared/kafka"
     return FileBytes.exists("\(candidate)/kafka") ? candidate : nil
   }
 

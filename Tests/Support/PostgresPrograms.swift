@@ -16,7 +16,7 @@ struct PostgresPrograms: Sendable {
 
   /// The folder, nil when there is none.
   static func search() -> String? {
-    if let named = ProcessEnvironment["PG_BIN"] { return named }
+    if let named = TestEnvironment["PG_BIN"] { return named }
     let versions = stride(from: 30, through: 10, by: -1)
     return versions.lazy.map { "/usr/lib/postgresql/\($0)/bin" }
       .first { FileBytes.exists("\($0)/initdb") }

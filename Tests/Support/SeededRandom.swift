@@ -12,7 +12,7 @@ public struct SeededRandom: RandomNumberGenerator, Sendable {
   /// A generator with a fresh seed, printed with the name of its user.
   public init(_ name: String) {
     var fresh = SystemRandomNumberGenerator()
-    let chosen = ProcessEnvironment["PSQL_STREAMER_SEED"].flatMap { UInt64($0) } ?? fresh.next()
+    let chosen = TestEnvironment["PSQL_STREAMER_SEED"].flatMap { UInt64($0) } ?? fresh.next()
     self.init(seed: chosen)
     printToStandardError("seed: \(name): PSQL_STREAMER_SEED=\(chosen)")
   }

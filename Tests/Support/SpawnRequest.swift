@@ -60,7 +60,7 @@ struct SpawnRequest {
   }
 
   private func environmentLines() -> [String] {
-    var result = ProcessEnvironment.all.filter { name, _ in
+    var result = TestEnvironment.all.filter { name, _ in
       !name.hasPrefix("PG") || name == "PG_BIN"
     }
     result["LC_ALL"] = "C"
@@ -70,7 +70,7 @@ struct SpawnRequest {
 }
 
 /// The environment of this process.
-public enum ProcessEnvironment {
+public enum TestEnvironment {
   /// Every variable.
   public static var all: [String: String] {
     var result: [String: String] = [:]

@@ -27,7 +27,7 @@ public final class TemporaryDirectory: Sendable {
 
   /// A path below TMPDIR that nobody uses.
   static func freshPath(prefix: String) -> String {
-    let root = ProcessEnvironment["TMPDIR"] ?? "/tmp"
+    let root = TestEnvironment["TMPDIR"] ?? "/tmp"
     var generator = SystemRandomNumberGenerator()
     let tail = String(generator.next() >> 16, radix: 36)
     return "\(root)/psqls-\(prefix)-\(tail)"
