@@ -9,6 +9,14 @@ public struct KafkaRecord: Sendable, Equatable {
   /// Nil is a tombstone.
   public let value: String?
 
+  /// A record, wherever it comes from.
+  public init(partition: Int, offset: Int, key: String?, value: String?) {
+    self.partition = partition
+    self.offset = offset
+    self.key = key
+    self.value = value
+  }
+
   /// Reads kcat's lines of `%p %o %K %S %k%s\n`: the lengths make any content safe.
   static func parse(_ text: String) throws -> [KafkaRecord] {
     let bytes = Array(text.utf8)

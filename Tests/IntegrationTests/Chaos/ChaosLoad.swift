@@ -37,7 +37,7 @@ struct ChaosLoad {
     \elif :choice <= 5
     ROLLBACK TO SAVEPOINT two;
     \elif :choice <= 6
-    INSERT INTO scratch (tx) SELECT pg_current_xact_id() FROM generate_series(1, 300);
+    INSERT INTO scratch (tx) SELECT pg_current_xact_id() FROM generate_series(1, 40);
     \endif
     INSERT INTO journal (tx) VALUES (pg_current_xact_id());
     \if :choice = 10
