@@ -1,0 +1,45 @@
+# The one entry to the project. Every target does its own set-up: on a fresh Debian machine with
+# Swift, `make demo` and `make test` need nothing before them.
+
+SWIFT ?= swift
+# More options for SwiftPM, e.g. SWIFT_FLAGS="--scratch-path ../build".
+SWIFT_FLAGS ?=
+SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
+
+.PHONY: help setup build demo test integration lint format bench fixtures ci clean
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+setup: ## install the Debian packages that are missing
+	@Scripts/setup
+
+build: setup ## the release binary: .build/release/psql-streamer
+	$(SWIFT) build -c release --product psql-streamer $(SWIFT_FLAGS)
+
+demo: build ## a throw-away PostgreSQL streamed into an embedded Kafka, shown, cleaned up
+	.build/release/psql-streamer demo
+
+test: setup ## every test; those on a real Kafka need KAFKA_KIT (default: ../shared/kafka)
+	$(SWIFT_TEST)
+
+integration: setup ## only the black-box tests on real servers; CHAOS_SECONDS=60 for the long run
+	$(SWIFT_TEST) --filter IntegrationTests
+
+lint: ## formats, shell scripts, compose file
+	@Scripts/lint
+
+format: ## rewrite the Swift files in the project's format
+	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
+
+bench: build ## drain times beside pg_recvlogical; BENCH_ROWS, BENCH_TX, BENCH_ROUNDS scale it
+	@python3 Benchmarks/drain
+
+fixtures: setup ## record Fixtures/ anew from real servers
+	PSQL_STREAMER_RECORD=1 $(SWIFT_TEST) --filter FixtureRecording
+
+ci: ## what the continuous integration runs
+	@.ci/run
+
+clean: ## remove what was built
+	rm -rf .build

@@ -1,0 +1,125 @@
+import Glibc
+import Support
+import Testing
+
+extension Integration {
+  /// Concurrent writers while everything that can break breaks.
+  ///
+  /// `CHAOS_SECONDS` sets how long each load lasts, 15 if it is not set.
+  @Suite(.needsKafka) struct Chaos {
+    private static let seconds = TestEnvironment["CHAOS_SECONDS"].flatMap { Int($0) } ?? 15
+    private static let rate = 250
+
+    /// The counters' own rows are there before the slot is, and no part of the stream.
+    private func scenario(_ title: String) throws -> Scenario {
+      try Scenario(title, postgres: PostgresServer(), tables: ChaosLoad.tables)
+    }
+
+    @Test func `Calm: every committed change arrives once and in order`() throws {
+      let scenario = try scenario("calm")
+      let streamer = try scenario.start()
+      let load = try ChaosLoad(
+        scenario, seconds: Self.seconds, transactionsPerSecond: Self.rate)
+      try load.finish()
+      try scenario.waitUntilConfirmed(streamer)
+      #expect(try scenario.stop(streamer) == .exited(0))
+      let verdict = try self.verdict(scenario)
+      printToStandardError("chaos, calm: \(verdict.summary)")
+      #expect(verdict.repetitions == 0)
+      #expect(verdict.problems == [])
+    }
+
+    @Test func `SIGTERM and restart under load: no duplicate at all`() throws {
+      let scenario = try scenario("terms")
+      var streamer = try scenario.start()
+      let load = try ChaosLoad(
+        scenario, seconds: Self.seconds, transactionsPerSecond: Self.rate)
+      var stops = 0
+      while load.process.isRunning {
+        pause(.milliseconds(1_500))
+        #expect(try scenario.stop(streamer) == .exited(0))
+        streamer = try scenario.start()
+        stops += 1
+      }
+      try load.finish()
+      try scenario.waitUntilConfirmed(streamer)
+      #expect(try scenario.stop(streamer) == .exited(0))
+      let verdict = try self.verdict(scenario)
+      printToStandardError("chaos, \(stops) times SIGTERM: \(verdict.summary)")
+      #expect(stops > 1)
+      #expect(verdict.repetitions == 0)
+      #expect(verdict.problems == [])
+    }
+
+    @Test func `A lost connection inside one process: no duplicate at all`() throws {
+      let scenario = try scenario("cuts")
+      let streamer = try scenario.start()
+      let load = try ChaosLoad(
+        scenario, seconds: Self.seconds, transactionsPerSecond: Self.rate)
+      while load.process.isRunning {
+        pause(.milliseconds(1_500))
+        try terminateWalsender(scenario)
+      }
+      try load.finish()
+      try scenario.waitUntilConfirmed(streamer)
+      #expect(try scenario.stop(streamer) == .exited(0))
+      let verdict = try self.verdict(scenario)
+      printToStandardError("chaos, walsenders terminated: \(verdict.summary)")
+      #expect(verdict.repetitions == 0)
+      #expect(verdict.problems == [])
+    }
+
+    /// What may happen to the three processes.
+    private enum Blow: CaseIterable {
+      case streamerKilled
+      case brokerKilled
+      case postgresRestarted
+      case walsenderTerminated
+    }
+
+    @Test func `Crashes of everything: nothing missing, order exact after removing repetitions`()
+      throws
+    {
+      var random = SeededRandom("chaos")
+      let scenario = try scenario("chaos")
+      var streamer = try scenario.start()
+      let load = try ChaosLoad(
+        scenario, seconds: Self.seconds, transactionsPerSecond: Self.rate)
+      var blows: [Blow] = []
+      // At least one round of all four, also when the load ends earlier on a slow machine.
+      while load.process.isRunning || blows.count < Blow.allCases.count {
+        for blow in Blow.allCases.shuffled(using: &random) {
+          pause(.milliseconds(Int.random(in: 300...1_500, using: &random)))
+          blows.append(blow)
+          switch blow {
+          case .streamerKilled:
+            streamer.send(SIGKILL)
+            try streamer.wait()
+            streamer = try scenario.launch()
+          case .brokerKilled:
+            try scenario.broker.kill()
+            defer { try? scenario.broker.start() }
+            pause(.milliseconds(Int.random(in: 0...800, using: &random)))
+          case .postgresRestarted: try scenario.postgres.restart(.immediate)
+          case .walsenderTerminated: try terminateWalsender(scenario)
+          }
+          try Scenario.requireAlive(streamer)
+        }
+      }
+      try load.finish()
+      try scenario.waitUntilConfirmed(streamer, within: .seconds(180))
+      #expect(try scenario.stop(streamer) == .exited(0))
+      let verdict = try self.verdict(scenario)
+      printToStandardError("chaos, \(blows.count) blows: \(verdict.summary)")
+      #expect(verdict.problems == [])
+    }
+
+    private func verdict(_ scenario: Scenario) throws -> ChaosVerdict {
+      ChaosVerdict(events: try scenario.events(), truth: try ChaosTruth(scenario))
+    }
+
+    private func terminateWalsender(_ scenario: Scenario) throws {
+      try scenario.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+    }
+  }
+}

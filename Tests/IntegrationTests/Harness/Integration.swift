@@ -1,0 +1,24 @@
+import Support
+import Testing
+
+/// The black-box tests: the built program, a configuration file, real servers.
+///
+/// They run one after the other, because most of them load the whole machine.
+@Suite(.serialized, .needsPostgres) enum Integration {
+  /// The PostgreSQL that tests share; each has a database of its own there.
+  ///
+  /// Whoever restarts a server starts one for itself.
+  static var postgres: PostgresServer {
+    get throws { try sharedPostgres.get() }
+  }
+
+  /// The Kafka that tests share; each has a topic of its own there.
+  ///
+  /// Whoever kills it starts it again.
+  static var kafka: KafkaBroker {
+    get throws { try sharedKafka.get() }
+  }
+
+  private static let sharedPostgres = Result { try PostgresServer() }
+  private static let sharedKafka = Result { try KafkaBroker() }
+}

@@ -1,0 +1,178 @@
+import Glibc
+import Support
+import Synchronization
+
+/// A database, a topic, and the configuration of one streamer between them.
+final class Scenario: Sendable {
+  let postgres: PostgresServer
+  let broker: KafkaBroker
+  /// The database's name, that of the slot, and of the topic.
+  let name: String
+  let directory: TemporaryDirectory
+  let httpPort: Int
+  let slot: String
+  private let lines: Lines
+
+  /// Lines that a test adds to the parts of the configuration.
+  struct Lines: Sendable {
+    var top: [String] = []
+    var source: [String] = []
+    var sink: [String] = []
+    /// More tables, at the end of the file.
+    var more: [String] = []
+  }
+
+  private static let counter = Atomic<Int>(0)
+
+  /// Creates the database, the publication of all its tables, and the tables.
+  ///
+  /// - Throws: `SupportError` when a server cannot be had.
+  init(
+    _ title: String, postgres: PostgresServer? = nil, lines: Lines = Lines(), tables: String
+  ) throws {
+    let number = Self.counter.add(1, ordering: .relaxed).newValue
+    name = "\(title)_\(number)"
+    slot = name
+    self.postgres = try postgres ?? Integration.postgres
+    broker = try Integration.kafka
+    directory = try TemporaryDirectory("run")
+    httpPort = try FreePort.take()
+    self.lines = lines
+    try self.postgres.psql("CREATE DATABASE \(name)")
+    try psql("CREATE PUBLICATION everything FOR ALL TABLES; \(tables)")
+  }
+
+  deinit {
+    // The shared server has a limited number of slots.
+    _ = try? postgres.psql(
+      """
+      SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
+        WHERE slot_name = '\(slot)' AND active;
+      SELECT pg_sleep(0.2);
+      SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+        WHERE slot_name = '\(slot)'
+      """)
+  }
+
+  /// The file's text.
+  var configuration: String {
+    """
+    store = "\(directory.file("positions.sqlite"))"
+    http = "127.0.0.1:\(httpPort)"
+    \(lines.top.joined(separator: "\n"))
+
+    [source.pg]
+    type = "postgres"
+    dsn = "\(postgres.dsn(database: name))"
+    publication = "everything"
+    replicationSlot = "\(slot)"
+    startRetryInterval = "200ms"
+    \(lines.source.joined(separator: "\n"))
+
+    [sink.out]
+    type = "kafka"
+    sources = ["pg"]
+    hosts = ["\(broker.bootstrap)"]
+    topicFallback = "\(name)"
+    createTopics = "create"
+    topics = { partitions = 4, replication = 1 }
+    \(lines.sink.joined(separator: "\n"))
+
+    \(lines.more.joined(separator: "\n"))
+    """
+  }
+
+  /// Runs SQL in the scenario's database.
+  @discardableResult func psql(_ sql: String) throws -> String {
+    try postgres.psql(sql, database: name)
+  }
+
+  /// Starts the program and returns when it streams.
+  func start() throws -> Subprocess {
+    let streamer = try launch()
+    try eventually(within: .seconds(60), "the slot \(slot) in use") {
+      try Self.requireAlive(streamer)
+      return try self.postgres.psql(
+        "SELECT active FROM pg_replication_slots WHERE slot_name = '\(slot)'") == "t"
+    }
+    return streamer
+  }
+
+  /// Starts the program and does not wait.
+  func launch() throws -> Subprocess {
+    let file = directory.file("psql-streamer.toml")
+    try FileBytes.write(configuration, to: file)
+    return try Subprocess(Binary.psqlStreamer, ["run", "--config", file])
+  }
+
+  /// SIGTERM, then the exit code of a clean stop is expected by the caller.
+  func stop(_ streamer: Subprocess) throws -> Subprocess.Termination {
+    streamer.send(SIGTERM)
+    return try streamer.wait(within: .seconds(60))
+  }
+
+  /// Waits until the slot has confirmed everything that the server has written by now.
+  func waitUntilConfirmed(_ streamer: Subprocess, within limit: Duration = .seconds(120)) throws {
+    let target = try postgres.psql("SELECT pg_current_wal_lsn()")
+    try eventually(within: limit, "the confirmation of \(target) by \(slot)") {
+      try Self.requireAlive(streamer)
+      return try isConfirmed(target)
+    }
+  }
+
+  /// Whether the slot's confirmed_flush_lsn has reached a position.
+  func isConfirmed(_ position: String) throws -> Bool {
+    try postgres.psql(
+      """
+      SELECT confirmed_flush_lsn >= '\(position)' FROM pg_replication_slots
+        WHERE slot_name = '\(slot)'
+      """) == "t"
+  }
+
+  /// All events of the topic.
+  func events() throws -> [Event] {
+    try broker.records(name).map { try Event($0) }
+  }
+
+  /// Waits for that many events and returns them.
+  func events(
+    _ count: Int, from streamer: Subprocess, within limit: Duration = .seconds(60)
+  ) throws -> [Event] {
+    var found: [Event] = []
+    try eventually(
+      within: limit, every: .milliseconds(200), "\(count) events (there are \(found.count))"
+    ) {
+      try Self.requireAlive(streamer)
+      guard try topicExists() else { return false }
+      found = try events()
+      return found.count >= count
+    }
+    return found
+  }
+
+  /// The body of a GET, with the status line's number.
+  func get(_ path: String) throws -> (status: Int, body: String) {
+    let program = """
+      import sys, urllib.request, urllib.error
+      try: answer = urllib.request.urlopen(sys.argv[1], timeout=10)
+      except urllib.error.HTTPError as error: answer = error
+      print(answer.status); sys.stdout.write(answer.read().decode())
+      """
+    let text = try Subprocess.check(
+      "python3", ["-c", program, "http://127.0.0.1:\(httpPort)\(path)"])
+    let parts = text.split(separator: "\n", maxSplits: 1)
+    return (Int(parts.first ?? "") ?? 0, parts.count > 1 ? String(parts[1]) : "")
+  }
+
+  private func topicExists() throws -> Bool {
+    let list = try Subprocess.check(
+      "kcat", ["-L", "-J", "-b", broker.bootstrap, "-X", "allow.auto.create.topics=false"])
+    let topics = try JSON(list)["topics"]?.elements ?? []
+    return topics.contains { $0["topic"]?.string == name }
+  }
+
+  static func requireAlive(_ streamer: Subprocess) throws {
+    guard let ended = streamer.poll() else { return }
+    throw SupportError("psql-streamer ended (\(ended)):\n\(streamer.standardError.suffix(3_000))")
+  }
+}

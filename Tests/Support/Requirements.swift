@@ -1,0 +1,33 @@
+import Synchronization
+public import Testing
+
+extension Trait where Self == ConditionTrait {
+  /// The test needs PostgreSQL's programs; without them it is skipped and says so.
+  public static var needsPostgres: Self {
+    .enabled("PostgreSQL's programs are needed") {
+      Requirement.present(
+        PostgresPrograms.search() != nil,
+        else: "no PostgreSQL: install the package postgresql, or set PG_BIN")
+    }
+  }
+
+  /// The test needs a real Kafka broker; without a kit it is skipped and says so.
+  public static var needsKafka: Self {
+    .enabled("a Kafka kit is needed") {
+      Requirement.present(KafkaKit.directory != nil, else: KafkaKit.reasonToSkip)
+    }
+  }
+}
+
+/// What a test cannot do without.
+public enum Requirement {
+  private static let printed = Mutex<Set<String>>([])
+
+  /// Passes the condition on; when it is false the reason is printed, once per run.
+  public static func present(_ condition: Bool, else reason: String) -> Bool {
+    if !condition, printed.withLock({ $0.insert(reason).inserted }) {
+      printToStandardError("skipped: \(reason)")
+    }
+    return condition
+  }
+}
