@@ -17,6 +17,16 @@ public struct StreamerError: Error, Hashable, Sendable {
     case fenced = 4
   }
 
+  /// What a pipeline does about it beyond trying again.
+  public enum Cause: Hashable, Sendable {
+    /// Nothing beyond.
+    case other
+    /// Somebody else reads the slot: it waits as a standby.
+    case slotActive
+    /// The server is another, or on another timeline: positions are compared anew.
+    case historyChanged
+  }
+
   /// What failed, as a short noun: "source db1", "unknown option --confg".
   public let what: String
   /// Why, in the words of whoever refused; empty when `what` says all.
@@ -27,17 +37,20 @@ public struct StreamerError: Error, Hashable, Sendable {
   public let exit: Exit
   /// Whether trying again may help.
   public let isRetryable: Bool
+  /// What a pipeline does about it beyond trying again.
+  public let cause: Cause
 
   /// Makes an error; texts are without a final full stop but for the hint.
   public init(
     what: String, why: String = "", hint: String = "", exit: Exit = .failure,
-    retryable: Bool = false
+    retryable: Bool = false, cause: Cause = .other
   ) {
     self.what = what
     self.why = why
     self.hint = hint
     self.exit = exit
     self.isRetryable = retryable
+    self.cause = cause
   }
 
   /// The exit code of the process: 1 to 4, or 0.

@@ -1,1 +1,4 @@
+import Glibc
 import Streamer
+
+exit(Program.run(Array(CommandLine.arguments.dropFirst())))

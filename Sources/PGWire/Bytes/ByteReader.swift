@@ -121,3 +121,12 @@ extension RawSpan {
     return unsafe unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self)
   }
 }
+
+extension RawSpan {
+  /// Whether both hold the same bytes.
+  public func equals(_ other: RawSpan) -> Bool {
+    guard byteCount == other.byteCount else { return false }
+    for offset in 0..<byteCount where self[offset] != other[offset] { return false }
+    return true
+  }
+}

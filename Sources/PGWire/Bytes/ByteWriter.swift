@@ -173,3 +173,14 @@
     length &+= written
   }
 }
+
+extension ByteWriter {
+  /// Appends a copy of bytes that were written before.
+  @inlinable public mutating func append(copyOf range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= length, "a range lies outside")
+    reserve(range.count)
+    // SAFETY: reserve made room, and what is written never overlaps what was.
+    unsafe (base + length).copyMemory(from: base + range.lowerBound, byteCount: range.count)
+    length &+= range.count
+  }
+}

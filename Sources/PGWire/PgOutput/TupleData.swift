@@ -66,7 +66,9 @@
     self.offset = 0
   }
 
-  /// The next column's value. Calling it past the last column is a programming error.
+  /// The next column's value.
+  ///
+  /// Calling it past the last column is a programming error.
   @inlinable @_lifetime(self: copy self) @_lifetime(copy self)
   public mutating func next() -> ColumnValue {
     let kind = bytes[offset]

@@ -19,6 +19,14 @@ public enum Publication {
       """
   }
 
+  /// Asks for the tables that a publication may cover: one row, schema and name, for each.
+  public static let candidates = """
+    SELECT n.nspname, c.relname FROM pg_catalog.pg_class c \
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname <> 'information_schema' \
+    AND n.nspname NOT LIKE 'pg\\_%' ORDER BY 1, 2
+    """
+
   /// Creates a publication of the given tables, or of all when there are none.
   public static func create(_ name: String, tables: [(schema: String, name: String)]) -> String {
     let target =

@@ -61,6 +61,11 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
   /// Properties that go to librdkafka verbatim.
   let librdkafka: [String: Secret]
 
+  /// Every topic that the file names: they must exist at the start, or be created.
+  var namedTopics: [String] {
+    topics.mappings.map(\.topic) + [topics.fallback, messageTopic].compactMap { $0 }
+  }
+
   /// Keys of a later version.
   static let later = [
     "table", "outbox", "key", "partitionBy", "deadLetterTopic", "transactionalID",

@@ -3,9 +3,9 @@ import Testing
 
 @testable import Streamer
 
-@Suite struct NativeFormatTests {
+@Suite struct NativeEnvelopeTests {
   @Test func eventHasItsMembersInOrder() throws {
-    var format = NativeFormat(host: "127.0.0.1", database: "sh\"op")
+    var format = NativeEnvelope(host: "127.0.0.1", database: "sh\"op")
     let relation = format.relation(schema: "public", table: "orders")
     let id = format.name("id")
     let note = format.name("no\"te")
@@ -21,21 +21,21 @@ import Testing
     format.append(note, isFirst: false, to: &json)
     json.append("null}")
     format.appendTail(relation, lsn: LSN(0x1999A20), ordinal: 3, to: &json)
-    NativeFormat.append(.key, to: &json)
+    NativeEnvelope.append(.key, to: &json)
     json.append("{}")
-    NativeFormat.append(.old, to: &json)
+    NativeEnvelope.append(.old, to: &json)
     json.append("{}")
-    NativeFormat.append(.unchanged, to: &json)
+    NativeEnvelope.append(.unchanged, to: &json)
     json.append("[")
     format.append(element: id, isFirst: true, to: &json)
     format.append(element: note, isFirst: false, to: &json)
     json.append("]")
     let prefix = [UInt8]("p".utf8)
     let content: [UInt8] = [0, 255]
-    NativeFormat.appendMessage(
+    NativeEnvelope.appendMessage(
       prefix: unsafe prefix.span.bytes, content: unsafe content.span.bytes,
       isTransactional: true, to: &json)
-    NativeFormat.appendEnd(to: &json)
+    NativeEnvelope.appendEnd(to: &json)
     let expectedUUID = written { uuid.append(ordinal: 3, to: &$0) }
     let expected =
       #"{"Host":"127.0.0.1","Database":"sh\"op","Table":"orders","Action":"update","#
@@ -49,7 +49,7 @@ import Testing
   }
 
   @Test func messageOutsideATransactionHasNoXID() {
-    var format = NativeFormat(host: "h", database: "d")
+    var format = NativeEnvelope(host: "h", database: "d")
     let relation = format.relation(schema: "", table: "")
     let uuid = EventUUID(
       systemIdentifier: 7, database: "d", xid: 0, commitTime: 0, commitLSN: LSN(1))

@@ -11,7 +11,7 @@ import PGWire
 /// ``appendTail(_:lsn:ordinal:to:)``, then those of Key, Old, Unchanged, Message that it has, each
 /// a ``Part`` and its value, and ``appendEnd(to:)``. What stands before and after `Columns` does
 /// not look at it, so columns encoded while a transaction is still open are joined at its commit.
-struct NativeFormat: ~Copyable {
+struct NativeEnvelope: ~Copyable {
   /// What an event tells.
   enum Action: Sendable {
     case insert, update, delete, truncate, read, message
@@ -41,7 +41,7 @@ struct NativeFormat: ~Copyable {
     case old
     /// An array of the names of columns whose TOASTed value was not sent.
     case unchanged
-    /// See ``NativeFormat/appendMessage(prefix:content:isTransactional:to:)``.
+    /// See ``NativeEnvelope/appendMessage(prefix:content:isTransactional:to:)``.
     case message
     /// The name of a prepared transaction.
     case gid
@@ -132,16 +132,20 @@ struct NativeFormat: ~Copyable {
 
   /// Prepares what every event of a transaction has; the events that follow are its own.
   ///
-  /// `commitTime` is in microseconds from 2000-01-01 UTC. Without an xid, as a message outside a
-  /// transaction is, the event has `"XID":null`.
-  mutating func begin(commitLSN: LSN, commitTime: Int64, xid: UInt32?, uuid: EventUUID) {
+  /// `commitTime` is in microseconds from 2000-01-01 UTC. A message outside a transaction has
+  /// neither time nor xid: the event has null for both.
+  mutating func begin(commitLSN: LSN, commitTime: Int64?, xid: UInt32?, uuid: EventUUID) {
     self.uuid = uuid
     transactionHead.removeAll()
     transactionHead.append("\",\"WALPosition\":")
     transactionHead.append(decimal: commitLSN.value)
-    transactionHead.append(",\"Timestamp\":\"")
-    EventTimestamp.append(microseconds: commitTime, to: &transactionHead)
-    transactionHead.append("\",\"UUID\":\"")
+    if let commitTime {
+      transactionHead.append(",\"Timestamp\":\"")
+      EventTimestamp.append(microseconds: commitTime, to: &transactionHead)
+      transactionHead.append("\",\"UUID\":\"")
+    } else {
+      transactionHead.append(",\"Timestamp\":null,\"UUID\":\"")
+    }
     transactionTail.removeAll()
     transactionTail.append("\",\"CommitLSN\":\"")
     transactionTail.append(commitLSN)

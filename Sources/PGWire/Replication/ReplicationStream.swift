@@ -1,0 +1,118 @@
+import CLinux
+import Glibc
+
+/// A connection that streams: the server's bytes in a window, status updates out, and nothing in
+/// between. What the bytes mean is for whoever reads ``input``.
+///
+/// It never blocks: its owner waits for ``descriptor`` as ``pace`` says.
+@safe public struct ReplicationStream: ~Copyable {
+  private var transport: Transport
+  /// What was received and not consumed yet.
+  public var input: InputBuffer
+  /// When the socket is to be read.
+  public private(set) var pace = ReadPace()
+  private var output = ByteWriter(capacity: 256)
+  private var sentOutput = 0
+  private let hasLowWaterMark: Bool
+
+  /// Takes over a connection on which START_REPLICATION was answered with CopyBothResponse.
+  public init(_ connection: consuming Connection) {
+    let parts = connection.intoParts()
+    transport = parts.transport
+    input = parts.input
+    hasLowWaterMark = Self.isTCP(transport.descriptor)
+  }
+
+  /// The socket, for epoll; it stays this value's own.
+  public var descriptor: CInt { transport.descriptor }
+
+  /// Whether a status update waits for the socket to take it.
+  public var wantsWrite: Bool { sentOutput < output.count }
+
+  /// Whether bytes may wait inside TLS, which the socket does not announce.
+  public private(set) var hasPending = false
+
+  /// Whether reads should be spaced out by the reader itself: a burst on a socket whose low-water
+  /// mark epoll does not honour.
+  public var needsNap: Bool { pace.mode == .burst && !hasLowWaterMark }
+
+  /// Reads what is there, up to the window's free room, and says how many bytes came.
+  ///
+  /// Throws ``PGError`` when the connection is lost or closed.
+  public mutating func receive(now: ContinuousClock.Instant) throws(PGError) -> Int {
+    var received = 0
+    var outcome = Transport.Outcome.wouldBlock
+    // With TLS the socket is silent about what OpenSSL has decrypted: read until nothing is left.
+    repeat {
+      received += try unsafe input.withFreeSpace(minimum: 64 << 10) { room throws(PGError) -> Int in
+        outcome = try unsafe transport.read(into: room)
+        guard case .bytes(let count) = outcome else { return 0 }
+        return count
+      }
+    } while transport.isEncrypted && outcome.isBytes && received < 1 << 20
+    hasPending = transport.isEncrypted && outcome.isBytes
+    if outcome == .closed, received == 0 { throw .closed(.copyBoth) }
+    let before = pace.mode
+    pace.read(received, at: now)
+    if pace.mode != before, hasLowWaterMark { setLowWaterMark() }
+    return received
+  }
+
+  /// Sends a status update, as far as the socket takes it now.
+  public mutating func send(_ status: StandbyStatusUpdate) throws(PGError) {
+    status.encode(time: Self.microsecondsSince2000(), into: &output)
+    try flush()
+  }
+
+  /// Sends what waits, as far as the socket takes it now.
+  public mutating func flush() throws(PGError) {
+    while sentOutput < output.count {
+      switch try Self.write(output, from: sentOutput, to: &transport) {
+      case .bytes(let count): sentOutput += count
+      case .wouldBlock: return
+      case .closed: throw .closed(.copyBoth)
+      }
+    }
+    output.removeAll()
+    sentOutput = 0
+  }
+
+  private static func write(
+    _ output: borrowing ByteWriter, from start: Int, to transport: inout Transport
+  ) throws(PGError) -> Transport.Outcome {
+    try transport.write(output.bytes(start..<output.count))
+  }
+
+  /// Ends the stream in an orderly way, without waiting for an answer.
+  public consuming func close() {
+    output.append(UInt8(ascii: "c"))  // CopyDone
+    output.append(bigEndian: Int32(4))
+    output.append(UInt8(ascii: "X"))  // Terminate
+    output.append(bigEndian: Int32(4))
+    try? flush()
+  }
+
+  private func setLowWaterMark() {
+    var bytes = CInt(pace.mode == .burst ? ReadPace.burstBytes : 1)
+    let size = socklen_t(MemoryLayout<CInt>.size)
+    // A refused mark costs speed, not correctness: reads are due by time as well.
+    _ = unsafe setsockopt(transport.descriptor, SOL_SOCKET, SO_RCVLOWAT, &bytes, size)
+  }
+
+  private static func isTCP(_ descriptor: CInt) -> Bool {
+    var domain: CInt = 0
+    var size = socklen_t(MemoryLayout<CInt>.size)
+    let result = unsafe getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size)
+    return result == 0 && domain != AF_UNIX
+  }
+
+  private static func microsecondsSince2000() -> Int64 {
+    var time = timespec()
+    _ = unsafe clock_gettime(CLOCK_REALTIME, &time)
+    return (Int64(time.tv_sec) - 946_684_800) * 1_000_000 + Int64(time.tv_nsec) / 1000
+  }
+}
+
+extension Transport.Outcome {
+  fileprivate var isBytes: Bool { if case .bytes = self { true } else { false } }
+}

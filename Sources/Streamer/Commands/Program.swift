@@ -1,0 +1,62 @@
+import Glibc
+
+/// The program: its arguments to a command, and a command to its exit code.
+public enum Program {
+  /// Runs the command that the arguments (without the program's name) ask for and gives the
+  /// process's exit code: 0 done, 1 failure, 2 usage, 3 preflight failed, 4 fenced.
+  public static func run(_ arguments: [String]) -> Int32 {
+    // A peer that went away is reported by write's errno, not by killing the process.
+    _ = unsafe signal(SIGPIPE, SIG_IGN)
+    do {
+      return try execute(try CommandLineParser.parse(arguments))
+    } catch {
+      Terminal.complain("\(error)")
+      return error.exitCode
+    }
+  }
+
+  private static func execute(_ request: CommandLineRequest) throws(StreamerError) -> Int32 {
+    switch request {
+    case .help(let text):
+      Terminal.print(text)
+      return 0
+    case .version:
+      Terminal.print(Version.text)
+      return 0
+    case .run(let path): return try RunCommand.run(configuration: path)
+    case .demo: return try DemoCommand.run()
+    case .check(let path, let json): return try CheckCommand.run(configuration: path, json: json)
+    case .tail(let options): return try TailCommand.run(options)
+    case .status(let url, let watch): return try StatusCommand.run(url: url, watch: watch)
+    case .migrateConfiguration(let path): return try MigrateCommand.run(path)
+    }
+  }
+}
+
+/// The process's standard streams: data to the one, everything else to the other.
+enum Terminal {
+  /// Writes a text and a newline, if it lacks one, to standard output.
+  static func print(_ text: String) { write(text, to: STDOUT_FILENO) }
+
+  /// Writes one line, with the program's name before it, to standard error.
+  static func complain(_ line: String) { write("psql-streamer: \(line)", to: STDERR_FILENO) }
+
+  /// Whether standard output is a terminal.
+  static var isInteractive: Bool { isatty(STDOUT_FILENO) == 1 }
+
+  private static func write(_ text: String, to descriptor: CInt) {
+    var bytes = Array(text.utf8)
+    if bytes.last != UInt8(ascii: "\n") { bytes.append(UInt8(ascii: "\n")) }
+    var written = 0
+    while written < bytes.count {
+      let count = unsafe bytes.withUnsafeBytes { buffer in
+        // SAFETY: written < count.
+        unsafe Glibc.write(
+          descriptor, buffer.baseAddress.map { unsafe $0 + written }, bytes.count - written)
+      }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return }
+      written += count
+    }
+  }
+}

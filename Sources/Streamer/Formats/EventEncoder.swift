@@ -1,0 +1,234 @@
+import PGWire
+
+/// Writes events as records of the native format: the key as a JSON object, the value as
+/// ``NativeEnvelope`` lays it out.
+///
+/// A class so that a lane holds it beside its batch; only the pipeline's thread uses it. Nothing
+/// here allocates for a row: names and encoders are worked out once for each Relation message.
+final class EventEncoder {
+  /// What all rows of one table share.
+  final class Plan {
+    /// One published column.
+    struct Column: BitwiseCopyable {
+      let name: NativeEnvelope.Name
+      let encoder: ValueEncoder
+      let isKey: Bool
+    }
+
+    let relation: NativeEnvelope.Relation
+    let columns: [Column]
+    let hasKey: Bool
+
+    init(relation: NativeEnvelope.Relation, columns: [Column]) {
+      self.relation = relation
+      self.columns = columns
+      hasKey = columns.contains(where: \.isKey)
+    }
+  }
+
+  private var envelope: NativeEnvelope
+  private var encoders: ValueEncoders
+  private let options: ValueOptions
+  private let systemIdentifier: UInt64
+  private let database: String
+  private var messages: NativeEnvelope.Relation
+
+  /// Makes the encoder for one database; `host` as the connection string names it.
+  init(systemIdentifier: UInt64, host: String, database: String, options: ValueOptions) {
+    self.systemIdentifier = systemIdentifier
+    self.database = database
+    self.options = options
+    envelope = NativeEnvelope(host: host, database: database)
+    encoders = ValueEncoders(options: options)
+    messages = envelope.relation(schema: "", table: "")
+  }
+
+  /// Works out what all rows of a table share.
+  func plan(_ table: Table, types: TypeCatalog) -> Plan {
+    let columns = table.relation.columns.enumerated().map { index, column in
+      Plan.Column(
+        name: envelope.name(column.name), encoder: encoders.resolve(column.type, in: types),
+        isKey: table.key.contains(index))
+    }
+    let relation = envelope.relation(schema: table.relation.schema, table: table.relation.name)
+    return Plan(relation: relation, columns: columns)
+  }
+
+  /// A transaction begins: the events that follow are its own.
+  func begin(_ transaction: Transaction) {
+    let uuid = EventUUID(
+      systemIdentifier: systemIdentifier, database: database, xid: transaction.xid ?? 0,
+      commitTime: transaction.commitTime ?? 0, commitLSN: transaction.commitLSN)
+    envelope.begin(
+      commitLSN: transaction.commitLSN, commitTime: transaction.commitTime, xid: transaction.xid,
+      uuid: uuid)
+  }
+
+  // MARK: - Events
+
+  /// Writes a row event.
+  func row(
+    _ event: borrowing RowEvent, _ plan: Plan, into json: inout ByteWriter
+  ) -> EncodedRecord {
+    let key = key(event, plan, into: &json)
+    let start = json.count
+    envelope.appendHead(plan.relation, event.action, ordinal: event.place.ordinal, to: &json)
+    let hasUnchanged = columns(event, plan, into: &json)
+    envelope.appendTail(
+      plan.relation, lsn: event.place.lsn, ordinal: event.place.ordinal, to: &json)
+    NativeEnvelope.append(.key, to: &json)
+    if let key { json.append(copyOf: key) } else { json.append("null") }
+    if event.showsOld, event.oldImage != .none {
+      NativeEnvelope.append(.old, to: &json)
+      old(event, plan, into: &json)
+    }
+    if hasUnchanged { unchanged(event, plan, into: &json) }
+    NativeEnvelope.appendEnd(to: &json)
+    return EncodedRecord(key: key, value: start..<json.count)
+  }
+
+  /// Writes that a table was emptied; it has no key.
+  func truncate(
+    _ place: EventPlace, _ plan: Plan, into json: inout ByteWriter
+  ) -> EncodedRecord {
+    let start = json.count
+    envelope.appendHead(plan.relation, .truncate, ordinal: place.ordinal, to: &json)
+    json.append("{}")
+    envelope.appendTail(plan.relation, lsn: place.lsn, ordinal: place.ordinal, to: &json)
+    NativeEnvelope.append(.key, to: &json)
+    json.append("null")
+    NativeEnvelope.appendEnd(to: &json)
+    return EncodedRecord(key: nil, value: start..<json.count)
+  }
+
+  /// Writes a logical message; it has no key.
+  func message(
+    _ message: borrowing LogicalMessage, _ place: EventPlace, into json: inout ByteWriter
+  ) -> EncodedRecord {
+    let start = json.count
+    envelope.appendHead(messages, .message, ordinal: place.ordinal, to: &json)
+    json.append("{}")
+    envelope.appendTail(messages, lsn: place.lsn, ordinal: place.ordinal, to: &json)
+    NativeEnvelope.append(.key, to: &json)
+    json.append("null")
+    NativeEnvelope.appendMessage(
+      prefix: message.prefix, content: message.content, isTransactional: message.isTransactional,
+      to: &json)
+    NativeEnvelope.appendEnd(to: &json)
+    return EncodedRecord(key: nil, value: start..<json.count)
+  }
+
+  // MARK: - Parts
+
+  /// The key's columns as a JSON object; a value that was not sent again stands in the old image.
+  private func key(
+    _ event: borrowing RowEvent, _ plan: Plan, into json: inout ByteWriter
+  ) -> Range<Int>? {
+    guard plan.hasKey else { return nil }
+    let start = json.count
+    json.append(UInt8(ascii: "{"))
+    var cursor = event.row.columns
+    var isFirst = true
+    for (index, column) in plan.columns.enumerated() {
+      guard column.isKey else {
+        cursor.skip()
+        continue
+      }
+      envelope.append(column.name, isFirst: isFirst, to: &json)
+      isFirst = false
+      switch cursor.next() {
+      case .text(let text): encode(text, column, into: &json)
+      case .unchangedToast where event.oldImage != .none:
+        value(event.old.value(at: index), column, into: &json)
+      case .null, .unchangedToast, .binary: json.append("null")
+      }
+    }
+    json.append(UInt8(ascii: "}"))
+    return start..<json.count
+  }
+
+  /// `Columns`; says whether a TOASTed value was neither sent nor known from a full old image.
+  private func columns(
+    _ event: borrowing RowEvent, _ plan: Plan, into json: inout ByteWriter
+  ) -> Bool {
+    json.append(UInt8(ascii: "{"))
+    var cursor = event.row.columns
+    var isFirst = true
+    var hasUnchanged = false
+    for (index, column) in plan.columns.enumerated() {
+      if event.isKeyOnly, !column.isKey {
+        cursor.skip()
+        continue
+      }
+      switch cursor.next() {
+      case .text(let text):
+        envelope.append(column.name, isFirst: isFirst, to: &json)
+        encode(text, column, into: &json)
+      case .unchangedToast:
+        guard event.oldImage == .full else {
+          hasUnchanged = true
+          continue
+        }
+        envelope.append(column.name, isFirst: isFirst, to: &json)
+        value(event.old.value(at: index), column, into: &json)
+      case .null, .binary:
+        envelope.append(column.name, isFirst: isFirst, to: &json)
+        json.append("null")
+      }
+      isFirst = false
+    }
+    json.append(UInt8(ascii: "}"))
+    return hasUnchanged
+  }
+
+  /// `Old`: the whole old row, or its key.
+  private func old(
+    _ event: borrowing RowEvent, _ plan: Plan, into json: inout ByteWriter
+  ) {
+    json.append(UInt8(ascii: "{"))
+    var cursor = event.old.columns
+    var isFirst = true
+    for column in plan.columns {
+      if event.oldImage == .key, !column.isKey {
+        cursor.skip()
+        continue
+      }
+      envelope.append(column.name, isFirst: isFirst, to: &json)
+      isFirst = false
+      value(cursor.next(), column, into: &json)
+    }
+    json.append(UInt8(ascii: "}"))
+  }
+
+  /// `Unchanged`: the names of the columns whose TOASTed values were not sent.
+  private func unchanged(
+    _ event: borrowing RowEvent, _ plan: Plan, into json: inout ByteWriter
+  ) {
+    NativeEnvelope.append(.unchanged, to: &json)
+    json.append(UInt8(ascii: "["))
+    var cursor = event.row.columns
+    var isFirst = true
+    for column in plan.columns {
+      guard case .unchangedToast = cursor.next() else { continue }
+      envelope.append(element: column.name, isFirst: isFirst, to: &json)
+      isFirst = false
+    }
+    json.append(UInt8(ascii: "]"))
+  }
+
+  private func value(
+    _ value: consuming ColumnValue, _ column: Plan.Column, into json: inout ByteWriter
+  ) {
+    if case .text(let text) = value { encode(text, column, into: &json) } else {
+      json.append("null")
+    }
+  }
+
+  /// A text that is not what its type promises is kept as it is: a string. Losing or refusing the
+  /// row for it would help nobody.
+  private func encode(_ text: RawSpan, _ column: Plan.Column, into json: inout ByteWriter) {
+    do { try encoders.encode(text, as: column.encoder, into: &json) } catch {
+      JSONEscape.append(text, to: &json)
+    }
+  }
+}

@@ -1,0 +1,21 @@
+import PGWire
+
+/// The bounds of everything that could grow, with their units.
+enum Limits {
+  /// Transactions of one sink that are read and not yet delivered.
+  static let unsettledTransactions = 1 << 16
+  /// Bytes of encoded records that gather before they are handed to a sink.
+  static let batchBytes = 256 << 10
+  /// The receive buffer's size in bytes when no larger message is on the way.
+  static let receiveBufferBytes = 1 << 20
+  /// The largest message of a server, in bytes: PostgreSQL's own limit of an allocation.
+  static let messageBytes = 1 << 30
+  /// Bytes delivered after which the position is saved without waiting for the interval.
+  static let saveAfterBytes = 8 << 20
+  /// How often a standby looks whether the slot has become free.
+  static let standbyPoll = Duration.seconds(1)
+  /// How long one attempt to reach Kafka may take before it counts as failed.
+  static let kafkaStart = Duration.seconds(10)
+  /// How long Kafka may take to answer about a topic.
+  static let kafkaRequest = Duration.seconds(10)
+}

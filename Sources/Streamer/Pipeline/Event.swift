@@ -1,0 +1,75 @@
+import PGWire
+
+/// One event's place in the stream.
+struct EventPlace {
+  /// The change's own LSN.
+  let lsn: LSN
+  /// Its number in the transaction.
+  let ordinal: UInt64
+}
+
+/// A row event: an action and the row images that belong to it, as views of the received bytes.
+struct RowEvent: ~Escapable {
+  /// insert, update or delete.
+  let action: NativeEnvelope.Action
+  /// Where it stands.
+  let place: EventPlace
+  /// The row after the change; for a delete the old row.
+  let row: TupleData
+  /// Whether of ``row`` only the key's columns are known.
+  let isKeyOnly: Bool
+  /// The old row, where the server sent one.
+  let old: TupleData
+  /// How much of the old row is known.
+  let oldImage: Change.OldImage
+  /// Whether the old row is part of the event, not only a source of values that were not sent.
+  let showsOld: Bool
+
+  /// An insert, an update that keeps the key, or a delete: the change as it is.
+  @_lifetime(copy change)
+  init(_ change: borrowing Change, at place: EventPlace) {
+    self.place = place
+    self.old = change.old
+    self.oldImage = change.oldImage
+    self.showsOld = true
+    switch change.kind {
+    case .insert:
+      action = .insert
+      row = change.new
+      isKeyOnly = false
+    case .update:
+      action = .update
+      row = change.new
+      isKeyOnly = false
+    case .delete:
+      action = .delete
+      row = change.old
+      isKeyOnly = change.oldImage == .key
+    }
+  }
+
+  /// The first half of an update that changed the key: the row under its old key goes away.
+  @_lifetime(copy change)
+  init(deletingOldKeyOf change: borrowing Change, at place: EventPlace) {
+    self.action = .delete
+    self.place = place
+    self.row = change.old
+    self.isKeyOnly = change.oldImage == .key
+    self.old = change.old
+    self.oldImage = change.oldImage
+    self.showsOld = true
+  }
+
+  /// The second half: the row appears under its new key. The old image stays at hand for values
+  /// that were not sent again, but is not part of the event.
+  @_lifetime(copy change)
+  init(insertingNewKeyOf change: borrowing Change, at place: EventPlace) {
+    self.action = .insert
+    self.place = place
+    self.row = change.new
+    self.isKeyOnly = false
+    self.old = change.old
+    self.oldImage = change.oldImage
+    self.showsOld = false
+  }
+}

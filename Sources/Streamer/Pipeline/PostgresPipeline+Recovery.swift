@@ -1,0 +1,103 @@
+import PGWire
+import Synchronization
+
+extension PostgresPipeline {
+  /// Lets the worker open the sinks that need it and start a stream.
+  func establish() {
+    phase = .establishing
+    observer.entered(hasStarted ? .retrying : .starting, cause: lastFailure)
+    let opening = SinkList(sinks.isEmpty ? unopened : sinks)
+    let resume = pipeline == nil ? nil : confirmed
+    let known = identity
+    submit { [session] in
+      .established(session.establish(opening: opening, resume: resume, known: known))
+    }
+  }
+
+  /// A stream has started: reading begins.
+  func established(
+    _ established: EstablishedSession, now: ContinuousClock.Instant
+  ) throws(StreamerError) {
+    guard let stream = established.takeStream() else { return }
+    if pipeline == nil {
+      let lanes = zip(zip(plan.sinks, sinks), established.positions).map { sink, position in
+        Lane(
+          name: sink.0.name, routing: sink.0.routing, 
+          sink: sink.1,
+          encoder: EventEncoder(
+            systemIdentifier: UInt64(established.identity.systemIdentifier) ?? 0,
+            host: established.host, database: established.identity.database,
+            options: sink.0.values), position: position)
+      }
+      pipeline = Pipeline(
+        lanes: lanes, database: established.identity.database, inFlightLimit: plan.inFlight,
+        observer: observer)
+      feedback = Feedback(
+        saved: established.positions, saveInterval: plan.source.flushInterval,
+        statusInterval: established.statusInterval, walRetain: UInt64(plan.source.walRetain.bytes), now: now)
+      sinks = []
+    }
+    for (index, lane) in (pipeline?.lanes ?? []).enumerated() {
+      guard let descriptor = lane.sink.eventDescriptor else { continue }
+      try poller.watch(descriptor, tag: Tag.firstLane + UInt64(index), for: .readable)
+    }
+    identity = established.identity
+    pipeline?.connected()
+    feedback?.connected(now: now)
+    interest = []
+    isReadable = !stream.input.isEmpty
+    isAskingForRelation = false
+    unopened = []
+    self.stream = consume stream
+    phase = .streaming
+    started.store(true, ordering: .relaxed)
+    lastFailure = nil
+    backoff.reset()
+    startDeadline = nil
+    observer.entered(.streaming, cause: nil)
+    log.info(
+      "streaming", ["slot": established.identity.slot, "lsn": "\(pipeline?.startLSN ?? .zero)"])
+  }
+
+  /// Something failed: the connection is dropped; the next attempt follows, or the pipeline ends.
+  func fail(_ error: StreamerError, now: ContinuousClock.Instant) {
+    stream = nil
+    if case .ended = phase { return }
+    lastFailure = error
+    observer.failed(error)
+    let isTooLate = startDeadline.map { now >= $0 } ?? false
+    let isStandby = error.cause == .slotActive
+    guard error.isRetryable, !isTooLate || isStandby else {
+      log.error("the pipeline has failed", ["error": "\(error)"])
+      phase = .ended(error)
+      return
+    }
+    if stopDeadline != nil {
+      // Without a connection nothing more can be read or confirmed: what is delivered is saved.
+      return
+    }
+    let pause = isStandby ? Limits.standbyPoll : backoff.next(using: &random)
+    log.warning("trying again", ["error": "\(error)", "in": "\(pause)"])
+    observer.entered(isStandby ? .standby : .retrying, cause: error)
+    phase = .waiting(until: now + pause)
+  }
+
+  /// A sink failed: the others keep what they have, this one begins anew at its confirmed position.
+  func fail(lane index: Int, _ error: StreamerError, now: ContinuousClock.Instant) {
+    guard let lane = pipeline?.lanes[index] else { return }
+    observer.failed(sink: index, error)
+    guard error.isRetryable else { return fail(error, now: now) }
+    if let descriptor = lane.sink.eventDescriptor { poller.forget(descriptor) }
+    let old = SinkList([lane.sink])
+    submit {
+      for sink in old.sinks { sink.close(within: .seconds(1)) }
+      return .done
+    }
+    do throws(StreamerError) {
+      let fresh = try plan.sinks[index].make(log)
+      lane.restart(with: fresh)
+      unopened.append(fresh)
+      fail(error, now: now)
+    } catch { fail(error, now: now) }
+  }
+}

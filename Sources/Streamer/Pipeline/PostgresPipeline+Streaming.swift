@@ -1,0 +1,136 @@
+import CLinux
+import Glibc
+import PGWire
+import Synchronization
+
+extension PostgresPipeline {
+  /// Reads, consumes and answers the server, as far as the in-flight budget lets it.
+  ///
+  /// The stream is put back only when all went well: an error drops the connection.
+  func streamOn(now: ContinuousClock.Instant) throws(StreamerError) {
+    guard var stream = stream.take() else { return }
+    do {
+      try read(&stream, now: now)
+      let untilCommit = stopRequested.load(ordering: .acquiring)
+      do {
+        let count = try pipeline?.consume(stream.input.readable, untilCommit: untilCommit) ?? 0
+        stream.input.consume(count)
+      } catch { throw StreamerError(error, source: plan.source, name: plan.name) }
+      try answerServer(&stream, now: now)
+    } catch let error as PGError {
+      throw StreamerError(error, source: plan.source, name: plan.name)
+    } catch let error as StreamerError {
+      throw error
+    } catch { preconditionFailure("an error of an unknown type") }
+    askForRelation()
+    try watchServer(stream)
+    self.stream = consume stream
+  }
+
+  /// Reads once, when the socket has something, a burst has gathered long enough, or TLS holds
+  /// decrypted bytes back; never while the pipeline is blocked, so that TCP pushes back.
+  private func read(
+    _ stream: inout ReplicationStream, now: ContinuousClock.Instant
+  ) throws(PGError) {
+    guard pipeline?.isBlocked == false, stopDeadline == nil || pipeline?.transaction != nil else {
+      return
+    }
+    let isDue = stream.pace.readBy.map { now >= $0 } ?? false
+    guard isReadable || isDue || stream.hasPending else { return }
+    isReadable = false
+    if stream.needsNap { Self.nap() }
+    _ = try stream.receive(now: .now)
+  }
+
+  /// Sends what the server waits for: a status update that is due, or bytes left from the last.
+  private func answerServer(
+    _ stream: inout ReplicationStream, now: ContinuousClock.Instant
+  ) throws(PGError) {
+    if pipeline?.replyRequested == true {
+      pipeline?.replyRequested = false
+      feedback?.statusRequested()
+    }
+    for notice in pipeline?.takeNotices() ?? [] {
+      log.warning("the server sent a notice", ["notice": "\(notice)"])
+    }
+    let sent = pipeline?.sent ?? .zero
+    if stream.wantsWrite { return try stream.flush() }
+    if let status = feedback?.status(sent: sent, now: now) { try stream.send(status) }
+  }
+
+  /// Lets the worker look up what a new table needs, once.
+  private func askForRelation() {
+    guard let request = pipeline?.request, !isAskingForRelation else { return }
+    isAskingForRelation = true
+    let sinks = SinkList(pipeline?.lanes.map(\.sink) ?? [])
+    submit { [session] in .relation(session.lookUp(request, sinks: sinks)) }
+  }
+
+  /// Tells epoll what the socket is waited for: nothing to read while the pipeline is blocked.
+  private func watchServer(_ stream: borrowing ReplicationStream) throws(StreamerError) {
+    var wanted: Poller.Interest = []
+    if pipeline?.isBlocked == false { wanted.insert(.readable) }
+    if stream.wantsWrite { wanted.insert(.writable) }
+    guard wanted != interest else { return }
+    interest = wanted
+    try poller.watch(stream.descriptor, tag: Tag.server, for: wanted)
+  }
+
+  /// A fifth of a millisecond: in a burst on a Unix socket the server's rows gather meanwhile.
+  private static func nap() {
+    var time = timespec(tv_sec: 0, tv_nsec: 150_000)
+    _ = unsafe nanosleep(&time, nil)
+  }
+
+  // MARK: - The end
+
+  /// On the way to the end: wait for the current commit and for what is in flight, save, confirm.
+  func stopOn(now: ContinuousClock.Instant) {
+    if stopDeadline == nil {
+      stopDeadline = now + plan.shutdownTimeout
+      log.info("stopping", ["timeout": "\(plan.shutdownTimeout)"])
+    }
+    if case .ended = phase { return }
+    let isSettled = pipeline?.isAtRest ?? true
+    let isSaved = feedback?.isSaved(confirmed) ?? true
+    if isSettled, isSaved { return end(nil) }
+    guard let stopDeadline, now >= stopDeadline else { return }
+    log.warning("the time to stop is over; what was not delivered comes again at the next start")
+    end(nil)
+  }
+
+  /// Ends the stream: the last status update, CopyDone, Terminate.
+  private func end(_ error: StreamerError?) {
+    if var stream = stream.take() {
+      feedback?.statusRequested()
+      if let status = feedback?.status(sent: pipeline?.sent ?? .zero, now: .now) {
+        try? stream.send(status)
+      }
+      stream.close()
+    }
+    phase = .ended(error)
+  }
+
+  /// Closes the sinks and the worker.
+  func finish(_ error: StreamerError?) -> StreamerError? {
+    stream = nil
+    let open = SinkList(pipeline?.lanes.map(\.sink) ?? sinks)
+    let timeout = error == nil ? plan.shutdownTimeout : .seconds(1)
+    submit { [session] in
+      for sink in open.sinks { sink.close(within: timeout) }
+      session.close()
+      return .done
+    }
+    worker.stop()
+    observer.ended(error)
+    return error
+  }
+}
+
+/// Sinks on their way to the I/O worker.
+// SAFETY: the worker calls only what a sink says runs there: `open`, `prepare`, `close`.
+struct SinkList: @unchecked Sendable {
+  let sinks: [any Sink]
+
+  init(_ sinks: [any Sink]) { self.sinks = sinks }
+}

@@ -1,0 +1,212 @@
+import CLinux
+import Glibc
+import PGWire
+import Synchronization
+
+/// One PostgreSQL source with all sinks that list it, run by one thread.
+///
+/// The thread sleeps in one epoll_wait on {server socket, sinks' descriptors, control, I/O worker}
+/// and does everything between the server's bytes and the sinks itself. What may block runs on the
+/// I/O worker. Recovery is the ordinary start: whatever fails, the connection is dropped and
+/// reading begins again at the confirmed positions.
+// SAFETY: everything but `control` and the atomics belongs to the pipeline's own thread.
+final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
+  /// What the pipeline is doing.
+  enum Phase {
+    /// The worker opens sinks and connects.
+    case establishing
+    /// Changes flow.
+    case streaming
+    /// The next attempt is due then.
+    case waiting(until: ContinuousClock.Instant)
+    /// It has ended; with an error unless it was stopped.
+    case ended(StreamerError?)
+  }
+
+  /// What the I/O worker answers.
+  enum Answer: Sendable {
+    case established(Result<EstablishedSession, StreamerError>)
+    case relation(Result<RelationAnswer, StreamerError>)
+    case saved(StreamerError?)
+    case durable(lane: Int, StreamerError?)
+    case slot(ReplicationSlot?)
+    case done
+  }
+
+  /// The descriptors' tags in the poller; lanes follow.
+  enum Tag {
+    static let control: UInt64 = 0
+    static let worker: UInt64 = 1
+    static let server: UInt64 = 2
+    static let firstLane: UInt64 = 16
+  }
+
+  let plan: PipelinePlan
+  let log: Log
+  let session: PostgresSession
+  let worker: IOWorker<Answer>
+  let control: EventDescriptor
+  let stopRequested = Atomic<Bool>(false)
+  let started = Atomic<Bool>(false)
+  let observer: PipelineObserver
+
+  var poller: Poller
+  var phase = Phase.establishing
+  var pipeline: Pipeline?
+  var stream: ReplicationStream?
+  var feedback: Feedback?
+  var identity: PositionIdentity?
+  /// Sinks that are to be opened by the next attempt, in the lanes' order.
+  var sinks: [any Sink]
+  var backoff: Backoff
+  var random = SystemRandomNumberGenerator()
+  var interest: Poller.Interest = []
+  /// The server's socket was reported readable and has not been read since.
+  var isReadable = false
+  /// A table's look-up is under way.
+  var isAskingForRelation = false
+  /// What failed last, until it streams again.
+  var lastFailure: StreamerError?
+  /// Sinks that replace failed ones and are not open yet.
+  var unopened: [any Sink] = []
+  /// Until when a first connection is tried; nil once it has streamed, or for ever.
+  var startDeadline: ContinuousClock.Instant?
+  var stopDeadline: ContinuousClock.Instant?
+  var nextObservation = ContinuousClock.now
+
+  /// Makes a pipeline that has not started. Throws when the system has no descriptor left.
+  init(_ plan: PipelinePlan, store: any PositionStore, observer: PipelineObserver, log: Log)
+    throws(StreamerError)
+  {
+    self.plan = plan
+    self.log = log
+    self.observer = observer
+    session = PostgresSession(plan, store: store, log: log)
+    worker = try IOWorker(name: "io-\(plan.name)")
+    control = try EventDescriptor()
+    poller = try Poller()
+    sinks = []
+    for sink in plan.sinks { sinks.append(try sink.make(log)) }
+    backoff = Backoff(longest: plan.source.startRetryInterval)
+    try poller.watch(control.descriptor, tag: Tag.control, for: .readable)
+    try poller.watch(worker.eventDescriptor, tag: Tag.worker, for: .readable)
+  }
+
+  /// Whether changes have flowed since the start.
+  var hasStarted: Bool { started.load(ordering: .relaxed) }
+
+  /// Asks the pipeline to read on to the current commit, deliver, save, confirm and end.
+  func requestStop() {
+    stopRequested.store(true, ordering: .releasing)
+    control.signal()
+  }
+
+  /// Runs until it is stopped or has failed for good; says with what error.
+  func run() -> StreamerError? {
+    if plan.startTimeout > .zero { startDeadline = .now + plan.startTimeout }
+    establish()
+    while true {
+      if case .ended(let error) = phase { return finish(error) }
+      do {
+        try poller.wait(timeout: timeout(now: .now))
+        try turn(now: .now)
+      } catch {
+        fail(error, now: .now)
+      }
+    }
+  }
+
+  /// One turn of the loop: take what came, read what may be read, say what is due.
+  private func turn(now: ContinuousClock.Instant) throws(StreamerError) {
+    for index in 0..<poller.count {
+      let event = poller[index]
+      switch event.tag {
+      case Tag.control: control.drain()
+      case Tag.server: isReadable = isReadable || event.isReadable
+      default: break
+      }
+    }
+    for answer in worker.takeAnswers() { try take(answer, now: now) }
+    pollSinks(now: now)
+    if case .waiting(let until) = phase, now >= until { establish() }
+    if case .streaming = phase { try streamOn(now: now) }
+    try save(now: now)
+    if stopRequested.load(ordering: .acquiring) { stopOn(now: now) }
+    observe(now: now)
+  }
+
+  private func take(_ answer: Answer, now: ContinuousClock.Instant) throws(StreamerError) {
+    switch answer {
+    case .established(.success(let session)): try established(session, now: now)
+    case .established(.failure(let error)): throw error
+    case .relation(.success(let relation)):
+      isAskingForRelation = false
+      pipeline?.answer(relation)
+    case .relation(.failure(let error)): throw error
+    case .saved(let error):
+      feedback?.saveEnded(error == nil)
+      if let error {
+        observer.saveFailed()
+        throw error
+      }
+    case .durable(let index, let error): pipeline?.lanes[index].sink.durabilityJobEnded(error)
+    case .slot(let slot): if let slot { observer.slot(slot) }
+    case .done: break
+    }
+  }
+
+  /// How long the thread may sleep.
+  private func timeout(now: ContinuousClock.Instant) -> Duration {
+    var next = now + .seconds(1)
+    switch phase {
+    case .waiting(let until): next = min(next, until)
+    case .streaming:
+      if stream?.hasPending == true, pipeline?.isBlocked == false { return .zero }
+      if interest.contains(.readable), let readBy = stream?.pace.readBy { next = min(next, readBy) }
+    case .establishing, .ended: break
+    }
+    if let feedback { next = min(next, feedback.nextDeadline(confirmed)) }
+    if let stopDeadline { next = min(next, stopDeadline) }
+    return max(next - now, .zero)
+  }
+
+  // MARK: - Delivery and positions
+
+  /// What each lane has confirmed.
+  var confirmed: [LSN] { pipeline?.lanes.map(\.confirmed) ?? [] }
+
+  private func pollSinks(now: ContinuousClock.Instant) {
+    guard let lanes = pipeline?.lanes else { return }
+    for (index, lane) in lanes.enumerated() {
+      do { try lane.poll() } catch {
+        fail(lane: index, error, now: now)
+        return
+      }
+      feedback?.delivered(bytes: lane.takeDeliveredBytes())
+      if let job = lane.sink.durabilityJob() {
+        submit { .durable(lane: index, job()) }
+      }
+    }
+  }
+
+  private func save(now: ContinuousClock.Instant) throws(StreamerError) {
+    guard let identity, let positions = confirmed.isEmpty ? nil : confirmed else { return }
+    let atOnce = stopDeadline != nil || pipeline?.replyRequested == true
+    guard let due = feedback?.positionsToSave(positions, atOnce: atOnce, now: now) else { return }
+    let rows = zip(plan.sinks, due).map { identity.position(sink: $0.name, lsn: $1) }
+    submit { [session] in .saved(session.save(rows)) }
+  }
+
+  /// Takes the numbers over to status and metrics, a few times a second at most.
+  private func observe(now: ContinuousClock.Instant) {
+    guard now >= nextObservation, pipeline != nil else { return }
+    nextObservation = now + .milliseconds(200)
+    pipeline?.report(saved: feedback?.saved.min() ?? .zero, now: now)
+  }
+
+  /// Hands work to the I/O worker; its queue is longer than the pipeline can have work for.
+  func submit(_ work: @escaping @Sendable () -> Answer) {
+    let accepted = worker.submit(work)
+    precondition(accepted, "the I/O worker's queue is full although each kind of work waits its turn")
+  }
+}

@@ -1,0 +1,54 @@
+import PGWire
+
+/// Everything that rows of one table need, worked out once for each Relation message: the table,
+/// and for each lane the topic and the format's plan.
+///
+/// A class so that a row finds it by one look-up and copies nothing of it.
+final class RelationPlan {
+  /// What one lane does with the table's events; nil excludes them.
+  struct LanePlan {
+    let route: Route
+    let encoding: EventEncoder.Plan
+  }
+
+  /// The table.
+  let table: Table
+  /// One for each lane, in the lanes' order.
+  let lanes: [LanePlan?]
+  /// The table's counters.
+  let metrics: TableMetrics
+
+  init(table: Table, lanes: [LanePlan?], metrics: TableMetrics) {
+    self.table = table
+    self.lanes = lanes
+    self.metrics = metrics
+  }
+
+  /// Counts a change of a row.
+  func count(_ kind: Change.Kind) {
+    metrics.source.events.add()
+    switch kind {
+    case .insert: metrics.source.inserts.add()
+    case .update: metrics.source.updates.add()
+    case .delete: metrics.source.deletes.add()
+    }
+  }
+}
+
+/// What must be found out, off the pipeline's thread, before rows of a table can be read.
+struct RelationRequest: Sendable {
+  /// The table.
+  let relation: Relation
+  /// The topic for each lane, in the lanes' order; nil excludes the table there.
+  let topics: [String?]
+}
+
+/// The answer to a ``RelationRequest``.
+struct RelationAnswer: Sendable {
+  /// The columns of the primary key, asked for where the replica identity does not name them.
+  let catalogKey: [String]
+  /// All types that the table's columns refer to.
+  let types: TypeCatalog
+  /// The number of each lane's topic, in the lanes' order.
+  let topics: [TopicID?]
+}

@@ -1,0 +1,143 @@
+import Glibc
+import PGWire
+import Synchronization
+
+/// Everything that one configuration runs: a thread for each pipeline, the position store, the HTTP
+/// server; and the main thread, which waits for signals and for pipelines that end.
+final class Service: StatusSource {
+  /// A source with its sinks, on a thread of its own.
+  protocol Pipeline: AnyObject, Sendable {
+    /// Runs until it is stopped or has failed for good; says with what error.
+    func run() -> StreamerError?
+    /// Asks it to deliver what it has read, and to end.
+    func requestStop()
+    /// Whether changes have flowed since the start: only before, its failure is the program's.
+    var hasStarted: Bool { get }
+  }
+
+  let sources: [SourceStatus]
+  let sinks: [SinkStatus]
+  private let configuration: Configuration
+  private let log: Log
+  private let store: any PositionStore
+  private let metrics = Metrics()
+  private let pipelines: [any Pipeline]
+  private let ended: EventDescriptor
+  private let results = Mutex<[(pipeline: Int, error: StreamerError?)]>([])
+
+  /// Opens the store and makes the pipelines, without starting them.
+  init(_ configuration: Configuration, log: Log) throws(StreamerError) {
+    self.configuration = configuration
+    self.log = log
+    if let path = configuration.store {
+      store = try SQLitePositionStore(path: path)
+    } else {
+      store = MemoryPositionStore()
+    }
+    ended = try EventDescriptor()
+    sources = configuration.sources.map(\.status)
+    sinks = configuration.sinks.map { SinkStatus(name: $0.name, type: $0.typeName) }
+    var pipelines: [any Pipeline] = []
+    for (source, status) in zip(configuration.sources, sources) {
+      let mine = configuration.sinks(of: source.name)
+      guard !mine.isEmpty else { continue }
+      let statuses = sinks.filter { sink in mine.contains { $0.name == sink.name } }
+      let observer = PipelineObserver(source: status, sinks: statuses, metrics: metrics)
+      pipelines.append(
+        try PipelineFactory.make(
+          source, sinks: mine, configuration, store: store, observer: observer, log: log))
+    }
+    self.pipelines = pipelines
+  }
+
+  func setDebug(_ isOn: Bool) { log.setDebug(isOn) }
+
+  /// Runs all pipelines and gives the process's exit code.
+  func run(until signals: borrowing SignalDescriptor) throws(StreamerError) -> Int32 {
+    let http = try AdminServer(
+      configuration.http, status: self, metrics: metrics, version: Version.number,
+      token: configuration.httpToken?.revealed)
+    defer { http.stop() }
+    log.info(
+      "starting", ["version": Version.text, "http": configuration.http, "port": http.port])
+    var poller = try Poller()
+    try poller.watch(signals.descriptor, tag: 0, for: .readable)
+    try poller.watch(ended.descriptor, tag: 1, for: .readable)
+    for (index, pipeline) in pipelines.enumerated() {
+      let thread = try PosixThread(name: "pipeline-\(index)") { [self] in
+        let error = pipeline.run()
+        results.withLock { $0.append((index, error)) }
+        ended.signal()
+      }
+      _ = consume thread  // detached: its end is announced
+    }
+    return try wait(&poller, signals)
+  }
+
+  private func wait(
+    _ poller: inout Poller, _ signals: borrowing SignalDescriptor
+  ) throws(StreamerError) -> Int32 {
+    var running = pipelines.count
+    var isStopping = false
+    var code: Int32 = 0
+    var nextTick = configuration.tickerInterval.map { ContinuousClock.now + $0 }
+    while running > 0 {
+      try poller.wait(timeout: nextTick.map { $0 - .now })
+      while let signal = signals.next() {
+        if signal == SIGHUP {
+          log.warning("the configuration is read at the start only; restart to change it")
+        } else if isStopping {
+          log.warning("stopping at once; what was not delivered comes again at the next start")
+          return 1
+        } else {
+          isStopping = true
+          for pipeline in pipelines { pipeline.requestStop() }
+        }
+      }
+      ended.drain()
+      for (index, error) in takeResults() {
+        running -= 1
+        guard let error else { continue }
+        let isAtStart = !pipelines[index].hasStarted && !isStopping
+        code = isAtStart ? error.exitCode : max(code, 1)
+        guard isAtStart else { continue }
+        Terminal.complain("\(error)")
+        isStopping = true
+        for pipeline in pipelines { pipeline.requestStop() }
+      }
+      if let tick = nextTick, let interval = configuration.tickerInterval, .now >= tick {
+        nextTick = .now + interval
+        logNumbers()
+      }
+    }
+    return code
+  }
+
+  private func takeResults() -> [(pipeline: Int, error: StreamerError?)] {
+    results.withLock { results in
+      defer { results.removeAll() }
+      return results
+    }
+  }
+
+  /// One line for each source and sink.
+  private func logNumbers() {
+    for source in sources {
+      log.info(
+        "source",
+        [
+          "source": source.name, "state": source.state.state.rawValue,
+          "events": source.events.value, "received": LSN(source.receivedLSN.value),
+          "confirmed": LSN(source.confirmedLSN.value), "lagBytes": source.lagBytes,
+        ])
+    }
+    for sink in sinks {
+      log.info(
+        "sink",
+        [
+          "sink": sink.name, "state": sink.state.state.rawValue, "events": sink.total.value,
+          "delivered": sink.kafkaMessages.value, "inFlightBytes": sink.inFlightBytes.value,
+        ])
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import PGWire
+
+/// A table whose rows are being streamed: the server's description and what identifies a row.
+struct Table {
+  /// The table as the last Relation message described it.
+  let relation: Relation
+  /// The positions of the key's columns among the relation's, rising; empty for no key.
+  let key: [Int]
+  /// "schema.table".
+  let qualifiedName: String
+
+  /// Takes the key from the replica identity, or, where that is the whole row or nothing, from the
+  /// primary key that the catalog names.
+  init(_ relation: Relation, catalogKey: [String]) {
+    self.relation = relation
+    self.qualifiedName = "\(relation.schema).\(relation.name)"
+    let columns = relation.columns.indices
+    switch relation.replicaIdentity {
+    case .primaryKey, .index:
+      key = columns.filter { relation.columns[$0].isKey }
+    case .full, .nothing:
+      let found = columns.filter { catalogKey.contains(relation.columns[$0].name) }
+      key = found.count == catalogKey.count ? found : []
+    }
+  }
+
+  /// Whether an update changed the key, compared byte by byte with the old image.
+  func changesKey(_ change: borrowing Change) -> Bool {
+    guard change.oldImage != .none else { return false }
+    for index in key {
+      switch (change.old.value(at: index), change.new.value(at: index)) {
+      case (_, .unchangedToast), (.null, .null): continue
+      case (.text(let old), .text(let new)), (.binary(let old), .binary(let new)):
+        if !old.equals(new) { return true }
+      default: return true
+      }
+    }
+    return false
+  }
+
+  /// Whether a row has as many values as the table has columns; anything else is malformed.
+  func fits(_ change: borrowing Change) -> Bool {
+    let count = relation.columns.count
+    return (change.kind == .delete || change.new.count == count)
+      && (change.oldImage == .none || change.old.count == count)
+  }
+}

@@ -1,0 +1,28 @@
+import PGWire
+
+/// The transaction that is being read.
+struct Transaction {
+  /// The server's 32-bit number; nil for a non-transactional message, which stands alone.
+  let xid: UInt32?
+  /// Where its commit record starts: rising in delivery order, and with the ordinal an event's
+  /// identity.
+  let commitLSN: LSN
+  /// When it was committed: microseconds since 2000-01-01 00:00 UTC; nil for such a message,
+  /// which has no time.
+  let commitTime: Int64?
+  /// The next event's number. Every event counts, whatever a sink filters, so that it is the same
+  /// for every sink.
+  private(set) var nextOrdinal: UInt64 = 0
+
+  init(xid: UInt32?, commitLSN: LSN, commitTime: Int64?) {
+    self.xid = xid
+    self.commitLSN = commitLSN
+    self.commitTime = commitTime
+  }
+
+  /// Numbers the next event.
+  mutating func takeOrdinal() -> UInt64 {
+    defer { nextOrdinal += 1 }
+    return nextOrdinal
+  }
+}

@@ -1,0 +1,56 @@
+import PGWire
+
+/// Where records go. A new kind of sink is one file here and one line in ``SinkFactory``.
+///
+/// `open`, `prepare` and the jobs of ``durabilityJob()`` may block: they run on the pipeline's I/O
+/// worker. Everything else runs on the pipeline's thread and never blocks. A sink acknowledges a
+/// record (in ``poll(_:)``) only when it is durable.
+protocol Sink: AnyObject {
+  /// Becomes readable when ``poll(_:)`` has something to say; nil when it never does by itself.
+  var eventDescriptor: CInt? { get }
+
+  /// Connects and checks what can be checked; throws what stands in the way and its remedy.
+  func open() throws(StreamerError)
+
+  /// How many records wait in the sink's own queue, for the metrics.
+  var queueLength: Int { get }
+
+  /// Makes sure that a topic can be written to and gives its number; the same name gives the same.
+  func prepare(topic: String) throws(StreamerError) -> TopicID
+
+  /// Takes all records of a batch. It keeps no reference to the batch's bytes.
+  func send(_ batch: borrowing RecordBatch)
+
+  /// Reports what has become durable since the last call; throws when a record can never be
+  /// delivered, after which only ``close(within:)`` may follow.
+  func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError)
+
+  /// What must be done on the I/O worker before records taken so far are durable; nil for nothing.
+  func durabilityJob() -> (@Sendable () -> StreamerError?)?
+
+  /// Tells how the last ``durabilityJob()`` ended.
+  func durabilityJobEnded(_ error: StreamerError?)
+
+  /// Lets go of everything, in bounded time; blocks, so it runs on the I/O worker.
+  func close(within: Duration)
+}
+
+extension Sink {
+  var eventDescriptor: CInt? { nil }
+  var queueLength: Int { 0 }
+  func open() throws(StreamerError) {}
+  func prepare(topic: String) throws(StreamerError) -> TopicID { 0 }
+  func durabilityJob() -> (@Sendable () -> StreamerError?)? { nil }
+  func durabilityJobEnded(_ error: StreamerError?) {}
+  func close(within: Duration) {}
+}
+
+/// Records of one transaction that have become durable.
+struct DeliveryReceipt {
+  /// The transaction they belong to.
+  var ticket: DeliveryTracker.Ticket
+  /// How many records.
+  var count: Int
+  /// Their keys and values, in bytes.
+  var bytes: Int
+}

@@ -1,0 +1,30 @@
+import PGWire
+import Synchronization
+
+/// A stream that has just begun, on its way from the I/O worker to the pipeline.
+// SAFETY: the stream is taken once, behind the mutex; all else is constant.
+final class EstablishedSession: Sendable {
+  /// The server history that positions belong to from now on.
+  let identity: PositionIdentity
+  /// The server as the connection string names it.
+  let host: String
+  /// Where each sink's reading begins.
+  let positions: [LSN]
+  /// How often the server must hear of us.
+  let statusInterval: Duration
+  private let stream: Mutex<ReplicationStream?>
+
+  init(
+    _ stream: consuming sending ReplicationStream, identity: PositionIdentity, host: String,
+    positions: [LSN], statusInterval: Duration
+  ) {
+    self.stream = Mutex(consume stream)
+    self.identity = identity
+    self.host = host
+    self.positions = positions
+    self.statusInterval = statusInterval
+  }
+
+  /// The stream, at the first call.
+  func takeStream() -> sending ReplicationStream? { stream.withLock { $0.take() } }
+}

@@ -1,0 +1,61 @@
+import PGWire
+
+extension StreamerError {
+  /// What a failure of the PostgreSQL client means for a source: its remedy, whether trying again
+  /// may help, and how the process ends when it happens at the start.
+  init(_ error: PGError, source: PostgresSourceConfiguration, name: String) {
+    let cause = Self.serverError(error)
+    let isUsage: Bool
+    if case .connectionString = error { isUsage = true } else { isUsage = false }
+    self.init(
+      what: "source \(name)", why: "\(error)",
+      hint: cause.flatMap { Self.hint($0, source: source) } ?? "",
+      exit: isUsage ? .usage : error.isRetryable ? .failure : .preflight,
+      retryable: error.isRetryable, cause: cause?.code == "55006" ? .slotActive : .other)
+  }
+
+  /// What a fault of the stream means.
+  init(_ fault: StreamFault, source: PostgresSourceConfiguration, name: String) {
+    switch fault {
+    case .malformed(let error, let message):
+      self.init(
+        what: "source \(name)", why: "the server sent a malformed \(message): \(error)",
+        hint: "The connection was closed; reading begins again at the confirmed position.",
+        retryable: true)
+    case .server(let error): self.init(PGError.server(error), source: source, name: name)
+    case .ended:
+      self.init(what: "source \(name)", why: "the server ended the stream", retryable: true)
+    }
+  }
+
+  private static func serverError(_ error: PGError) -> ServerError? {
+    switch error {
+    case .server(let server): server
+    case .everyHostFailed(let errors): errors.lazy.compactMap(serverError).first
+    default: nil
+    }
+  }
+
+  /// The remedy, by SQLSTATE (manual: "PostgreSQL Error Codes").
+  private static func hint(
+    _ error: ServerError, source: PostgresSourceConfiguration
+  ) -> String? {
+    switch error.code {
+    case "28P01": "Check user and password in dsn, PGPASSWORD or the passfile."
+    case "28000": "Allow this user, database and address in the server's pg_hba.conf."
+    case "3D000": "Check dbname in dsn."
+    case "42501": "Give the user what it lacks: ALTER ROLE … REPLICATION, and SELECT on the tables."
+    case "53400": "Raise max_replication_slots, or drop a slot that nobody reads."
+    case "53300": "Raise max_wal_senders or max_connections."
+    case "42704" where error.message.contains("publication"):
+      "CREATE PUBLICATION \(source.publication) FOR ALL TABLES; if it exists now but did not where "
+        + "the slot stands, drop slot \(source.replicationSlot) and begin anew."
+    case "55000" where error.message.contains("wal_level"):
+      "Set wal_level = logical in postgresql.conf and restart the server."
+    case "55000":
+      "The slot cannot be read any more: drop \(source.replicationSlot) and begin anew."
+    case "22021": "The database holds bytes that are no valid text; see server_encoding."
+    default: nil
+    }
+  }
+}

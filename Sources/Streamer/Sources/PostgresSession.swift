@@ -1,0 +1,321 @@
+import PGWire
+
+/// Connects a pipeline to its server: checks, publication, slot, positions, START_REPLICATION, and
+/// later the look-ups and saves. Everything here may block and runs on the I/O worker alone.
+// SAFETY: only the pipeline's one I/O worker thread calls its methods, one after the other.
+final class PostgresSession: @unchecked Sendable {
+  private let plan: PipelinePlan
+  private let source: PostgresSourceConfiguration
+  private let store: any PositionStore
+  private let log: Log
+  private var catalog: RelationCatalog?
+
+  init(_ plan: PipelinePlan, store: any PositionStore, log: Log) {
+    self.plan = plan
+    self.source = plan.source
+    self.store = store
+    self.log = log
+  }
+
+  /// Opens the sinks that are not open, and starts a stream at the least position of all sinks.
+  ///
+  /// `resume` are the positions that the pipeline has confirmed in this process, nil at its start;
+  /// `known` is the history they belong to.
+  func establish(
+    opening: SinkList, resume: [LSN]?, known: PositionIdentity?
+  ) -> Result<EstablishedSession, StreamerError> {
+    do {
+      for sink in opening.sinks { try sink.open() }
+      return .success(try connect(resume: resume, known: known))
+    } catch {
+      catalog?.disconnect()
+      return .failure(error)
+    }
+  }
+
+  /// Saves positions; says what went wrong.
+  func save(_ positions: [Position]) -> StreamerError? {
+    do {
+      try store.save(positions)
+      return nil
+    } catch { return error }
+  }
+
+  /// Looks up what rows of a table need.
+  func lookUp(
+    _ request: RelationRequest, sinks: SinkList
+  ) -> Result<RelationAnswer, StreamerError> {
+    do throws(StreamerError) {
+      guard let catalog else { preconditionFailure("a table was described before a connection") }
+      let key = try mapped { () throws(PGError) in try catalog.types(of: request.relation) }
+      let columns = try catalog.key(of: request.relation).mapError(mapped).get()
+      var topics: [TopicID?] = []
+      for (sink, topic) in zip(sinks.sinks, request.topics) {
+        guard let topic else {
+          topics.append(nil)
+          continue
+        }
+        topics.append(try sink.prepare(topic: topic))
+      }
+      return .success(RelationAnswer(catalogKey: columns, types: key, topics: topics))
+    } catch { return .failure(error) }
+  }
+
+  /// Lets go of the connection for look-ups.
+  func close() { catalog?.disconnect() }
+
+  // MARK: - Steps
+
+  private func connect(
+    resume: [LSN]?, known: PositionIdentity?
+  ) throws(StreamerError) -> EstablishedSession {
+    let parameters = try mapped { () throws(PGError) in
+      try ConnectionParameters(
+        ConnectionString(source.dsn.revealed),
+        environment: ConnectionParameters.processEnvironment())
+    }
+    var plain = try mapped { () throws(PGError) in try open(parameters, replication: false) }
+    let server = try ServerFacts(asking: &plain, source: source, name: plan.name)
+    try preparePublication(&plain, server)
+    catalog = catalog ?? makeCatalog(parameters)
+
+    var replication = try mapped { () throws(PGError) in try open(parameters, replication: true) }
+    let system = try identify(&replication)
+    let identity = PositionIdentity(
+      source: plan.name, systemIdentifier: system.systemIdentifier, timeline: system.timeline,
+      database: parameters.database, slot: source.replicationSlot,
+      publications: [source.publication])
+    if let known, known != identity {
+      throw StreamerError(
+        what: "source \(plan.name)",
+        why: "the server's history changed from timeline \(known.timeline) of "
+          + "\(known.systemIdentifier) to \(identity.timeline) of \(identity.systemIdentifier)",
+        hint: "Positions are compared anew.", retryable: true, cause: .historyChanged)
+    }
+    let slot = try prepareSlot(&plain, &replication, server, database: parameters.database)
+    let positions: [LSN]
+    if let resume { positions = resume } else {
+      positions = try begin(&replication, identity, slot: slot, system: system)
+    }
+    let start = positions.min() ?? slot
+    try mapped { () throws(PGError) in
+      try replication.startCopyBoth(
+        ReplicationCommand.start(
+          slot: source.replicationSlot, at: start, publications: [source.publication],
+          messages: source.messages, serverVersion: server.version.number))
+    }
+    let host = replication.host.name ?? parameters.hosts.first?.description ?? ""
+    return EstablishedSession(
+      ReplicationStream(replication), identity: identity, host: host,
+      positions: positions, statusInterval: server.statusInterval)
+  }
+}
+
+extension PostgresSession {
+  /// Settings that make values readable whatever role and database set (postgres-protocol.md §6).
+  private static let settings = [
+    ("client_encoding", "UTF8"), ("DateStyle", "ISO, MDY"), ("IntervalStyle", "postgres"),
+    ("extra_float_digits", "3"), ("bytea_output", "hex"), ("TimeZone", "UTC"),
+    ("lc_monetary", "C"), ("search_path", ""), ("statement_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+  ]
+
+  private func open(
+    _ parameters: ConnectionParameters, replication: Bool
+  ) throws(PGError) -> Connection {
+    try Connection.open(
+      parameters, startup: Self.settings.map { (name: $0.0, value: $0.1) },
+      replication: replication, timeout: source.timeout)
+  }
+
+  private func makeCatalog(_ parameters: ConnectionParameters) -> RelationCatalog {
+    RelationCatalog(source: plan.name, store: store) { [unowned self] () throws(PGError) in
+      try open(parameters, replication: false)
+    }
+  }
+
+  /// The publication must exist before the slot: a slot that is older never sees it.
+  private func preparePublication(
+    _ plain: inout Connection, _ server: ServerFacts
+  ) throws(StreamerError) {
+    let names = [source.publication]
+    let found = try ask(&plain, Publication.existing(names))
+    guard found.isEmpty else { return }
+    guard source.createPublication else {
+      throw StreamerError(
+        what: "source \(plan.name)", why: "publication \"\(source.publication)\" does not exist",
+        hint: "CREATE PUBLICATION \(source.publication) FOR ALL TABLES; or set "
+          + "createPublication = true.", exit: .preflight)
+    }
+    let tables = try publishedTables(&plain)
+    _ = try ask(&plain, Publication.create(source.publication, tables: tables))
+    log.info("created a publication", ["publication": source.publication])
+  }
+
+  /// The tables that `tables` selects; none for all.
+  private func publishedTables(
+    _ plain: inout Connection
+  ) throws(StreamerError) -> [(schema: String, name: String)] {
+    guard !source.tables.isEmpty else { return [] }
+    var chosen: [(schema: String, name: String)] = []
+    for row in try ask(&plain, Publication.candidates) {
+      guard let schema = row[0], let name = row[1] else { continue }
+      var isChosen = false
+      for pattern in source.tables {
+        let isExclusion = pattern.hasPrefix("!")
+        let text = isExclusion ? String(pattern.dropFirst()) : pattern
+        if TablePattern(text)?.matches(schema: schema, table: name) == true {
+          isChosen = !isExclusion
+        }
+      }
+      if isChosen { chosen.append((schema, name)) }
+    }
+    guard !chosen.isEmpty else {
+      throw StreamerError(
+        what: "source \(plan.name)", why: "no table matches `tables`",
+        hint: "Name existing tables as \"schema.table\", * for any.", exit: .preflight)
+    }
+    return chosen
+  }
+
+  private func identify(
+    _ replication: inout Connection
+  ) throws(StreamerError) -> SystemIdentification {
+    let row = try ask(&replication, ReplicationCommand.identifySystem).first ?? []
+    guard let system = SystemIdentification(row: row) else {
+      throw StreamerError(
+        what: "source \(plan.name)", why: "IDENTIFY_SYSTEM was answered with something else",
+        hint: "Connect to PostgreSQL itself, not to a pooler.", exit: .preflight)
+    }
+    return system
+  }
+
+  /// Finds or creates the slot and says where it stands.
+  private func prepareSlot(
+    _ plain: inout Connection, _ replication: inout Connection, _ server: ServerFacts,
+    database: String
+  ) throws(StreamerError) -> LSN {
+    let version = server.version.number
+    let sql = ReplicationSlot.query(name: source.replicationSlot, serverVersion: version)
+    if let slot = try ask(&plain, sql).lazy.compactMap(ReplicationSlot.init(row:)).first {
+      return try check(slot, database: database)
+    }
+    let stored = try store.load(source: plan.name)
+    guard source.createSlot else {
+      throw StreamerError(
+        what: "source \(plan.name)", why: "slot \"\(source.replicationSlot)\" does not exist",
+        hint: "Create it, or set createSlot = true.", exit: .preflight)
+    }
+    guard stored.isEmpty || source.onGap == .accept else {
+      throw StreamerError(
+        what: "source \(plan.name)",
+        why: "slot \"\(source.replicationSlot)\" is gone although a position is stored: changes "
+          + "since \(stored.map(\.lsn).min() ?? .zero) may be missing",
+        hint: "Set onGap = \"accept\" to create it anew and go on from now.", exit: .preflight)
+    }
+    let created = try ask(
+      &replication,
+      ReplicationCommand.createSlot(
+        source.replicationSlot, temporary: source.temporary, serverVersion: version))
+    guard let point = created.first.flatMap({ $0.count > 1 ? $0[1] : nil }).flatMap({ LSN($0) })
+    else {
+      throw StreamerError(
+        what: "source \(plan.name)", why: "the server did not say where the new slot stands",
+        exit: .preflight)
+    }
+    log.info("created a slot", ["slot": source.replicationSlot, "lsn": "\(point)"])
+    return point
+  }
+
+  private func check(_ slot: ReplicationSlot, database: String) throws(StreamerError) -> LSN {
+    func refuse(_ why: String, _ hint: String) -> StreamerError {
+      StreamerError(
+        what: "source \(plan.name)", why: "slot \"\(slot.name)\" \(why)", hint: hint,
+        exit: .preflight)
+    }
+    guard slot.plugin == "pgoutput" else {
+      throw refuse(
+        "belongs to plugin \(slot.plugin ?? "none: it is physical")",
+        "Choose another replicationSlot.")
+    }
+    guard slot.database == database else {
+      throw refuse(
+        "belongs to database \(slot.database ?? "none")", "Choose another replicationSlot.")
+    }
+    guard slot.walStatus != "lost", slot.restartLSN != nil else {
+      throw refuse(
+        "was invalidated: the server has removed WAL that it needed",
+        "Drop it with pg_drop_replication_slot and begin anew; onGap = \"accept\" then goes on.")
+    }
+    if let pid = slot.activePID {
+      throw StreamerError(
+        what: "source \(plan.name)", why: "slot \"\(slot.name)\" is active for pid \(pid)",
+        hint: "Waiting as a standby until it is free.", retryable: true, cause: .slotActive)
+    }
+    return slot.confirmedFlushLSN ?? .zero
+  }
+
+  /// Decides where reading begins in this process, and stores what was decided.
+  private func begin(
+    _ replication: inout Connection, _ identity: PositionIdentity, slot: LSN,
+    system: SystemIdentification
+  ) throws(StreamerError) -> [LSN] {
+    let stored = try store.load(source: plan.name)
+    let sinks = plan.sinks.map(\.name)
+    for position in stored where !sinks.contains(position.sink) {
+      log.warning("forgetting the position of a sink that was removed", ["sink": position.sink])
+      try store.forget(source: plan.name, sink: position.sink)
+    }
+    var override = source.walPositionOverride
+    if let value = override, try store.appliedOverride(source: plan.name) == value { override = nil }
+    let needsHistory = stored.contains { $0.timeline != identity.timeline }
+    let start = StartingPositions(
+      stored: stored, identity: identity, slotConfirmed: slot,
+      serverLSN: max(system.flushLSN, slot),
+      timelineSwitch: needsHistory ? try timelineSwitch(&replication, system.timeline) : nil,
+      override: override, onGap: source.onGap)
+    let decision = try start.decide(sinks: sinks)
+    let positions = zip(sinks, decision.positions).map { identity.position(sink: $0, lsn: $1) }
+    if let override {
+      try store.applyOverride(override, source: plan.name, positions: positions)
+      log.info("applied walPositionOverride", ["lsn": "\(override)"])
+    }
+    if let gap = decision.acceptedGap {
+      try store.save(positions)
+      log.warning("going on over a gap", ["cause": gap])
+    }
+    return decision.positions
+  }
+
+  /// Where the current timeline left the one before: the last line of its history file.
+  private func timelineSwitch(
+    _ replication: inout Connection, _ timeline: UInt32
+  ) throws(StreamerError) -> (from: UInt32, at: LSN)? {
+    guard timeline > 1 else { return nil }
+    let row = try ask(&replication, "TIMELINE_HISTORY \(timeline)").first ?? []
+    guard row.count > 1, let content = row[1] else { return nil }
+    let lines = content.split(whereSeparator: \.isNewline).filter { !$0.hasPrefix("#") }
+    guard let fields = lines.last?.split(whereSeparator: \.isWhitespace), fields.count >= 2,
+      let from = UInt32(fields[0]), let at = LSN(String(fields[1]))
+    else { return nil }
+    return (from, at)
+  }
+
+  private func ask(
+    _ connection: inout Connection, _ sql: String
+  ) throws(StreamerError) -> [[String?]] {
+    do throws(PGError) {
+      return try connection.query(sql).first?.rows ?? []
+    } catch { throw mapped(error) }
+  }
+
+  private func mapped(_ error: PGError) -> StreamerError {
+    StreamerError(error, source: source, name: plan.name)
+  }
+
+  private func mapped<T: ~Copyable>(
+    _ body: () throws(PGError) -> T
+  ) throws(StreamerError) -> T {
+    do throws(PGError) { return try body() } catch { throw mapped(error) }
+  }
+}

@@ -1,0 +1,76 @@
+import PGWire
+
+/// Looks up in the catalog what a Relation message does not say: types outside the built-in ones,
+/// and the primary key where the replica identity does not name it.
+///
+/// It is used by the I/O worker alone and keeps an ordinary connection of its own, made at the
+/// first need and again after a loss.
+final class RelationCatalog {
+  private let source: String
+  private let store: any PositionStore
+  private let connect: () throws(PGError) -> Connection
+  private var connection: Connection?
+  private var types = TypeCatalog()
+
+  init(
+    source: String, store: any PositionStore, connect: @escaping () throws(PGError) -> Connection
+  ) {
+    self.source = source
+    self.store = store
+    self.connect = connect
+  }
+
+  /// Everything known about the types of a table's columns, after asking for what was missing.
+  func types(of relation: Relation) throws(PGError) -> TypeCatalog {
+    let missing = types.missing(for: relation.columns.map(\.type))
+    if !missing.isEmpty {
+      let rows = try query { TypeCatalogQuery.text(for: missing, serverMajor: $0) }
+      do throws(DecodingError) { types.learn(try TypeCatalogQuery.descriptions(of: rows)) } catch {
+        throw .protocol(error, phase: .query, tag: nil)
+      }
+    }
+    return types
+  }
+
+  /// The primary key's columns, where the replica identity is the whole row or nothing.
+  ///
+  /// Remembered in the store for the table as it is described: a later ALTER does not change the
+  /// keys of rows that are replayed.
+  func key(of relation: Relation) throws(StreamerError) -> Result<[String], PGError> {
+    guard relation.replicaIdentity == .full || relation.replicaIdentity == .nothing else {
+      return .success([])
+    }
+    let columns = relation.columns.map(\.name)
+    if let known = try store.keyColumns(
+      source: source, relationOID: relation.oid, columns: columns)
+    {
+      return .success(known)
+    }
+    let rows: [[String?]]
+    do { rows = try query { _ in Self.keyQuery(relation.oid) } } catch { return .failure(error) }
+    let key = rows.compactMap { $0.first ?? nil }
+    try store.rememberKeyColumns(
+      key, source: source, relationOID: relation.oid, columns: columns)
+    return .success(key)
+  }
+
+  /// Forgets the connection; the next look-up makes another.
+  func disconnect() { connection = nil }
+
+  /// A deferrable primary key identifies no row while a transaction is open: it is none.
+  private static func keyQuery(_ oid: UInt32) -> String {
+    """
+    SELECT a.attname FROM pg_catalog.pg_index i \
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) \
+    WHERE i.indrelid = \(oid) AND i.indisprimary AND i.indimmediate ORDER BY a.attnum
+    """
+  }
+
+  private func query(_ text: (_ serverMajor: Int) -> String) throws(PGError) -> [[String?]] {
+    var connection: Connection
+    if let kept = self.connection.take() { connection = kept } else { connection = try connect() }
+    let rows = try connection.query(text(connection.serverVersion.major))
+    self.connection = consume connection
+    return rows.first?.rows ?? []
+  }
+}

@@ -1,0 +1,39 @@
+import PGWire
+
+/// What an ordinary connection tells of the server before streaming begins.
+struct ServerFacts {
+  /// Its version.
+  let version: ServerVersion
+  /// How often it must hear of us: a third of wal_sender_timeout, and 10 s at most.
+  let statusInterval: Duration
+
+  /// Asks the server; throws when it cannot stream logical changes at all.
+  init(
+    asking connection: inout Connection, source: PostgresSourceConfiguration, name: String
+  ) throws(StreamerError) {
+    version = connection.serverVersion
+    guard version.major >= 10 else {
+      throw StreamerError(
+        what: "source \(name)", why: "the server is PostgreSQL \(version)",
+        hint: "pgoutput exists since version 10.", exit: .preflight)
+    }
+    let sql = """
+      SELECT current_setting('wal_level'), \
+      (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout')
+      """
+    let row: [String?]
+    do { row = try connection.query(sql).first?.rows.first ?? [] } catch {
+      throw StreamerError(error, source: source, name: name)
+    }
+    let walLevel = row.first.flatMap { $0 } ?? ""
+    guard walLevel == "logical" else {
+      throw StreamerError(
+        what: "source \(name)", why: "the server's wal_level is \(walLevel)",
+        hint: "Set wal_level = logical in postgresql.conf and restart the server.",
+        exit: .preflight)
+    }
+    let timeout = row.last.flatMap { $0 }.flatMap { Int64($0) } ?? 0
+    let third = timeout > 0 ? Duration.milliseconds(timeout / 3) : .seconds(10)
+    statusInterval = min(third, .seconds(10))
+  }
+}

@@ -1,0 +1,36 @@
+import PGWire
+import Testing
+
+@Suite struct ReadPaceTests {
+  private let start = ContinuousClock.now
+
+  @Test func aLoneTransactionIsNeverDelayed() {
+    var pace = ReadPace()
+    pace.read(300, at: start)
+    #expect(pace.mode == .calm)
+    #expect(pace.readBy == nil)
+  }
+
+  @Test func manyBytesInAWindowBeginABurst() {
+    var pace = ReadPace()
+    pace.read(40_000, at: start)
+    pace.read(40_000, at: start + .milliseconds(9))
+    #expect(pace.mode == .burst)
+    #expect(pace.readBy == start + .milliseconds(19))
+  }
+
+  @Test func theSameBytesOverALongerTimeDoNot() {
+    var pace = ReadPace()
+    for step in 0..<20 { pace.read(30_000, at: start + .milliseconds(11 * step)) }
+    #expect(pace.mode == .calm)
+  }
+
+  @Test func aThinWindowEndsTheBurst() {
+    var pace = ReadPace()
+    pace.read(100_000, at: start)
+    #expect(pace.mode == .burst)
+    pace.read(1000, at: start + .milliseconds(10))
+    #expect(pace.mode == .calm)
+    #expect(pace.readBy == nil)
+  }
+}

@@ -1,0 +1,72 @@
+import PGWire
+import Testing
+
+@testable import Streamer
+
+@Suite struct FeedbackTests {
+  private let start = ContinuousClock.now
+
+  private func feedback(_ saved: [LSN], walRetain: UInt64 = 0) -> Feedback {
+    Feedback(
+      saved: saved, saveInterval: .seconds(1), statusInterval: .seconds(10),
+      walRetain: walRetain, now: start)
+  }
+
+  @Test func savesFirstAndAcknowledgesSecond() throws {
+    var feedback = feedback([LSN(10)])
+    feedback.connected(now: start)
+    #expect(feedback.status(sent: LSN(100), now: start)?.flushed == LSN(10))
+    #expect(feedback.positionsToSave([LSN(50)], atOnce: true, now: start) == [LSN(50)])
+    feedback.statusRequested()
+    #expect(feedback.status(sent: LSN(100), now: start)?.flushed == LSN(10), "not saved yet")
+    feedback.saveEnded(true)
+    let status = try #require(feedback.status(sent: LSN(100), now: start))
+    #expect(status.flushed == LSN(50))
+    #expect(status.written == LSN(100))
+  }
+
+  @Test func aSaveThatFailedAcknowledgesNothing() {
+    var feedback = feedback([LSN(10)])
+    _ = feedback.positionsToSave([LSN(50)], atOnce: true, now: start)
+    feedback.saveEnded(false)
+    feedback.statusRequested()
+    #expect(feedback.status(sent: LSN(100), now: start)?.flushed == LSN(10))
+    #expect(feedback.positionsToSave([LSN(50)], atOnce: true, now: start) == [LSN(50)], "again")
+  }
+
+  @Test func acknowledgesTheLeastOfTheSinksAndNeverMoreThanTheServerSent() {
+    let feedback = feedback([LSN(300), LSN(200)])
+    #expect(feedback.acknowledgeable(sent: LSN(1000)) == LSN(200))
+    #expect(feedback.acknowledgeable(sent: LSN(150)) == LSN(150))
+  }
+
+  @Test func walRetainOnlyLowers() {
+    #expect(feedback([LSN(200)], walRetain: 50).acknowledgeable(sent: LSN(999)) == LSN(150))
+    #expect(feedback([LSN(200)], walRetain: 500).acknowledgeable(sent: LSN(999)) == .zero)
+  }
+
+  @Test func waitsForTheIntervalOrEnoughBytes() {
+    var feedback = feedback([LSN(10)])
+    #expect(feedback.positionsToSave([LSN(20)], atOnce: false, now: start) == nil)
+    feedback.delivered(bytes: Limits.saveAfterBytes)
+    #expect(feedback.positionsToSave([LSN(20)], atOnce: false, now: start) == [LSN(20)])
+    feedback.saveEnded(true)
+    let later = start + .seconds(1)
+    #expect(feedback.positionsToSave([LSN(30)], atOnce: false, now: later) == [LSN(30)])
+  }
+
+  @Test func aStatusIsDueByTimeAlone() {
+    var feedback = feedback([LSN(10)])
+    #expect(feedback.status(sent: LSN(20), now: start + .seconds(9)) == nil)
+    #expect(feedback.status(sent: LSN(20), now: start + .seconds(10)) != nil)
+    #expect(feedback.nextDeadline([LSN(10)]) == start + .seconds(20))
+  }
+
+  @Test func neverGoesBackOnOneConnection() {
+    var feedback = feedback([LSN(100)])
+    feedback.statusRequested()
+    #expect(feedback.status(sent: LSN(100), now: start)?.flushed == LSN(100))
+    feedback.statusRequested()
+    #expect(feedback.status(sent: LSN(90), now: start)?.flushed == LSN(100))
+  }
+}
