@@ -93,6 +93,23 @@ void copy(const toml::node &from, ctoml_node &to) {
   }
 }
 
+// toml++ limits the depth of values and not that of dotted keys, whose tables it builds and frees
+// recursively. Returns the line that has too many points, or 0.
+uint32_t line_of_too_many_points(std::string_view text) {
+  constexpr int limit = 1000;
+  uint32_t line = 1;
+  int points = 0;
+  for (const char character : text) {
+    if (character == '\n') {
+      ++line;
+      points = 0;
+    } else if (character == '.' && ++points > limit) {
+      return line;
+    }
+  }
+  return 0;
+}
+
 } // namespace
 
 // No exception may cross into C: each one ends here.
@@ -100,7 +117,14 @@ ctoml_document *ctoml_parse(const char *bytes, size_t length) {
   ctoml_document *document = nullptr;
   try {
     document = new ctoml_document;
-    const auto table = toml::parse(std::string_view(bytes, length));
+    const std::string_view text(bytes, length);
+    if (const auto line = line_of_too_many_points(text); line > 0) {
+      document->failed = true;
+      document->error = "a line has more than 1000 points";
+      document->error_position = {line, 1};
+      return document;
+    }
+    const auto table = toml::parse(text);
     copy(table, document->root);
     return document;
   } catch (const toml::parse_error &error) {

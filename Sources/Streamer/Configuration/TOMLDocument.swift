@@ -66,7 +66,7 @@ extension TOMLTable {
 extension TOMLValue {
   fileprivate init(copying node: OpaquePointer) {
     position = unsafe TOMLPosition(ctoml_node_position(node))
-    // The parser limits the depth, so the recursion is bounded too.
+    // The parser and CTOML limit the depth of values and keys, so the recursion is bounded too.
     switch unsafe ctoml_node_kind(node) {
     case CTOML_TABLE: content = .table(unsafe TOMLTable(copying: node))
     case CTOML_ARRAY:
