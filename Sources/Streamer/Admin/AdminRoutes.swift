@@ -4,6 +4,8 @@ struct AdminRoutes: Sendable {
   let status: any StatusSource
   /// The process's metrics.
   let metrics: Metrics
+  /// The process's own part of them, read anew for each request.
+  let process: ProcessMetrics
   /// The product's version, for `/status`.
   let version: String
   /// The bearer token for what changes something; nil when none is configured.
@@ -50,6 +52,7 @@ struct AdminRoutes: Sendable {
     case .stats:
       return .json(200, StatsDocument.json(sources: status.sources, sinks: status.sinks))
     case .metrics:
+      process.update()
       return AdminResponse(200, type: PrometheusText.contentType, metrics.text())
     }
   }

@@ -28,10 +28,9 @@ import CMicroHTTPD
   ///
   /// Without `token` nothing can be changed through an address that others can reach.
   ///
-  /// Throws `StreamerError`: `.busy` when the port is in use, `.configuration` for an address
-  /// that is not this machine's.
+  /// Throws `StreamerError` when the port is in use or the address is not this machine's.
   init(
-    _ address: ListenAddress, status: any StatusSource, metrics: Metrics, version: String,
+    _ address: HTTPAddress, status: any StatusSource, metrics: Metrics, version: String,
     token: String? = nil
   ) throws(StreamerError) {
     let socket = try ListeningSocket(address)
@@ -39,14 +38,16 @@ import CMicroHTTPD
     isLoopback = socket.isLoopback
     context = AdminContext(
       routes: AdminRoutes(
-        status: status, metrics: metrics, version: version, token: token,
+        status: status, metrics: metrics,
+        process: ProcessMetrics(metrics, version: version), version: version, token: token,
         isLoopback: socket.isLoopback))
-    // SAFETY: the context lives until stop() has ended the thread that uses it.
+    // SAFETY: the context lives until stop() has ended the thread that uses it. The socket goes
+    // with the daemon; one that does not start has closed it or ends the process anyway.
     unsafe daemon = cmicrohttpd_start(
       socket.release(), answerRequest, Unmanaged.passUnretained(context).toOpaque(),
       Limits.connections, Limits.timeoutSeconds, Limits.requestBytes)
     guard unsafe daemon != nil else {
-      throw StreamerError(.system, "HTTP on \"\(address)\"", why: "the server did not start")
+      throw StreamerError(what: "HTTP on \"\(address)\"", why: "the server did not start")
     }
   }
 
@@ -68,8 +69,10 @@ private final class AdminContext: Sendable {
   init(routes: AdminRoutes) { self.routes = routes }
 }
 
-/// libmicrohttpd's access handler. It is called once when the headers are there and again for
-/// the body and its end; a global function belongs to no actor.
+/// libmicrohttpd's access handler.
+///
+/// It is called once when the headers are there and again for the body and its end. A global
+/// function belongs to no actor.
 private func answerRequest(
   context: UnsafeMutableRawPointer?, connection: OpaquePointer?, url: UnsafePointer<CChar>?,
   method: UnsafePointer<CChar>?, version: UnsafePointer<CChar>?,

@@ -14,24 +14,18 @@ struct ListeningSocket: ~Copyable {
 
   /// Binds and listens.
   ///
-  /// Throws `StreamerError`: `.busy` when the port is in use, `.configuration` for a host that
-  /// has no address here.
-  init(_ address: ListenAddress) throws(StreamerError) {
-    // All interfaces are one IPv6 socket that takes IPv4 too, or IPv4 where IPv6 is turned off.
-    let families = address.host.isEmpty ? [AF_INET6, AF_INET] : [AF_UNSPEC]
-    var failure = StreamerError(.system, Self.name(address), why: "no address was found")
-    for family in families {
-      do throws(StreamerError) {
-        let found = try Self.open(address, family: family)
-        descriptor = found
-        (port, isLoopback) = Self.place(of: found)
-        return
-      } catch {
-        failure = error
-        if error.kind == .busy { break }
-      }
-    }
-    throw failure
+  /// Throws `StreamerError` when the port is in use, or the host has no address here.
+  init(_ address: HTTPAddress) throws(StreamerError) {
+    // All interfaces are one IPv6 socket that takes IPv4 too, or IPv4 where there is no IPv6.
+    let family = !address.host.isEmpty ? AF_UNSPEC : Self.hasIPv6 ? AF_INET6 : AF_INET
+    descriptor = try Self.open(address, family: family)
+    (port, isLoopback) = Self.place(of: descriptor)
+  }
+
+  private static var hasIPv6: Bool {
+    let probe = socket(AF_INET6, CInt(SOCK_STREAM.rawValue), 0)
+    if probe >= 0 { close(probe) }
+    return probe >= 0
   }
 
   deinit { close(descriptor) }
@@ -43,10 +37,10 @@ struct ListeningSocket: ~Copyable {
     return descriptor
   }
 
-  private static func name(_ address: ListenAddress) -> String { "HTTP on \"\(address)\"" }
+  private static func name(_ address: HTTPAddress) -> String { "HTTP on \"\(address)\"" }
 
   private static func open(
-    _ address: ListenAddress, family: CInt
+    _ address: HTTPAddress, family: CInt
   ) throws(StreamerError) -> CInt {
     var hints = unsafe addrinfo()
     unsafe hints.ai_family = family
@@ -59,7 +53,8 @@ struct ListeningSocket: ~Copyable {
       // SAFETY: gai_strerror returns constants.
       let why = unsafe String(cString: gai_strerror(code))
       throw StreamerError(
-        .configuration, name(address), why: why, hint: "Set `http` to an address of this machine.")
+        what: name(address), why: why, hint: "Set http to an address of this machine.",
+        exit: .preflight)
     }
     defer { unsafe freeaddrinfo(first) }
     return try unsafe listen(to: first.pointee, name: name(address))
@@ -83,10 +78,10 @@ struct ListeningSocket: ~Copyable {
     }
     let code = errno
     close(descriptor)
-    guard code == EADDRINUSE else { throw StreamerError(errno: code, name) }
+    guard code == EADDRINUSE else { throw StreamerError(errno: code, name, exit: .preflight) }
     throw StreamerError(
-      .busy, name, why: "the port is in use",
-      hint: "Stop the process that has it, or set `http` to another port.")
+      what: name, why: "the port is in use",
+      hint: "Stop the process that has it, or set http to another port.", exit: .preflight)
   }
 
   /// The port and whether the address is a loopback one.

@@ -37,8 +37,9 @@ struct Readiness: Sendable {
       }
     }
     if let oldest = source.oldestOutstanding, now - oldest > Self.patience {
+      let age = (now - oldest).components.seconds
       reasons.append(
-        "source \"\(source.name)\" has a record undelivered for \((now - oldest).components.seconds) s"
+        "source \"\(source.name)\" has a record undelivered for \(age) s"
       )
     }
   }

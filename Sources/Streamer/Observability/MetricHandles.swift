@@ -1,4 +1,6 @@
-/// A count that only rises. A class, because the registry and the writer share it.
+/// A count that only rises.
+///
+/// A class, because the registry and the writer share it.
 final class Counter: Sendable {
   private let count = AtomicCounter()
 
@@ -10,7 +12,9 @@ final class Counter: Sendable {
   func add(_ amount: UInt64 = 1) { count.add(amount) }
 }
 
-/// A value that rises and falls. A class, because the registry and the writer share it.
+/// A value that rises and falls.
+///
+/// A class, because the registry and the writer share it.
 final class Gauge: Sendable {
   private let fraction = AtomicFraction()
 
@@ -27,8 +31,9 @@ final class Gauge: Sendable {
   func add(_ amount: Double) { fraction.add(amount) }
 }
 
-/// How often values fell below each of some bounds. A class, because the registry and the writer
-/// share it.
+/// How often values fell below each of some bounds.
+///
+/// A class, because the registry and the writer share it.
 final class Histogram: Sendable {
   /// The upper bounds, rising, without infinity.
   let bounds: [Double]

@@ -29,6 +29,14 @@ final class Metrics: Sendable {
     return gauge
   }
 
+  /// A count that rises by fractions or is taken over from elsewhere: a counter for Prometheus,
+  /// with a gauge's handle.
+  func fractionalCounter(_ name: String, _ help: String, _ labels: Labels = []) -> Gauge {
+    guard case .gauge(let gauge) = series(name, help, labels, .counter, { .gauge(Gauge()) })
+    else { preconditionFailure("metric \(name) counts whole numbers") }
+    return gauge
+  }
+
   /// The histogram of that name and those labels; all series of a name have the same bounds.
   func histogram(
     _ name: String, _ help: String, _ labels: Labels = [],

@@ -35,8 +35,9 @@ struct StateRecord: Sendable {
   var error: String?
 }
 
-/// A ``StateRecord`` that one thread changes and others read. It changes rarely, so a lock
-/// is cheap enough.
+/// A ``StateRecord`` that one thread changes and others read.
+///
+/// It changes rarely, so a lock is cheap enough.
 struct StateCell: ~Copyable, Sendable {
   private let record = Mutex(StateRecord(state: .starting, since: .now, error: nil))
 

@@ -27,7 +27,9 @@ final class IOWorker<Answer: Sendable>: Sendable {
 
   deinit { stop() }
 
-  /// Readable while answers wait; for a ``Poller``. It stays the worker's own.
+  /// Readable while answers wait; for a ``Poller``.
+  ///
+  /// It stays the worker's own.
   var eventDescriptor: CInt { state.answered.descriptor }
 
   /// Hands a piece of work over, or returns false when the limit is reached.

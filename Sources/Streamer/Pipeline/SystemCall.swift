@@ -2,7 +2,7 @@ import Glibc
 
 /// The errno discipline of system calls in one place.
 enum SystemCall {
-  /// Repeats a call while a signal interrupts it; -1 leaves errno in the error.
+  /// Repeats a call while a signal interrupts it.
   ///
   /// Throws: the errno of the call, read before anything else can change it.
   @inline(always)
@@ -22,5 +22,17 @@ enum SystemCall {
     // SAFETY: glibc's strerror returns a constant or a buffer of the calling thread.
     let text = unsafe strerror(code).map { unsafe String(cString: $0) } ?? "error \(code)"
     return text.prefix(1).lowercased() + text.dropFirst()
+  }
+
+  /// Whether the errno says that a disk, a quota or a file-size limit is full: it may become free.
+  static func isFull(_ code: CInt) -> Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
+}
+
+extension StreamerError {
+  /// Makes an error from a system call's errno; only a full disk is retryable.
+  init(errno code: CInt, _ what: String, hint: String = "", exit: Exit = .failure) {
+    self.init(
+      what: what, why: SystemCall.text(of: code), hint: hint, exit: exit,
+      retryable: SystemCall.isFull(code))
   }
 }

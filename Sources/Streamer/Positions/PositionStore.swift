@@ -3,8 +3,8 @@ import PGWire
 /// Where positions survive a restart.
 ///
 /// A store may be asked by any thread, one call after the other; it may block for a disk, so a
-/// pipeline asks it through its ``IOWorker``. Every call throws `StreamerError`: `.full` and
-/// `.busy` may succeed later, anything else will not.
+/// pipeline asks it through its ``IOWorker``. Every call throws `StreamerError`; a full disk is
+/// retryable, most else is not.
 protocol PositionStore: AnyObject, Sendable {
   /// The stored positions of a source, one for each sink, ordered by the sink's name.
   func load(source: String) throws(StreamerError) -> [Position]

@@ -51,8 +51,7 @@ import Glibc
 
   /// Runs one statement and gives its rows, maybe none.
   ///
-  /// Throws `StreamerError`: `.full` when the disk is, `.busy` for another connection's lock,
-  /// `.corrupt` for a damaged file.
+  /// Throws `StreamerError`: retryable when the disk is full or another connection has the lock.
   @discardableResult
   func run(_ sql: String, _ values: Value...) throws(StreamerError) -> [[Value]] {
     try run(Statement(sql, values))
@@ -119,28 +118,41 @@ import Glibc
     if code != SQLITE_OK { throw unsafe Self.error(code, handle, name: name) }
   }
 
-  private static let fullHint = "Free some space on its disk."
-
   private static func error(_ code: CInt, _ handle: OpaquePointer?, name: String) -> StreamerError {
     let last = errno
     // SAFETY: SQLite's texts live at least until the next call on the connection.
     let why = unsafe String(cString: sqlite3_errmsg(handle))
     switch code & 0xFF {
     case SQLITE_FULL:
-      return StreamerError(.full, name, why: why, hint: fullHint)
+      return full(name, why)
     case SQLITE_BUSY, SQLITE_LOCKED:
-      return StreamerError(.busy, name, why: why, hint: "Close the program that has it open.")
+      return StreamerError(
+        what: name, why: why, hint: "Close the program that has it open.", retryable: true)
     case SQLITE_CORRUPT, SQLITE_NOTADB:
-      return StreamerError(.corrupt, name, why: why)
+      return corrupt(name, why)
     case SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_PERM:
       // A failed commit leaves no system_errno behind, but errno itself.
       let known = unsafe handle.map { unsafe sqlite3_system_errno($0) } ?? 0
       let cause = known == 0 ? last : known
-      let kind: StreamerError.Kind = [ENOSPC, EDQUOT, EFBIG].contains(cause) ? .full : .system
       let detail = cause == 0 ? why : "\(why) (\(SystemCall.text(of: cause)))"
-      return StreamerError(kind, name, why: detail, hint: kind == .full ? fullHint : "")
+      return SystemCall.isFull(cause)
+        ? full(name, detail) : StreamerError(what: name, why: detail)
     default:
-      return StreamerError(.system, name, why: why)
+      return StreamerError(what: name, why: why)
     }
+  }
+
+  private static func full(_ name: String, _ why: String) -> StreamerError {
+    StreamerError(what: name, why: why, hint: "Free some space on its disk.", retryable: true)
+  }
+
+  /// The error for a file that cannot be trusted; it is never replaced by ours.
+  static func corrupt(_ name: String, _ why: String) -> StreamerError {
+    StreamerError(
+      what: name, why: why,
+      hint: """
+        Restore it from a backup, or move it away and give the position to start from with \
+        walPositionOverride (the slot's confirmed_flush_lsn loses nothing).
+        """, exit: .preflight)
   }
 }

@@ -74,52 +74,33 @@ struct SQLitePositionFile {
 
   /// Opens the file, after it has proved to be ours, whole, and of a version we know.
   func connect(readOnly: Bool) throws(StreamerError) -> SQLiteDatabase {
-    do throws(StreamerError) {
-      try refuseForeign()
-      let database = try SQLiteDatabase(path: path, name: name)
-      try identify(database)
-      try database.run("PRAGMA busy_timeout = 2000")
-      guard case .text("ok")? = try database.run("PRAGMA quick_check(1)").first?.first else {
-        throw StreamerError(.corrupt, name, why: "SQLite's quick_check found damage")
-      }
-      if readOnly {
-        try database.run("PRAGMA query_only = ON")
-      } else {
-        // A commit in WAL mode is one append and one fsync of the log.
-        try database.run("PRAGMA journal_mode = WAL")
-        try database.run("PRAGMA synchronous = FULL")
-        try database.run("PRAGMA wal_autocheckpoint = 64")
-      }
-      return database
-    } catch  where error.kind == .corrupt && error.hint.isEmpty {
-      throw StreamerError(.corrupt, name, why: error.why, hint: Self.corruptHint)
+    try refuseEmpty()
+    let database = try SQLiteDatabase(path: path, name: name)
+    try identify(database)
+    try database.run("PRAGMA busy_timeout = 2000")
+    guard case .text("ok")? = try database.run("PRAGMA quick_check(1)").first?.first else {
+      throw SQLiteDatabase.corrupt(name, "SQLite's quick_check found damage")
     }
+    if readOnly {
+      try database.run("PRAGMA query_only = ON")
+      return database
+    }
+    // A commit in WAL mode is one append and one fsync of the log.
+    guard try database.run("PRAGMA journal_mode = WAL") == [[.text("wal")]] else {
+      throw StreamerError(
+        what: name, why: "its file system cannot keep a write-ahead log",
+        hint: "Set store to a path on a local disk.", exit: .preflight)
+    }
+    try database.run("PRAGMA synchronous = FULL")
+    try database.run("PRAGMA wal_autocheckpoint = 64")
+    return database
   }
 
-  private static let corruptHint = """
-    Restore it from a backup, or move it away and give the position to start from with \
-    `walPositionOverride` (the slot's confirmed_flush_lsn loses nothing).
-    """
-
-  /// Refuses what opens as a database although it is none of ours.
-  private func refuseForeign() throws(StreamerError) {
-    let descriptor = try SystemCall.retrying(name) { unsafe open(path, O_RDONLY | O_CLOEXEC) }
-    var start = [UInt8](repeating: 0, count: 20)
-    let count = unsafe read(descriptor, &start, start.count)
-    close(descriptor)
-    guard count > 0 else {
-      // SQLite takes an empty file for a new database, but ours were never empty.
-      throw StreamerError(.corrupt, name, why: "the file is empty")
-    }
-    // A BoltDB page begins with 16 bytes of its own header, then its magic number.
-    if count == 20, start[16...] == [0xED, 0xDA, 0x0C, 0xED] {
-      throw StreamerError(
-        .corrupt, name, why: "this is a BoltDB file of the old psql-streamer",
-        hint: """
-          Set `store` to a new path and `walPositionOverride` to the old one's `walPosPersist` \
-          of /stats.
-          """)
-    }
+  /// Refuses an empty file: SQLite takes it for a new database, but ours were never empty.
+  private func refuseEmpty() throws(StreamerError) {
+    var status = stat()
+    _ = try SystemCall.retrying(name) { unsafe stat(path, &status) }
+    if status.st_size == 0 { throw SQLiteDatabase.corrupt(name, "the file is empty") }
   }
 
   private func identify(_ database: borrowing SQLiteDatabase) throws(StreamerError) {
@@ -128,15 +109,16 @@ struct SQLitePositionFile {
         try database.run("PRAGMA application_id").first?.first
     else {
       throw StreamerError(
-        .corrupt, name, why: "this is another program's database",
-        hint: "Set `store` to a path of its own.")
+        what: name, why: "this is another program's database",
+        hint: "Set store to a path of its own.", exit: .preflight)
     }
-    guard case .integer(let version)? = try database.run("PRAGMA user_version").first?.first,
-      version == Self.schemaVersion
+    guard
+      case .integer(Self.schemaVersion)? =
+        try database.run("PRAGMA user_version").first?.first
     else {
       throw StreamerError(
-        .corrupt, name, why: "it was written by a newer psql-streamer",
-        hint: "Use that version, or another `store`.")
+        what: name, why: "it was written by a newer psql-streamer",
+        hint: "Use that version, or another store.", exit: .preflight)
     }
   }
 }

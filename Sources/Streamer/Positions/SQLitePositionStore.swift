@@ -17,8 +17,8 @@ final class SQLitePositionStore: PositionStore {
   /// With `readOnly` it takes no lock and changes nothing, so that a running instance can be
   /// looked at; the file must then exist.
   ///
-  /// Throws `StreamerError`: `.busy` when another process uses it, `.corrupt` when the file is
-  /// damaged or somebody else's, `.full` or `.system` when it cannot be made.
+  /// Throws `StreamerError` when another process uses it, when the file is damaged or somebody
+  /// else's, or when it cannot be made.
   init(path: String, readOnly: Bool = false) throws(StreamerError) {
     let file = SQLitePositionFile(path: path)
     if readOnly {
@@ -134,8 +134,8 @@ final class SQLitePositionStore: PositionStore {
       case .text(let publications) = row[5], case .text(let text) = row[6], let lsn = LSN(text)
     else {
       throw StreamerError(
-        .corrupt, "position store", why: "the position of source \"\(source)\" is unreadable",
-        hint: "Set it anew with `psql-streamer position set`.")
+        what: "position store", why: "the position of source \"\(source)\" is unreadable",
+        hint: "Set it anew with psql-streamer position set.", exit: .preflight)
     }
     return Position(
       source: source, sink: sink, systemIdentifier: system, timeline: timeline,

@@ -9,22 +9,23 @@ struct StoreLock: ~Copyable, Sendable {
 
   /// Takes the lock of the store at `path`, or fails at once.
   ///
-  /// Throws `StreamerError`: `.busy` when another process has it, `.system` when the file cannot
-  /// be made, because its directory is missing or closed to us.
+  /// Throws `StreamerError` when another process has it, or when the file cannot be made because
+  /// its directory is missing or closed to us.
   init(of path: String, name: String) throws(StreamerError) {
     let file = path + ".lock"
     let opened = unsafe open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard opened >= 0 else {
       throw StreamerError(
-        errno: errno, name, hint: "Its directory must exist and be writable; see `store`.")
+        errno: errno, name, hint: "The directory of store must exist and be writable.",
+        exit: .preflight)
     }
     guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
       let code = errno
       defer { close(opened) }
       guard code == EWOULDBLOCK else { throw StreamerError(errno: code, name) }
       throw StreamerError(
-        .busy, name, why: "in use by \(Self.owner(opened))",
-        hint: "Stop that process, or give this one a `store` of its own.")
+        what: name, why: "in use by \(Self.owner(opened))",
+        hint: "Stop that process, or give this one a store of its own.", exit: .preflight)
     }
     descriptor = opened
     _ = ftruncate(opened, 0)

@@ -1,0 +1,72 @@
+/// What made psql-streamer, or one pipeline of it, give up: what failed, why, and the remedy.
+///
+/// Its description is one line, `WHAT: WHY. HINT`, and holds no secret and no row value: whoever
+/// makes one sees to that.
+public struct StreamerError: Error, Hashable, Sendable {
+  /// How the process ends, the same for every command.
+  public enum Exit: Int32, Hashable, Sendable {
+    /// The work is done.
+    case done = 0
+    /// Something failed while running.
+    case failure = 1
+    /// The command line or the configuration is wrong.
+    case usage = 2
+    /// A server refused what the configuration asks for.
+    case preflight = 3
+    /// Another instance has taken over.
+    case fenced = 4
+  }
+
+  /// What failed, as a short noun: "source db1", "unknown option --confg".
+  public let what: String
+  /// Why, in the words of whoever refused; empty when `what` says all.
+  public let why: String
+  /// What to do about it, as whole sentences; empty when there is nothing to do.
+  public let hint: String
+  /// How the process ends when nothing else goes on.
+  public let exit: Exit
+  /// Whether trying again may help.
+  public let isRetryable: Bool
+
+  /// Makes an error; texts are without a final full stop but for the hint.
+  public init(
+    what: String, why: String = "", hint: String = "", exit: Exit = .failure,
+    retryable: Bool = false
+  ) {
+    self.what = what
+    self.why = why
+    self.hint = hint
+    self.exit = exit
+    self.isRetryable = retryable
+  }
+
+  /// The exit code of the process: 1 to 4, or 0.
+  public var exitCode: Int32 { exit.rawValue }
+}
+
+extension StreamerError: CustomStringConvertible {
+  /// One line: `WHAT: WHY. HINT`.
+  public var description: String {
+    let statement = why.isEmpty ? what : "\(what): \(why)"
+    let line = hint.isEmpty ? statement : "\(statement). \(hint)"
+    return line.singleLine
+  }
+}
+
+extension String {
+  /// The same text without line breaks and other control characters: errors are one line each.
+  var singleLine: String {
+    guard unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+      return self
+    }
+    var result = ""
+    for scalar in unicodeScalars {
+      if scalar.properties.generalCategory == .control {
+        if result.last != " " { result.append(" ") }
+      } else {
+        result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+}
