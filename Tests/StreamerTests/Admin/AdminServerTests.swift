@@ -37,7 +37,8 @@ struct AdminServerTests {
     _ address: String = "127.0.0.1:0", token: String? = nil
   ) throws -> AdminServer {
     try AdminServer(
-      ListenAddress(address), status: pipelines, metrics: metrics, version: "1.2.3", token: token)
+      #require(HTTPAddress(address)), status: pipelines, metrics: metrics, version: "1.2.3",
+      token: token)
   }
 
   @Test("/health answers while the process lives")
@@ -127,7 +128,13 @@ struct AdminServerTests {
     let answer = try HTTPAnswer(port: server.port, "GET", "/metrics")
     #expect(answer.status == 200)
     #expect(answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8")
-    #expect(try PrometheusParser(Array(answer.body.utf8)).value("c", ["a": "größe"]) == 3)
+    let parsed = try PrometheusParser(Array(answer.body.utf8))
+    #expect(try parsed.value("c", ["a": "größe"]) == 3)
+    #expect(try parsed.value("psql_streamer_build_info", ["version": "1.2.3"]) == 1)
+    #expect(try parsed.value("process_resident_memory_bytes") > 1_000_000)
+    #expect(try parsed.value("process_open_fds") > 3)
+    #expect(try parsed.value("process_cpu_seconds_total") > 0)
+    #expect(try parsed.value("process_start_time_seconds") > 1_600_000_000)
   }
 
   @Test("/ready is 503 until everything streams")
@@ -220,7 +227,10 @@ struct AdminServerTests {
     let head = try HTTPAnswer(port: server.port, "HEAD", path)
     #expect(get.status == 200 && head.status == 200)
     #expect(head.body == "")
-    #expect(head.headers["content-length"] == String(get.body.utf8.count))
+    // The process's own metrics may have changed in between.
+    if path != "/metrics" {
+      #expect(head.headers["content-length"] == String(get.body.utf8.count))
+    }
     #expect(head.headers["content-type"] == get.headers["content-type"])
   }
 
@@ -257,7 +267,7 @@ struct AdminServerTests {
     let error = try #require(throws: StreamerError.self) {
       try server("127.0.0.1:\(first.port)")
     }
-    #expect(error.kind == .busy)
+    #expect(error.exit == .preflight)
     #expect(error.description.contains("127.0.0.1:\(first.port)"))
     #expect(error.description.contains("in use"))
   }
@@ -276,26 +286,5 @@ struct AdminServerTests {
     first.stop()
     first.stop()
     #expect(throws: Never.self) { try server("127.0.0.1:\(first.port)") }
-  }
-
-  @Test(
-    "addresses are read as the configuration writes them",
-    arguments: [
-      ("127.0.0.1:12080", "127.0.0.1", 12080), (":12080", "", 12080), ("[::1]:80", "::1", 80),
-      ("localhost:0", "localhost", 0),
-    ])
-  func addresses(_ text: String, _ host: String, _ port: UInt16) throws {
-    let address = try ListenAddress(text)
-    #expect(address.host == host && address.port == port)
-    #expect(address.description == text)
-  }
-
-  @Test(
-    "what is no address is refused",
-    arguments: ["", "127.0.0.1", "127.0.0.1:", ":65536", ":-1", ":http", "::1:80"])
-  func badAddresses(_ text: String) throws {
-    let error = try #require(throws: StreamerError.self) { try ListenAddress(text) }
-    #expect(error.kind == .configuration)
-    #expect(error.description.contains("http = \"\(text)\""))
   }
 }
