@@ -5,7 +5,7 @@
 ///     client-final   "c=" binding ",r=" nonce more ",p=" proof
 ///     server-final   "v=" signature, or "e=" error
 ///
-/// The user name is empty: PostgreSQL takes the one of the StartupMessage.
+/// The user name is left empty: PostgreSQL takes the one of the StartupMessage.
 struct SCRAM: Sendable {
   /// The most rounds of PBKDF2 that a server may ask for, some seconds of work.
   static let iterationLimit = 10_000_000
@@ -22,17 +22,19 @@ struct SCRAM: Sendable {
   let binding: SCRAMBinding
   private let password: [UInt8]
   private let nonce: [UInt8]
+  private let user: String
   private var state = State.start
 
   /// Starts an exchange.
   ///
   /// `password` has been through ``SASLprep``; `nonce` is printable ASCII without commas and must
-  /// be unpredictable except in tests.
-  init(password: [UInt8], nonce: [UInt8], binding: SCRAMBinding) {
+  /// be unpredictable except in tests. The RFC's examples name a `user`.
+  init(password: [UInt8], nonce: [UInt8], binding: SCRAMBinding, user: String = "") {
     precondition(!nonce.isEmpty, "a nonce has at least one character")
     self.password = password
     self.nonce = nonce
     self.binding = binding
+    self.user = user
   }
 
   /// Whether the server has proved that it knows the password's verifier.
@@ -91,7 +93,7 @@ struct SCRAM: Sendable {
     state = .verified
   }
 
-  private var clientFirstBare: [UInt8] { Array("n=,r=".utf8) + nonce }
+  private var clientFirstBare: [UInt8] { Array("n=\(user),r=".utf8) + nonce }
 
   private func parse(
     serverFirst: [UInt8]

@@ -22,7 +22,7 @@ public enum FrontendMessage {
     output.set(bigEndian: Int32(output.count - start), at: start)
   }
 
-  /// SSLRequest: may we speak TLS?
+  /// SSLRequest: asks whether the server speaks TLS.
   public static func sslRequest(into output: inout ByteWriter) {
     output.append(bigEndian: Int32(8))
     output.append(bigEndian: Int32(80_877_103))

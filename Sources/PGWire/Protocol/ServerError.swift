@@ -90,7 +90,7 @@ public struct ServerError: Error, Hashable, Sendable {
 }
 
 extension ServerError: CustomStringConvertible {
-  /// One line: "FATAL 28P01: message. DETAIL. HINT".
+  /// One line that joins severity, SQLSTATE, message, detail and hint.
   ///
   /// The detail of data exceptions and integrity violations (classes 22 and 23) is left out: it
   /// quotes values of rows.
