@@ -14,8 +14,7 @@
   }
 
   private var scanner: TextScanner
-  /// Whether the last field has been read.
-  public private(set) var hasEnded = false
+  private var hasEnded = false
 
   /// Starts at the beginning of a row's text; throws unless that is a parenthesis.
   @_lifetime(copy bytes)

@@ -83,21 +83,22 @@ extension ValueEncoders {
     json.append(0x7B as UInt8)
     var number = 0
     while let value = try cursor.next() {
-      guard number < count else { break }
+      guard number < count else { throw Self.fieldCountDiffers }
       if number > 0 { json.append(0x2C as UInt8) }
       let field = fields[Int(node.firstField) + number]
-      json.append(names.bytes(Int(field.nameStart)..<Int(field.nameEnd)))
+      json.append(short: names.bytes(Int(field.nameStart)..<Int(field.nameEnd)))
       number += 1
       switch value {
       case .null: json.append("null")
       case .value(let piece): try encodePiece(piece, of: text, as: field.encoder, into: &json)
       }
     }
-    guard number == count, cursor.hasEnded else {
-      throw DecodingError(
-        .violation("a row has not as many fields as its type has attributes"), at: 0)
-    }
+    guard number == count else { throw Self.fieldCountDiffers }
     json.append(0x7D as UInt8)
+  }
+
+  private static var fieldCountDiffers: DecodingError {
+    DecodingError(.violation("a row has not as many fields as its type has attributes"), at: 0)
   }
 
   private mutating func encodeRange(

@@ -107,7 +107,7 @@ final class ThrowAwayServer: Sendable {
     let words = ["env", "-C", "/"] + settings + [program] + arguments
     var strings = unsafe words.map { unsafe strdup($0) }
     unsafe strings.append(nil)
-    defer { for unsafestring in unsafe strings { unsafe free(string) } }
+    defer { for index in unsafe strings.indices { unsafe free(strings[index]) } }
     var child: pid_t = 0
     guard unsafe posix_spawn(&child, "/usr/bin/env", &actions, nil, strings, environ) == 0 else {
       throw Failure(description: "\(program) does not start")
