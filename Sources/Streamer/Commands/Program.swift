@@ -6,7 +6,7 @@ public enum Program {
   /// process's exit code: 0 done, 1 failure, 2 usage, 3 preflight failed, 4 fenced.
   public static func run(_ arguments: [String]) -> Int32 {
     // A peer that went away is reported by write's errno, not by killing the process.
-    _ = unsafe signal(SIGPIPE, SIG_IGN)
+    signal(SIGPIPE, SIG_IGN)
     do {
       return try execute(try CommandLineParser.parse(arguments))
     } catch {

@@ -219,7 +219,9 @@ final class EventEncoder {
   private func value(
     _ value: consuming ColumnValue, _ column: Plan.Column, into json: inout ByteWriter
   ) {
-    if case .text(let text) = value { encode(text, column, into: &json) } else {
+    if case .text(let text) = value {
+      encode(text, column, into: &json)
+    } else {
       json.append("null")
     }
   }

@@ -114,7 +114,8 @@ struct Pipeline: ~Copyable {
       case .parameterStatus, .notificationResponse: break
       case let tag:
         throw .malformed(
-          DecodingError(.unknownCode(UInt32(tag.rawValue)), at: 0), message: "\(tag) while streaming")
+          DecodingError(.unknownCode(UInt32(tag.rawValue)), at: 0),
+          message: "\(tag) while streaming")
       }
       consumed = frame.end
     }
@@ -125,7 +126,9 @@ struct Pipeline: ~Copyable {
     _ window: RawSpan, at offset: Int
   ) throws(StreamFault) -> MessageFrame? {
     do {
-      guard case .complete(let frame) = try MessageFrame.scan(window, at: offset) else { return nil }
+      guard case .complete(let frame) = try MessageFrame.scan(window, at: offset) else {
+        return nil
+      }
       return frame
     } catch { throw .malformed(error, message: "message header") }
   }
@@ -298,7 +301,9 @@ struct Pipeline: ~Copyable {
   }
 
   private func serverError(_ body: RawSpan) throws(StreamFault) -> ServerError {
-    do { return try ServerError.decode(body) } catch { throw .malformed(error, message: "ErrorResponse") }
+    do { return try ServerError.decode(body) } catch {
+      throw .malformed(error, message: "ErrorResponse")
+    }
   }
 
   /// How an error names a CopyData message: its own tag, and the plugin's.

@@ -8,14 +8,14 @@ enum PipelineFactory {
     let log = source.debug ? log.lowered(to: .debug) : log
     switch source.kind {
     case .postgres(let postgres):
-      let plan = PipelinePlan(
+      let pipelinePlan = PipelinePlan(
         name: source.name, source: postgres,
         sinks: sinks.map { plan($0, source: source.name) },
         inFlight: configuration.inFlight.bytes,
         startTimeout: configuration.startTimeout ?? .zero,
         shutdownTimeout: configuration.shutdownTimeout)
       return try PostgresPipeline(
-        plan, store: store, observer: observer, log: log.with(["source": source.name]))
+        pipelinePlan, store: store, observer: observer, log: log.with(["source": source.name]))
     case .kafka:
       throw StreamerError(what: "source \(source.name)", why: "kafka sources are not built yet")
     }
@@ -56,7 +56,8 @@ extension SourceConfiguration {
 
   /// The status of a source that is starting.
   var status: SourceStatus {
-    let slot: String? = if case .postgres(let postgres) = kind { postgres.replicationSlot } else { nil }
+    let slot: String? =
+      if case .postgres(let postgres) = kind { postgres.replicationSlot } else { nil }
     return SourceStatus(name: name, type: typeName.rawValue, slot: slot)
   }
 }

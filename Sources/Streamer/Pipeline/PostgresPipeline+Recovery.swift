@@ -22,7 +22,7 @@ extension PostgresPipeline {
     if pipeline == nil {
       let lanes = zip(zip(plan.sinks, sinks), established.positions).map { sink, position in
         Lane(
-          name: sink.0.name, routing: sink.0.routing, 
+          name: sink.0.name, routing: sink.0.routing,
           sink: sink.1,
           encoder: EventEncoder(
             systemIdentifier: UInt64(established.identity.systemIdentifier) ?? 0,
@@ -34,7 +34,8 @@ extension PostgresPipeline {
         observer: observer)
       feedback = Feedback(
         saved: established.positions, saveInterval: plan.source.flushInterval,
-        statusInterval: established.statusInterval, walRetain: UInt64(plan.source.walRetain.bytes), now: now)
+        statusInterval: established.statusInterval, walRetain: UInt64(plan.source.walRetain.bytes),
+        now: now)
       sinks = []
     }
     for (index, lane) in (pipeline?.lanes ?? []).enumerated() {

@@ -207,6 +207,7 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
   /// Hands work to the I/O worker; its queue is longer than the pipeline can have work for.
   func submit(_ work: @escaping @Sendable () -> Answer) {
     let accepted = worker.submit(work)
-    precondition(accepted, "the I/O worker's queue is full although each kind of work waits its turn")
+    precondition(
+      accepted, "the I/O worker's queue is full although each kind of work waits its turn")
   }
 }

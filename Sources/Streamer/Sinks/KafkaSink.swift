@@ -53,11 +53,12 @@ final class KafkaSink: Sink {
   private func existing(_ topic: String, _ producer: Producer) throws(KafkaError) -> Topic {
     do throws(KafkaError) {
       return try producer.topic(named: topic, timeout: Limits.kafkaRequest)
-    } catch where error.category == .missingTopic && configuration.createTopics == .create {
+    } catch  where error.category == .missingTopic && configuration.createTopics == .create {
       let admin = try Admin(configuration: KafkaProperties.admin(configuration, log: log))
       let new = configuration.newTopics
       try admin.createTopic(
-        topic, partitions: new.partitions, replicationFactor: new.replication, config: new.config.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) },
+        topic, partitions: new.partitions, replicationFactor: new.replication,
+        config: new.config.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) },
         timeout: Limits.kafkaStart)
       log.info("created a topic", ["topic": topic])
       return try producer.topic(named: topic, timeout: Limits.kafkaRequest)

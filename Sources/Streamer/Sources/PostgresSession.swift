@@ -94,7 +94,9 @@ final class PostgresSession: @unchecked Sendable {
     }
     let slot = try prepareSlot(&plain, &replication, server, database: parameters.database)
     let positions: [LSN]
-    if let resume { positions = resume } else {
+    if let resume {
+      positions = resume
+    } else {
       positions = try begin(&replication, identity, slot: slot, system: system)
     }
     let start = positions.min() ?? slot
@@ -267,7 +269,9 @@ extension PostgresSession {
       try store.forget(source: plan.name, sink: position.sink)
     }
     var override = source.walPositionOverride
-    if let value = override, try store.appliedOverride(source: plan.name) == value { override = nil }
+    if let value = override, try store.appliedOverride(source: plan.name) == value {
+      override = nil
+    }
     let needsHistory = stored.contains { $0.timeline != identity.timeline }
     let start = StartingPositions(
       stored: stored, identity: identity, slotConfirmed: slot,
