@@ -226,8 +226,9 @@ final class EventEncoder {
     }
   }
 
-  /// A text that is not what its type promises is kept as it is: a string. Losing or refusing the
-  /// row for it would help nobody.
+  /// A text that is not what its type promises is kept as it is: a string.
+  ///
+  /// Losing or refusing the row for it would help nobody.
   private func encode(_ text: RawSpan, _ column: Plan.Column, into json: inout ByteWriter) {
     do { try encoders.encode(text, as: column.encoder, into: &json) } catch {
       JSONEscape.append(text, to: &json)

@@ -2,7 +2,9 @@ import KafkaBridge
 import PGWire
 
 /// One sink's way through a pipeline: what it has been given, what of that is delivered, and where
-/// its position stands. A pipeline has one lane for each of its sinks.
+/// its position stands.
+///
+/// A pipeline has one lane for each of its sinks.
 ///
 /// A class because pipeline, status and jobs speak of the same lane; only the pipeline's thread
 /// touches it.

@@ -74,7 +74,9 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
   var stopDeadline: ContinuousClock.Instant?
   var nextObservation = ContinuousClock.now
 
-  /// Makes a pipeline that has not started. Throws when the system has no descriptor left.
+  /// Makes a pipeline that has not started.
+  ///
+  /// Throws when the system has no descriptor left.
   init(_ plan: PipelinePlan, store: any PositionStore, observer: PipelineObserver, log: Log)
     throws(StreamerError)
   {

@@ -1,6 +1,8 @@
 import PGWire
 
-/// Where records go. A new kind of sink is one file here and one line in ``SinkFactory``.
+/// Where records go.
+///
+/// A new kind of sink is one file here and one line in ``SinkFactory``.
 ///
 /// `open`, `prepare` and the jobs of ``durabilityJob()`` may block: they run on the pipeline's I/O
 /// worker. Everything else runs on the pipeline's thread and never blocks. A sink acknowledges a
