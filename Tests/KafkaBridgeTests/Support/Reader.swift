@@ -21,7 +21,7 @@ struct Reader {
   private(set) var committed: [PartitionOffset] = []
   private(set) var errors: [KafkaError] = []
 
-  init(_ bootstrapServers: String, group: String, _ properties: (String, String)...) throws {
+  init(_ bootstrapServers: String, group: String, _ properties: [(String, String)] = []) throws {
     var configuration = KafkaConfiguration.consumer(
       bootstrapServers: bootstrapServers, group: group)
     for (name, value) in properties { configuration.set(name, value) }
