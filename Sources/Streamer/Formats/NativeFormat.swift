@@ -77,11 +77,10 @@ struct NativeFormat: ~Copyable {
 
   private var prepared = ByteWriter(capacity: 4096)
   private var connection: Run
-  /// From the end of the action up to the UUID, the same for a transaction's events.
+  /// From the end of the action into the UUID, the same for a transaction's events.
   private var transactionHead = ByteWriter(capacity: 128)
   /// From the end of the change's LSN up to the ordinal.
   private var transactionTail = ByteWriter(capacity: 128)
-  private var uuid: EventUUID
 
   /// Makes the format for one database; `host` as the configuration names it.
   init(host: String, database: String) {
@@ -90,8 +89,6 @@ struct NativeFormat: ~Copyable {
     prepared.append(",\"Database\":")
     prepared.append(jsonString: database)
     connection = Run(start: 0, end: Int32(prepared.count))
-    uuid = EventUUID(
-      systemIdentifier: 0, database: database, xid: 0, commitTime: 0, commitLSN: .zero)
   }
 
   private mutating func prepare(_ write: (inout ByteWriter) -> Void) -> Run {
@@ -135,13 +132,13 @@ struct NativeFormat: ~Copyable {
   /// `commitTime` is in microseconds from 2000-01-01 UTC. Without an xid, as a message outside a
   /// transaction is, the event has `"XID":null`.
   mutating func begin(commitLSN: LSN, commitTime: Int64, xid: UInt32?, uuid: EventUUID) {
-    self.uuid = uuid
     transactionHead.removeAll()
     transactionHead.append("\",\"WALPosition\":")
     transactionHead.append(decimal: commitLSN.value)
     transactionHead.append(",\"Timestamp\":\"")
     EventTimestamp.append(microseconds: commitTime, to: &transactionHead)
     transactionHead.append("\",\"UUID\":\"")
+    uuid.appendCommon(to: &transactionHead)
     transactionTail.removeAll()
     transactionTail.append("\",\"CommitLSN\":\"")
     transactionTail.append(commitLSN)
@@ -162,7 +159,7 @@ struct NativeFormat: ~Copyable {
     append(relation.head, to: &json)
     json.append(action.name)
     json.append(transactionHead.bytes)
-    uuid.append(ordinal: ordinal, isExtraDelete: isExtraDelete, to: &json)
+    EventUUID.append(ordinal: ordinal, isExtraDelete: isExtraDelete, to: &json)
     json.append("\",\"Columns\":")
   }
 
