@@ -109,4 +109,34 @@ struct EncodingBenchmark {
       report("JSON at", bytes: written / 5, seconds: spent)
     }
   }
+
+  @Test func nested() throws {
+    var catalog = TypeCatalog()
+    catalog.learn([
+      TypeDescription(
+        oid: 20000, schema: "s", name: "pair",
+        kind: .composite([.init(name: "a", type: 23), .init(name: "b", type: 25)])),
+      TypeDescription(oid: 20001, schema: "s", name: "hstore", kind: .base(.userDefined)),
+    ])
+    let values: [(String, UInt32, String)] = [
+      ("int[10]:", 1007, "{1,22,333,4444,55555,666666,7777777,88888888,999999999,0}"),
+      ("text[4], plain:", 1009, "{hello,world,\"with space\",NULL}"),
+      ("text[4], escaped:", 1009, #"{"a \"b\"","c\\d","",NULL}"#),
+      ("row:", 20000, #"(17,"a ""b"" c")"#), ("int4range:", 3904, "[1,100)"),
+      ("hstore:", 20001, #""color"=>"red", "size"=>"12", "none"=>NULL"#),
+    ]
+    for (name, oid, text) in values {
+      var encoders = ValueEncoders(options: ValueOptions())
+      let encoder = encoders.resolve(oid, in: catalog)
+      let bytes = Array(text.utf8)
+      var json = ByteWriter(capacity: 8 << 20)
+      let spent = try seconds {
+        for _ in 0..<1_000_000 {
+          if json.count > 1 << 20 { json.removeAll() }
+          try encoders.encode(unsafe bytes.span.bytes, as: encoder, into: &json)
+        }
+      }
+      print(name, String(format: "%.0f ns", spent * 1e3))
+    }
+  }
 }
