@@ -28,7 +28,9 @@ import Testing
   @Test func oneThinWindowDoesNotEndABurstButSeveralDo() {
     var pace = ReadPace()
     pace.read(100_000, at: start)
-    for window in 1..<ReadPace.thinWindows { pace.read(1000, at: start + .milliseconds(10 * window)) }
+    for window in 1..<ReadPace.thinWindows {
+      pace.read(1000, at: start + .milliseconds(10 * window))
+    }
     #expect(pace.mode == .burst)
     pace.read(1000, at: start + .milliseconds(10 * ReadPace.thinWindows))
     #expect(pace.mode == .calm)
