@@ -70,7 +70,7 @@ struct EncodingBenchmark {
       (3802, "f", #"{"k": "value 1234567", "n": 1234567}"#),
     ]
     var encoders = ValueEncoders(options: ValueOptions())
-    var format = NativeFormat(host: "127.0.0.1", database: "shop")
+    var format = NativeEnvelope(host: "127.0.0.1", database: "shop")
     let relation = format.relation(schema: "public", table: "orders")
     let plan = columns.map { (encoders.resolve($0.0, in: TypeCatalog()), format.name($0.1)) }
     let texts = columns.map { Array($0.2.utf8) }
@@ -98,7 +98,7 @@ struct EncodingBenchmark {
           if whole {
             format.appendTail(
               relation, lsn: LSN(26_843_680 + ordinal), ordinal: ordinal, to: &json)
-            NativeFormat.appendEnd(to: &json)
+            NativeEnvelope.appendEnd(to: &json)
           }
           written += json.count - start
         }
