@@ -44,14 +44,17 @@ final class Lane {
     var delivered = 0
   }
 
+  /// Makes a lane that begins at `position`; `capacity` is the number of transactions that may be
+  /// read and not yet settled.
   init(
-    name: String, routing: TopicRouting, sink: any Sink, encoder: EventEncoder, position: LSN
+    name: String, routing: TopicRouting, sink: any Sink, encoder: EventEncoder, position: LSN,
+    capacity: Int = Limits.unsettledTransactions
   ) {
     self.name = name
     self.routing = routing
     self.sink = sink
     self.encoder = encoder
-    self.tracker = DeliveryTracker(startingAt: position)
+    self.tracker = DeliveryTracker(startingAt: position, capacity: capacity)
   }
 
   /// Everything below it is durable in the sink.
@@ -63,7 +66,7 @@ final class Lane {
   /// Starts anew with a fresh sink: everything that was not confirmed will be read again.
   func restart(with sink: any Sink) {
     self.sink = sink
-    tracker = DeliveryTracker(startingAt: tracker.confirmed)
+    tracker = DeliveryTracker(startingAt: tracker.confirmed, capacity: tracker.capacity)
     batch.removeAll()
     inFlightBytes = 0
     mark = (.zero, 0)

@@ -33,9 +33,9 @@ extension PostgresPipeline {
   private func read(
     _ stream: inout ReplicationStream, now: ContinuousClock.Instant
   ) throws(PGError) {
-    guard pipeline?.isBlocked == false, stopDeadline == nil || pipeline?.transaction != nil else {
-      return
-    }
+    guard pipeline?.isBlocked == false,
+      stopDeadline == nil || pipeline?.isBetweenTransactions == false
+    else { return }
     let isDue = stream.pace.readBy.map { now >= $0 } ?? false
     guard isReadable || isDue || stream.hasPending else { return }
     isReadable = false

@@ -12,7 +12,7 @@ import Testing
       walRetain: walRetain, now: start)
   }
 
-  @Test func savesFirstAndAcknowledgesSecond() {
+  @Test func savesFirstAndAcknowledgesSecond() throws {
     var feedback = feedback([LSN(10)])
     feedback.connected(now: start)
     #expect(feedback.status(sent: LSN(100), now: start)?.flushed == LSN(10))
@@ -20,9 +20,10 @@ import Testing
     feedback.statusRequested()
     #expect(feedback.status(sent: LSN(100), now: start)?.flushed == LSN(10), "not saved yet")
     feedback.saveEnded(true)
-    let status = feedback.status(sent: LSN(100), now: start)
-    #expect(status?.flushed == LSN(50))
-    #expect(status?.written == LSN(100))
+    let answer = feedback.status(sent: LSN(100), now: start)
+    let status = try #require(answer)
+    #expect(status.flushed == LSN(50))
+    #expect(status.written == LSN(100))
   }
 
   @Test func aSaveThatFailedAcknowledgesNothing() {
