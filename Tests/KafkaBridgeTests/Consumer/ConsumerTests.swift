@@ -185,6 +185,21 @@ import Testing
     reader.consumer.close(timeout: .seconds(5))
   }
 
+  // An assertion of librdkafka before 2.3.0 would end the process.
+  @Test func closesAfterJoiningBeforeTheFirstAssignment() throws {
+    let cluster = try MockCluster()
+    _ = try fill(cluster, partitions: 1, count: 10)
+    for joined in 0..<2 as Range<Int32> {
+      var reader = try member(of: cluster)
+      // The answer to JoinGroup chooses the assignor; the one to SyncGroup does not come.
+      cluster.pushErrors(.syncGroup, [Int32](repeating: 27, count: 20))  // REBALANCE_IN_PROGRESS
+      try reader.consumer.subscribe(["orders"])
+      for _ in 0..<(40 * joined) { try reader.poll() }
+      #expect(reader.owned.isEmpty)
+      reader.consumer.close(timeout: .seconds(1))
+    }
+  }
+
   @Test func closesInTimeWhileTheBrokerIsDown() throws {
     let cluster = try MockCluster()
     _ = try fill(cluster, partitions: 1, count: 10)
