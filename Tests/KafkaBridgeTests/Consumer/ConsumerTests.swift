@@ -179,10 +179,29 @@ import Testing
     var polls = 0
     while reader.records.count < 100, polls < 400 {
       try reader.poll(limit: 3)
+      if reader.records.count % 3 == 0, !reader.records.isEmpty {
+        // librdkafka does not signal again what is left in its queue.
+        #expect(becomesReadable(reader.consumer.eventDescriptor))
+      }
       polls += 1
     }
     #expect(reader.records.map(\.offset) == Array(0..<100))
     reader.consumer.close(timeout: .seconds(5))
+  }
+
+  // An assertion of librdkafka before 2.3.0 would end the process.
+  @Test func closesAfterJoiningBeforeTheFirstAssignment() throws {
+    let cluster = try MockCluster()
+    _ = try fill(cluster, partitions: 1, count: 10)
+    for joined in 0..<2 as Range<Int32> {
+      var reader = try member(of: cluster)
+      // The answer to JoinGroup chooses the assignor; the one to SyncGroup does not come.
+      cluster.pushErrors(.syncGroup, [Int32](repeating: 27, count: 20))  // REBALANCE_IN_PROGRESS
+      try reader.consumer.subscribe(["orders"])
+      for _ in 0..<(40 * joined) { try reader.poll() }
+      #expect(reader.owned.isEmpty)
+      reader.consumer.close(timeout: .seconds(1))
+    }
   }
 
   @Test func closesInTimeWhileTheBrokerIsDown() throws {
