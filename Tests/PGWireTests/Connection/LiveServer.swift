@@ -43,7 +43,7 @@ final class LiveServer: Sendable {
   /// Connection parameters from keywords and values; without a host it is 127.0.0.1.
   func parameters(_ text: String) throws -> ConnectionParameters {
     var text = "dbname=postgres port=\(port) " + text
-    if !text.contains("host=") { text += " host=127.0.0.1" }
+    if !text.contains("host=") && !text.contains("hostaddr=") { text += " host=127.0.0.1" }
     return try ConnectionParameters(ConnectionString(text))
   }
 
@@ -59,7 +59,7 @@ final class LiveServer: Sendable {
     guard unsafe mkdtemp(&template) != nil else { return .unavailable("mkdtemp failed") }
     let directory = String(
       decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    guard let port = freePort() else { return .unavailable("there is no free port") }
+    guard let port = Listener.freePort() else { return .unavailable("there is no free port") }
     let path = directory + "/start.sh"
     guard let file = unsafe fopen(path, "w") else { return .unavailable("cannot write \(path)") }
     _ = unsafe fputs(script, file)
@@ -72,12 +72,6 @@ final class LiveServer: Sendable {
       return .unavailable("the server did not start")
     }
     return .started(LiveServer(directory: directory, port: port))
-  }
-
-  /// A port that was free a moment ago.
-  private static func freePort() -> UInt16? {
-    guard let listener = Listener() else { return nil }
-    return listener.port
   }
 
   private static let script = """
