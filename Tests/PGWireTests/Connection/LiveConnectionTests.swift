@@ -71,6 +71,40 @@ struct LiveConnectionTests {
     }
   }
 
+  /// RFC 5929: the hash of the certificate follows its signature; Ed25519 has none.
+  @Test(arguments: ["rsa1", "rsa384", "pss", "ec512", "ed25519"])
+  func bindsToCertificatesOfEveryKind(name: String) throws {
+    var settings = try Connection.open(
+      server.parameters("host=\(server.directory) user=postgres"))
+    let secret = "user=tls_user password='tls secret' sslmode=verify-ca "
+    func use(_ name: String, authority: String) throws -> String {
+      for (setting, ending) in [("ssl_cert_file", "crt"), ("ssl_key_file", "key")] {
+        let file = server.tls("\(name).\(ending)")
+        _ = try settings.query("ALTER SYSTEM SET \(setting) = '\(file)'")
+      }
+      _ = try settings.query("SELECT pg_reload_conf()")
+      // New sessions have the certificate only when the postmaster has taken it up.
+      let keywords = secret + "sslrootcert=\(server.tls(authority)) "
+      var attempts = 0
+      while (try? user(keywords + "channel_binding=disable")) == nil, attempts < 2000 {
+        attempts += 1
+      }
+      return keywords
+    }
+    defer { _ = try? use("server", authority: "ca.crt") }
+    let isThere = try use(name, authority: "\(name).crt")
+    let required = isThere + "channel_binding=require"
+    if name == "ed25519" {
+      guard case .authentication = try error(required) else {
+        Issue.record("binding to Ed25519 was expected to be refused")
+        return
+      }
+    } else {
+      #expect(try user(required).count == 1)
+    }
+    #expect(try user(isThere + "channel_binding=prefer").count == 1)
+  }
+
   /// The role's passwords go through the server's SASLprep, ours through our own.
   @Test func preparesPasswordsAsTheServerDoes() throws {
     let prepared = ["\u{2168}\u{AD}\u{AA} e\u{301}", "IXa \u{E9}", "IXa\u{A0}e\u{301}"]

@@ -89,10 +89,21 @@ final class LiveServer: Sendable {
         -extfile $1.ext -out $1.crt
     }
     sign server localhost subjectAltName=DNS:localhost
+    # One certificate for each way to hash its signature (channel binding).
+    hashed() { # name, digest, key algorithm, further arguments of its parameters
+      n=$1 d=$2 a=$3; shift 3
+      openssl genpkey -algorithm $a "$@" -out $n.key
+      openssl req -x509 -new -key $n.key $d -subj /CN=localhost -days 2 -out $n.crt
+    }
+    hashed rsa1 -sha1 RSA
+    hashed rsa384 -sha384 RSA
+    hashed pss -sha512 RSA-PSS -pkeyopt rsa_pss_keygen_md:sha512
+    hashed ec512 -sha512 EC -pkeyopt ec_paramgen_curve:P-521
+    hashed ed25519 "" ED25519
     sign client cert_user basicConstraints=CA:FALSE
     openssl ec -aes256 -passout pass:opens -in client.key -out encrypted.key
     cp client.key open.key; chmod 0644 open.key
-    chmod 0600 client.key encrypted.key server.key
+    chmod 0600 client.key encrypted.key server.key rsa*.key pss.key e*.key
     chown -R postgres $dir
     as() { runuser -u postgres -- "$@"; }
     as $bin/initdb -D $dir/data -U postgres -A trust --no-sync -E UTF8 --locale=C.UTF-8
