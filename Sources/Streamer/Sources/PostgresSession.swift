@@ -245,7 +245,7 @@ extension PostgresSession {
     }
     guard slot.plugin == "pgoutput" else {
       throw refuse(
-        "belongs to plugin \(slot.plugin ?? "none: it is physical")",
+        "belongs to plugin \(slot.plugin ?? "none: it is physical"), not to pgoutput",
         "Choose another replicationSlot.")
     }
     guard slot.database == database else {
