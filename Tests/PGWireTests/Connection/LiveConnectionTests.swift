@@ -310,9 +310,10 @@ struct LiveConnectionTests {
         try connection.startCopyBoth("START_REPLICATION SLOT \"none\" LOGICAL 0/0")
       }
       _ = try connection.query(
-        "CREATE_REPLICATION_SLOT \"s\" TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT")
+        "CREATE_REPLICATION_SLOT \"s_\(mode)\" TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT")
       try connection.startCopyBoth(
-        "START_REPLICATION SLOT \"s\" LOGICAL 0/0 (proto_version '1', publication_names 'p')")
+        "START_REPLICATION SLOT \"s_\(mode)\" LOGICAL 0/0 (proto_version '1', publication_names 'p')"
+      )
       var parts = connection.intoParts()
       let isOpen = try parts.transport.receive(
         5, into: &parts.input, until: Deadline(after: .seconds(30)), what: "a keepalive")
