@@ -42,6 +42,8 @@ struct ConnectionAttempt {
   }
 
   private func preferringTLS() throws(PGError) -> Transport {
+    // A mistake in the configuration must not end in clear: the files are read before.
+    _ = try TLSContext.make(parameters.tls)
     do throws(PGError) {
       return try connect(.ifOffered)
     } catch {

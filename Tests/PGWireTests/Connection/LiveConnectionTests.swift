@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import PGWire
@@ -167,6 +168,8 @@ struct LiveConnectionTests {
     #expect(try user(good + "sslmode=verify-ca").count == 1)
     #expect(try user(good + byName + "sslmode=verify-full").count == 1)
     #expect(try user(none + "sslmode=require").count == 1)
+    let revocations = "sslmode=verify-ca sslcrl="
+    #expect(try user(good + revocations + server.tls("empty.crl")).count == 1)
     for (keywords, expected) in [
       (good + "sslmode=verify-full", "not for host \"127.0.0.1\""),
       (good + "host=db hostaddr=127.0.0.1 sslmode=verify-full", "not for host \"db\""),
@@ -176,7 +179,8 @@ struct LiveConnectionTests {
       // Like libpq, require checks when there is something to check with.
       (other + "sslmode=require", "Put the certificate of that authority there"),
       (none + "sslmode=verify-ca", "cannot be read"),
-      (good + "sslmode=verify-ca sslcrl=/none.crl", "sslcrl"),
+      (good + revocations + server.tls("revoked.crl"), "revoked"),
+      (good + revocations + "/none.crl", "sslcrl"),
       ("user=trust_user sslrootcert=\(server.tls("ca.key")) sslmode=verify-ca", "PEM"),
     ] {
       let error = try error(keywords)
@@ -187,6 +191,33 @@ struct LiveConnectionTests {
       #expect(text.contains(expected), "\(text)")
       #expect(!error.isRetryable)
     }
+  }
+
+  @Test func aMistakeInTheConfigurationDoesNotEndInClear() throws {
+    guard case .tls = try error("user=trust_user sslmode=prefer sslcert=/none.crt") else {
+      Issue.record("a missing certificate was expected to be said")
+      return
+    }
+  }
+
+  @Test func passwordsFromAPassfile() throws {
+    let path = "\(server.directory)/passfile"
+    let file = try unsafe #require(fopen(path, "w"))
+    _ = unsafe fputs("127.0.0.1:\(server.port):postgres:scram_user:scram secret\n", file)
+    _ = unsafe fclose(file)
+    #expect(unsafe chmod(path, 0o600) == 0)
+    #expect(try user("user=scram_user passfile=\(path)").count == 1)
+    // Readable by others it is ignored, and the reason is kept for the log.
+    #expect(unsafe chmod(path, 0o644) == 0)
+    guard case .authentication = try error("user=scram_user passfile=\(path)") else {
+      Issue.record("a password was expected to be missing")
+      return
+    }
+    let trusted = try Connection.open(server.parameters("user=trust_user passfile=\(path)"))
+    let notice = trusted.notices.first?.message
+    #expect(
+      notice == "passfile \(path) is ignored: others may read it. Run chmod 0600 on it")
+    trusted.close()
   }
 
   @Test func versionsOfTLS() throws {
@@ -279,9 +310,10 @@ struct LiveConnectionTests {
         try connection.startCopyBoth("START_REPLICATION SLOT \"none\" LOGICAL 0/0")
       }
       _ = try connection.query(
-        "CREATE_REPLICATION_SLOT \"s\" TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT")
+        "CREATE_REPLICATION_SLOT \"s_\(mode)\" TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT")
       try connection.startCopyBoth(
-        "START_REPLICATION SLOT \"s\" LOGICAL 0/0 (proto_version '1', publication_names 'p')")
+        "START_REPLICATION SLOT \"s_\(mode)\" LOGICAL 0/0 (proto_version '1', publication_names 'p')"
+      )
       var parts = connection.intoParts()
       let isOpen = try parts.transport.receive(
         5, into: &parts.input, until: Deadline(after: .seconds(30)), what: "a keepalive")

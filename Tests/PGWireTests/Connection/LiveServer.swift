@@ -100,6 +100,12 @@ final class LiveServer: Sendable {
     hashed pss -sha512 RSA-PSS -pkeyopt rsa_pss_keygen_md:sha512
     hashed ec512 -sha512 EC -pkeyopt ec_paramgen_curve:P-521
     hashed ed25519 "" ED25519
+    printf '[ca]\\ndefault_ca=d\\n[d]\\ndatabase=index\\ndefault_md=sha256\\ncrlnumber=number\\n' >ca.cnf
+    : >index; echo 01 >number
+    authority="openssl ca -config ca.cnf -keyfile ca.key -cert ca.crt"
+    $authority -gencrl -crldays 2 -out empty.crl
+    $authority -revoke server.crt
+    $authority -gencrl -crldays 2 -out revoked.crl
     sign client cert_user basicConstraints=CA:FALSE
     openssl ec -aes256 -passout pass:opens -in client.key -out encrypted.key
     cp client.key open.key; chmod 0644 open.key

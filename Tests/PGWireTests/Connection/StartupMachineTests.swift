@@ -151,6 +151,13 @@ struct StartupMachineTests {
     }
   }
 
+  @Test func aPasswordWithAZeroByteIsRefused() {
+    for request in [Self.authentication(3), Self.authentication(5, "salt"), Self.offer] {
+      var machine = machine(password: "a\0b")
+      #expect(throws: PGError.self) { try run(&machine, request, pieces: 1000) }
+    }
+  }
+
   @Test func aMissingPasswordIsSaid() {
     for request in [Self.authentication(3), Self.authentication(5, "salt"), Self.offer] {
       var machine = machine(password: nil)
