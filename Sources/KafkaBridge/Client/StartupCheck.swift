@@ -75,6 +75,10 @@ extension KafkaError {
             + "the right password: use librdkafka 2.6.1 or newer, or PLAIN over TLS")
       }
       return self
+    case .tls where text.contains("alert"):
+      return with(
+        remedy: "the broker refused our side of the handshake; check ssl.certificate.location and "
+          + "ssl.key.location")
     case .tls:
       return with(
         remedy: "the certificate's CA is unknown, it has expired, or it is not valid for "

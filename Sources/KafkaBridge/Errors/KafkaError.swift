@@ -109,7 +109,7 @@ extension KafkaError {
     // SAFETY: both functions return static texts for any code.
     let name = unsafe String(cString: rd_kafka_err2name(code))
     let words = unsafe text ?? String(cString: rd_kafka_err2str(code))
-    let kind = category ?? Category(code)
+    let kind = category ?? Category(code, text: words)
     self.content = Content(
       code: code.rawValue, name: name, text: KafkaError.oneLine(words), operation: operation,
       topic: topic, category: kind,

@@ -2,7 +2,15 @@ import CRdKafka
 
 extension KafkaError.Category {
   /// Sorts a code of the broker or of librdkafka.
-  init(_ code: rd_kafka_resp_err_t) {
+  ///
+  /// Only the text tells that a broker ended the connection by a TLS alert: with TLS 1.3 it refuses
+  /// our certificate after the handshake.
+  init(_ code: rd_kafka_resp_err_t, text: String) {
+    self = Self(code)
+    if self == .unreachable, text.contains("SSL routines") { self = .tls }
+  }
+
+  private init(_ code: rd_kafka_resp_err_t) {
     self =
       switch code {
       case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,

@@ -7,9 +7,9 @@ public struct Connection: ~Copyable {
   /// What a connection is made of, for whoever goes on with the bare byte stream.
   public struct Parts: ~Copyable {
     /// The byte stream.
-    public var transport: Transport
+    public let transport: Transport
     /// Bytes received and not read yet.
-    public var input: InputBuffer
+    public let input: InputBuffer
     /// The run-time parameters as the server last reported them.
     public let parameterStatus: [String: String]
     /// The server's version.

@@ -2,7 +2,9 @@ import CLinux
 import Glibc
 
 /// A connection that streams: the server's bytes in a window, status updates out, and nothing in
-/// between. What the bytes mean is for whoever reads ``input``.
+/// between.
+///
+/// What the bytes mean is for whoever reads ``input``.
 ///
 /// It never blocks: its owner waits for ``descriptor`` as ``pace`` says.
 @safe public struct ReplicationStream: ~Copyable {

@@ -93,12 +93,12 @@ public struct TextPiece: Hashable, Sendable, BitwiseCopyable {
     return true
   }
 
-  /// Steps over `byte` or says what was expected.
+  /// Steps over `byte` or says what was expected; the text is made only when it is needed.
   @_lifetime(self: copy self)
   @usableFromInline mutating func expect(
-    _ byte: UInt8, _ message: StaticText
+    _ byte: UInt8, _ message: @autoclosure () -> StaticText
   ) throws(DecodingError) {
-    guard skip(byte) else { throw DecodingError(.violation(message), at: position) }
+    guard skip(byte) else { throw DecodingError(.violation(message()), at: position) }
   }
 
   /// Reads a piece after its opening quote up to and over the closing one.

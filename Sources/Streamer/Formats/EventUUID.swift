@@ -72,22 +72,8 @@ struct EventUUID: Hashable, Sendable, BitwiseCopyable {
     bytes.append(contentsOf: text.utf8)
   }
 
-  /// Appends the UUID of the transaction's event with that ordinal: 36 characters.
-  ///
-  /// Of the ordinal the low 32 bits count. `isExtraDelete` flips the last bit, for the delete that
-  /// only one sink sends, where its own key changed (with the ordinal of the change).
-  @inline(__always)
-  func append(
-    ordinal: UInt64, isExtraDelete: Bool = false, to text: inout ByteWriter
-  ) {
-    let event = (ordinal & 0xFFFF_FFFF) ^ (isExtraDelete ? 1 : 0)
-    append(low & 0xFFFF_FFFF_0000_0000 | event, to: &text)
-  }
-
-  /// Appends the UUID without an ordinal, as a snapshot's row has it: 36 characters.
-  func append(to text: inout ByteWriter) { append(low, to: &text) }
-
-  private func append(_ low: UInt64, to text: inout ByteWriter) {
+  /// Appends what the UUIDs of a transaction's events have in common: the first 28 characters.
+  func appendCommon(to text: inout ByteWriter) {
     text.append(hexadecimal: high >> 32, digits: 8)
     text.append(0x2D as UInt8)
     text.append(hexadecimal: high >> 16, digits: 4)
@@ -96,6 +82,26 @@ struct EventUUID: Hashable, Sendable, BitwiseCopyable {
     text.append(0x2D as UInt8)
     text.append(hexadecimal: low >> 48, digits: 4)
     text.append(0x2D as UInt8)
-    text.append(hexadecimal: low, digits: 12)
+    text.append(hexadecimal: low >> 32, digits: 4)
   }
+
+  /// Appends the last 8 characters, those of the event with that ordinal.
+  ///
+  /// Of the ordinal the low 32 bits count. `isExtraDelete` flips the last bit, for the delete that
+  /// only one sink sends, where its own key changed (with the ordinal of the change).
+  @inline(__always)
+  static func append(
+    ordinal: UInt64, isExtraDelete: Bool = false, to text: inout ByteWriter
+  ) {
+    text.append(hexadecimal: ordinal ^ (isExtraDelete ? 1 : 0), digits: 8)
+  }
+
+  /// Appends the UUID of the transaction's event with that ordinal: 36 characters.
+  func append(ordinal: UInt64, isExtraDelete: Bool = false, to text: inout ByteWriter) {
+    appendCommon(to: &text)
+    Self.append(ordinal: ordinal, isExtraDelete: isExtraDelete, to: &text)
+  }
+
+  /// Appends the UUID without an ordinal, as a snapshot's row has it: 36 characters.
+  func append(to text: inout ByteWriter) { append(ordinal: low, to: &text) }
 }

@@ -77,11 +77,10 @@ struct NativeEnvelope: ~Copyable {
 
   private var prepared = ByteWriter(capacity: 4096)
   private var connection: Run
-  /// From the end of the action up to the UUID, the same for a transaction's events.
+  /// From the end of the action into the UUID, the same for a transaction's events.
   private var transactionHead = ByteWriter(capacity: 128)
   /// From the end of the change's LSN up to the ordinal.
   private var transactionTail = ByteWriter(capacity: 128)
-  private var uuid: EventUUID
 
   /// Makes the format for one database; `host` as the configuration names it.
   init(host: String, database: String) {
@@ -90,8 +89,6 @@ struct NativeEnvelope: ~Copyable {
     prepared.append(",\"Database\":")
     prepared.append(jsonString: database)
     connection = Run(start: 0, end: Int32(prepared.count))
-    uuid = EventUUID(
-      systemIdentifier: 0, database: database, xid: 0, commitTime: 0, commitLSN: .zero)
   }
 
   private mutating func prepare(_ write: (inout ByteWriter) -> Void) -> Run {
@@ -135,7 +132,6 @@ struct NativeEnvelope: ~Copyable {
   /// `commitTime` is in microseconds from 2000-01-01 UTC. A message outside a transaction has
   /// neither time nor xid: the event has null for both.
   mutating func begin(commitLSN: LSN, commitTime: Int64?, xid: UInt32?, uuid: EventUUID) {
-    self.uuid = uuid
     transactionHead.removeAll()
     transactionHead.append("\",\"WALPosition\":")
     transactionHead.append(decimal: commitLSN.value)
@@ -146,6 +142,7 @@ struct NativeEnvelope: ~Copyable {
     } else {
       transactionHead.append(",\"Timestamp\":null,\"UUID\":\"")
     }
+    uuid.appendCommon(to: &transactionHead)
     transactionTail.removeAll()
     transactionTail.append("\",\"CommitLSN\":\"")
     transactionTail.append(commitLSN)
@@ -166,7 +163,7 @@ struct NativeEnvelope: ~Copyable {
     append(relation.head, to: &json)
     json.append(action.name)
     json.append(transactionHead.bytes)
-    uuid.append(ordinal: ordinal, isExtraDelete: isExtraDelete, to: &json)
+    EventUUID.append(ordinal: ordinal, isExtraDelete: isExtraDelete, to: &json)
     json.append("\",\"Columns\":")
   }
 

@@ -42,6 +42,9 @@ struct DeliveryTracker {
     ring = Array(repeating: Entry(), count: capacity)
   }
 
+  /// How many unsettled transactions it holds at most.
+  var capacity: Int { ring.count }
+
   /// Whether no further transaction can begin until one is settled.
   var isFull: Bool { next - first == ring.count }
 

@@ -60,8 +60,9 @@ struct RowEvent: ~Escapable {
     self.showsOld = true
   }
 
-  /// The second half: the row appears under its new key. The old image stays at hand for values
-  /// that were not sent again, but is not part of the event.
+  /// The second half: the row appears under its new key.
+  ///
+  /// The old image stays at hand for values that were not sent again, but is not part of the event.
   @_lifetime(copy change)
   init(insertingNewKeyOf change: borrowing Change, at place: EventPlace) {
     self.action = .insert

@@ -2,7 +2,9 @@ import KafkaBridge
 import PGWire
 
 /// One sink's way through a pipeline: what it has been given, what of that is delivered, and where
-/// its position stands. A pipeline has one lane for each of its sinks.
+/// its position stands.
+///
+/// A pipeline has one lane for each of its sinks.
 ///
 /// A class because pipeline, status and jobs speak of the same lane; only the pipeline's thread
 /// touches it.
@@ -27,6 +29,7 @@ final class Lane {
   var counts = Counts()
 
   private var batch = RecordBatch()
+  private var failure: StreamerError?
   private var ticket: DeliveryTracker.Ticket?
   /// The last event given to the sink: an in-process reconnect repeats nothing up to it.
   private var mark: (commitLSN: LSN, nextOrdinal: UInt64) = (.zero, 0)
@@ -41,14 +44,17 @@ final class Lane {
     var delivered = 0
   }
 
+  /// Makes a lane that begins at `position`; `capacity` is the number of transactions that may be
+  /// read and not yet settled.
   init(
-    name: String, routing: TopicRouting, sink: any Sink, encoder: EventEncoder, position: LSN
+    name: String, routing: TopicRouting, sink: any Sink, encoder: EventEncoder, position: LSN,
+    capacity: Int = Limits.unsettledTransactions
   ) {
     self.name = name
     self.routing = routing
     self.sink = sink
     self.encoder = encoder
-    self.tracker = DeliveryTracker(startingAt: position)
+    self.tracker = DeliveryTracker(startingAt: position, capacity: capacity)
   }
 
   /// Everything below it is durable in the sink.
@@ -60,12 +66,13 @@ final class Lane {
   /// Starts anew with a fresh sink: everything that was not confirmed will be read again.
   func restart(with sink: any Sink) {
     self.sink = sink
-    tracker = DeliveryTracker(startingAt: tracker.confirmed)
+    tracker = DeliveryTracker(startingAt: tracker.confirmed, capacity: tracker.capacity)
     batch.removeAll()
     inFlightBytes = 0
     mark = (.zero, 0)
     ticket = nil
     skipBelow = .max
+    failure = nil
   }
 
   // MARK: - Reading
@@ -105,7 +112,7 @@ final class Lane {
   ///
   /// `encode` writes key and value to the batch's bytes and says where they are.
   func produce(
-    _ ordinal: UInt64, route: Route,
+    _ place: EventPlace, route: Route,
     _ encode: (EventEncoder, inout ByteWriter) -> EncodedRecord
   ) {
     guard let ticket else { preconditionFailure("an event was produced outside a transaction") }
@@ -114,12 +121,25 @@ final class Lane {
       if let key = record.key { Murmur2.hash(batch.bytes.bytes(key)) } else { route.keylessHash }
     let entry = RecordBatch.Entry(
       key: record.key, value: record.value, topic: route.topic, partitionHash: hash, ticket: ticket)
-    batch.add(entry)
     tracker.produced()
     inFlightBytes += entry.size
     counts.events += 1
-    mark.nextOrdinal = ordinal + 1
+    mark.nextOrdinal = place.ordinal + 1
+    guard entry.size <= sink.maximumRecordBytes else { return refuse(entry, place, route) }
+    batch.add(entry, headers: record.headers)
     if batch.isLarge { flush() }
+  }
+
+  /// A record that the sink can never take: it stays outstanding, so that no position passes it,
+  /// and the lane fails at the next ``poll()``.
+  private func refuse(_ entry: RecordBatch.Entry, _ place: EventPlace, _ route: Route) {
+    guard failure == nil else { return }
+    failure = StreamerError(
+      what: "sink \(name)",
+      why: "a record of \(route.table) at LSN \(place.lsn), transaction \(mark.commitLSN), takes "
+        + "\(entry.size) bytes, more than the \(sink.maximumRecordBytes) that the sink takes",
+      hint: "Raise message.max.bytes in [sink.\(name).librdkafka] and the topic's "
+        + "max.message.bytes, or leave the table out.")
   }
 
   /// The transaction ends.
@@ -144,6 +164,7 @@ final class Lane {
 
   /// Takes what the sink reports as durable.
   func poll() throws(StreamerError) {
+    if let failure { throw failure }
     try sink.poll { receipt in
       tracker.delivered(receipt.ticket, count: receipt.count)
       inFlightBytes -= receipt.bytes
@@ -169,9 +190,12 @@ struct Route {
   /// The partition hash of events without a key: that of the table's name, so that a replay keeps
   /// their order.
   let keylessHash: Int32
+  /// The table's qualified name, for errors.
+  let table: String
 
   init(topic: TopicID, table name: String) {
     self.topic = topic
+    table = name
     var name = name
     // SAFETY: the pointer does not leave the closure.
     keylessHash = name.withUTF8 { unsafe Murmur2.hash(UnsafeRawBufferPointer($0)) }
@@ -184,4 +208,6 @@ struct EncodedRecord {
   let key: Range<Int>?
   /// The value's place.
   let value: Range<Int>
+  /// What its headers say; nil for none.
+  let headers: EventHeaders?
 }

@@ -75,6 +75,10 @@ struct Pipeline: ~Copyable {
     observer.observe(self, saved: saved, now: now)
   }
 
+  /// Whether no transaction is open: neither the one being read nor one that a lost connection
+  /// has cut, which the server sends again.
+  var isBetweenTransactions: Bool { transaction == nil && !lanes.contains(where: \.tracker.isOpen) }
+
   /// Whether no transaction is open and everything that was read is delivered.
   var isAtRest: Bool { transaction == nil && isSettled }
 
@@ -99,11 +103,11 @@ struct Pipeline: ~Copyable {
 
   /// Reads as many whole messages of the window as it may and says how many bytes they took.
   ///
-  /// With `untilCommit` it stops at the end of a transaction.
+  /// With `untilCommit` it stops as soon as no transaction is open.
   mutating func consume(_ window: RawSpan, untilCommit: Bool = false) throws(StreamFault) -> Int {
     var consumed = 0
     defer { for lane in lanes { lane.flush() } }
-    while !isBlocked, !(untilCommit && transaction == nil) {
+    while !isBlocked, !(untilCommit && isBetweenTransactions) {
       guard let frame = try frame(window, at: consumed) else { break }
       let body = window.extracting(frame.body)
       switch frame.tag {
@@ -207,7 +211,7 @@ struct Pipeline: ~Copyable {
         continue
       }
       plan.metrics.sinks[index].events.add()
-      lane.produce(event.place.ordinal, route: lanePlan.route) { encoder, json in
+      lane.produce(event.place, route: lanePlan.route) { encoder, json in
         encoder.row(event, lanePlan.encoding, into: &json)
       }
     }
@@ -223,7 +227,7 @@ struct Pipeline: ~Copyable {
           lane.counts.excluded += 1
           continue
         }
-        lane.produce(place.ordinal, route: lanePlan.route) { encoder, json in
+        lane.produce(place, route: lanePlan.route) { encoder, json in
           encoder.truncate(place, lanePlan.encoding, into: &json)
         }
       }
@@ -244,7 +248,7 @@ struct Pipeline: ~Copyable {
         lane.counts.excluded += 1
         continue
       }
-      lane.produce(place.ordinal, route: route) { encoder, json in
+      lane.produce(place, route: route) { encoder, json in
         encoder.message(message, place, into: &json)
       }
     }

@@ -17,6 +17,7 @@ extension PostgresPipeline {
         stream.input.consume(count)
       } catch { throw StreamerError(error, source: plan.source, name: plan.name) }
       try answerServer(&stream, now: now)
+      try yieldToShutdown(now: now)
     } catch let error as PGError {
       throw StreamerError(error, source: plan.source, name: plan.name)
     } catch let error as StreamerError {
@@ -32,9 +33,9 @@ extension PostgresPipeline {
   private func read(
     _ stream: inout ReplicationStream, now: ContinuousClock.Instant
   ) throws(PGError) {
-    guard pipeline?.isBlocked == false, stopDeadline == nil || pipeline?.transaction != nil else {
-      return
-    }
+    guard pipeline?.isBlocked == false,
+      stopDeadline == nil || pipeline?.isBetweenTransactions == false
+    else { return }
     let isDue = stream.pace.readBy.map { now >= $0 } ?? false
     guard isReadable || isDue || stream.hasPending else { return }
     isReadable = false
@@ -56,6 +57,23 @@ extension PostgresPipeline {
     let sent = pipeline?.sent ?? .zero
     if stream.wantsWrite { return try stream.flush() }
     if let status = feedback?.status(sent: sent, now: now) { try stream.send(status) }
+  }
+
+  /// A server that shuts down waits until we acknowledge all that it sent.
+  ///
+  /// When we cannot (WAL is retained, or something is undelivered) the connection is given up
+  /// instead.
+  private func yieldToShutdown(now: ContinuousClock.Instant) throws(StreamerError) {
+    guard let pings = pipeline?.pings, pings >= Limits.shutdownPings else {
+      pingedSince = nil
+      return
+    }
+    let since = pingedSince ?? now
+    pingedSince = since
+    guard now >= since + .seconds(1) else { return }
+    throw StreamerError(
+      what: "source \(plan.name)", why: "the server waits for this connection to end",
+      retryable: true)
   }
 
   /// Lets the worker look up what a new table needs, once.
@@ -91,7 +109,9 @@ extension PostgresPipeline {
       log.info("stopping", ["timeout": "\(plan.shutdownTimeout)"])
     }
     if case .ended = phase { return }
-    let isSettled = pipeline?.isAtRest ?? true
+    // Without a connection an open transaction is not going to end: only deliveries are waited for.
+    let isSettled =
+      stream == nil ? (pipeline?.inFlightBytes ?? 0) == 0 : pipeline?.isAtRest ?? true
     let isSaved = feedback?.isSaved(confirmed) ?? true
     if isSettled, isSaved { return end(nil) }
     guard let stopDeadline, now >= stopDeadline else { return }

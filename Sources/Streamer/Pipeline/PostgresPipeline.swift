@@ -73,8 +73,13 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
   var startDeadline: ContinuousClock.Instant?
   var stopDeadline: ContinuousClock.Instant?
   var nextObservation = ContinuousClock.now
+  var nextSlotCheck = ContinuousClock.now
+  /// Since when the server has been asking in vain for a position.
+  var pingedSince: ContinuousClock.Instant?
 
-  /// Makes a pipeline that has not started. Throws when the system has no descriptor left.
+  /// Makes a pipeline that has not started.
+  ///
+  /// Throws when the system has no descriptor left.
   init(_ plan: PipelinePlan, store: any PositionStore, observer: PipelineObserver, log: Log)
     throws(StreamerError)
   {
@@ -202,6 +207,10 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
     guard now >= nextObservation, pipeline != nil else { return }
     nextObservation = now + .milliseconds(200)
     pipeline?.report(saved: feedback?.saved.min() ?? .zero, now: now)
+    if case .streaming = phase, now >= nextSlotCheck {
+      nextSlotCheck = now + Limits.slotCheck
+      submit { [session] in .slot(session.slot()) }
+    }
   }
 
   /// Hands work to the I/O worker; its queue is longer than the pipeline can have work for.

@@ -10,8 +10,9 @@ struct Transaction {
   /// When it was committed: microseconds since 2000-01-01 00:00 UTC; nil for such a message,
   /// which has no time.
   let commitTime: Int64?
-  /// The next event's number. Every event counts, whatever a sink filters, so that it is the same
-  /// for every sink.
+  /// The next event's number.
+  ///
+  /// Every event counts, whatever a sink filters, so that it is the same for every sink.
   private(set) var nextOrdinal: UInt64 = 0
 
   init(xid: UInt32?, commitLSN: LSN, commitTime: Int64?) {

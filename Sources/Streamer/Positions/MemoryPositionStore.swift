@@ -7,6 +7,12 @@ final class MemoryPositionStore: PositionStore {
     var positions: [Name: Position] = [:]
     var overrides: [String: LSN] = [:]
     var keys: [Table: [String]] = [:]
+
+    mutating func save(_ positions: [Position]) {
+      for position in positions {
+        self.positions[Name(source: position.source, sink: position.sink)] = position
+      }
+    }
   }
   private struct Name: Hashable { let source, sink: String }
   private struct Table: Hashable {
@@ -23,13 +29,7 @@ final class MemoryPositionStore: PositionStore {
     }
   }
 
-  func save(_ positions: [Position]) {
-    contents.withLock { contents in
-      for position in positions {
-        contents.positions[Name(source: position.source, sink: position.sink)] = position
-      }
-    }
-  }
+  func save(_ positions: [Position]) { contents.withLock { $0.save(positions) } }
 
   func forget(source: String, sink: String) {
     contents.withLock { contents in
@@ -40,8 +40,10 @@ final class MemoryPositionStore: PositionStore {
   func appliedOverride(source: String) -> LSN? { contents.withLock { $0.overrides[source] } }
 
   func applyOverride(_ value: LSN, source: String, positions: [Position]) {
-    save(positions)
-    contents.withLock { $0.overrides[source] = value }
+    contents.withLock { contents in
+      contents.save(positions)
+      contents.overrides[source] = value
+    }
   }
 
   func keyColumns(source: String, relationOID: UInt32, columns: [String]) -> [String]? {

@@ -15,8 +15,9 @@ final class LineSink: Sink {
   private var failure: StreamerError?
   private let wake: EventDescriptor
 
-  /// Writes to the file at `path`, or to standard output without one. A file larger than
-  /// `rotateSize` bytes is renamed to `path.N` and begun anew.
+  /// Writes to the file at `path`, or to standard output without one.
+  ///
+  /// A file larger than `rotateSize` bytes is renamed to `path.N` and begun anew.
   init(path: String?, rotateSize: Int?) throws(StreamerError) {
     wake = try EventDescriptor()
     output = LineOutput(path: path, rotateSize: rotateSize)

@@ -1,6 +1,8 @@
 import PGWire
 
-/// Where records go. A new kind of sink is one file here and one line in ``SinkFactory``.
+/// Where records go.
+///
+/// A new kind of sink is one file here and one line in ``SinkFactory``.
 ///
 /// `open`, `prepare` and the jobs of ``durabilityJob()`` may block: they run on the pipeline's I/O
 /// worker. Everything else runs on the pipeline's thread and never blocks. A sink acknowledges a
@@ -11,6 +13,9 @@ protocol Sink: AnyObject {
 
   /// Connects and checks what can be checked; throws what stands in the way and its remedy.
   func open() throws(StreamerError)
+
+  /// The largest record, key and value together in bytes, that the sink can take.
+  var maximumRecordBytes: Int { get }
 
   /// How many records wait in the sink's own queue, for the metrics.
   var queueLength: Int { get }
@@ -37,6 +42,7 @@ protocol Sink: AnyObject {
 
 extension Sink {
   var eventDescriptor: CInt? { nil }
+  var maximumRecordBytes: Int { .max }
   var queueLength: Int { 0 }
   func open() throws(StreamerError) {}
   func prepare(topic: String) throws(StreamerError) -> TopicID { 0 }

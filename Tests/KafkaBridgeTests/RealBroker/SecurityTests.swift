@@ -76,7 +76,9 @@ extension RealBrokerTests {
       let properties = [
         ("security.protocol", "ssl"), ("ssl.ca.location", "\(broker.folder)/tls/ca.crt"),
       ]
-      #expect(try refusal("MTLS", properties)?.category == .tls)
+      let error = try refusal("MTLS", properties)
+      #expect(error?.category == .tls)
+      #expect(error?.remedy?.contains("ssl.certificate.location") == true)
     }
 
     @Test func plainTextAgainstTLSIsHinted() throws {

@@ -14,6 +14,7 @@ struct RealBroker: Sendable {
   let listeners: [String: String]
   /// The broker's folder; `tls` in it holds the certificates.
   let folder: String
+  private let root: String
 
   /// The kit's script, nil when there is none.
   static let script: String? = {
@@ -38,13 +39,13 @@ struct RealBroker: Sendable {
       if parts.count == 2 { listeners[String(parts[0])] = String(parts[1]) }
     }
     return RealBroker(
-      bootstrapServers: String(first), listeners: listeners, folder: "\(folder)/broker")
+      bootstrapServers: String(first), listeners: listeners, folder: "\(folder)/broker",
+      root: folder)
   }
 
   /// Stops the broker and removes its folder.
   func stop(script: String) throws {
-    _ = try RealBroker.run(
-      "'\(script)' stop '\(folder)'; rm -rf '\(folder)'; rmdir '\(folder)/..' || :")
+    _ = try RealBroker.run("'\(script)' stop '\(folder)' && rm -rf '\(root)'")
   }
 
   /// Runs a shell command and returns what it printed.

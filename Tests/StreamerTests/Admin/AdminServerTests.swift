@@ -28,6 +28,21 @@ final class FakePipelines: StatusSource {
   }
 }
 
+/// Whether the kernel has an IPv6 loopback address; asked without any code of ours.
+private let hasIPv6: Bool = {
+  let descriptor = socket(AF_INET6, CInt(SOCK_STREAM.rawValue), 0)
+  guard descriptor >= 0 else { return false }
+  defer { close(descriptor) }
+  var address = sockaddr_in6()
+  address.sin6_family = sa_family_t(AF_INET6)
+  address.sin6_addr = in6addr_loopback
+  return unsafe withUnsafePointer(to: &address) { pointer in
+    unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+      unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in6>.size)) == 0
+    }
+  }
+}()
+
 @Suite("The HTTP server")
 struct AdminServerTests {
   private let pipelines = FakePipelines()
@@ -270,6 +285,13 @@ struct AdminServerTests {
     #expect(error.exit == .preflight)
     #expect(error.description.contains("127.0.0.1:\(first.port)"))
     #expect(error.description.contains("in use"))
+  }
+
+  @Test("an IPv6 address is taken too", .enabled(if: hasIPv6, "this machine has no IPv6 loopback"))
+  func ipv6() throws {
+    let server = try server("[::1]:0")
+    #expect(server.isLoopback)
+    #expect(server.port != 0)
   }
 
   @Test("a host that is not ours is an error")

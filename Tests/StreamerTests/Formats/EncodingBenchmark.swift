@@ -70,7 +70,7 @@ struct EncodingBenchmark {
       (3802, "f", #"{"k": "value 1234567", "n": 1234567}"#),
     ]
     var encoders = ValueEncoders(options: ValueOptions())
-    var format = NativeFormat(host: "127.0.0.1", database: "shop")
+    var format = NativeEnvelope(host: "127.0.0.1", database: "shop")
     let relation = format.relation(schema: "public", table: "orders")
     let plan = columns.map { (encoders.resolve($0.0, in: TypeCatalog()), format.name($0.1)) }
     let texts = columns.map { Array($0.2.utf8) }
@@ -98,7 +98,7 @@ struct EncodingBenchmark {
           if whole {
             format.appendTail(
               relation, lsn: LSN(26_843_680 + ordinal), ordinal: ordinal, to: &json)
-            NativeFormat.appendEnd(to: &json)
+            NativeEnvelope.appendEnd(to: &json)
           }
           written += json.count - start
         }
@@ -107,6 +107,36 @@ struct EncodingBenchmark {
         whole ? "whole event:" : "columns only:",
         String(format: "%.2f M rows/s, ", Double(rounds) / spent / 1e6), terminator: "")
       report("JSON at", bytes: written / 5, seconds: spent)
+    }
+  }
+
+  @Test func nested() throws {
+    var catalog = TypeCatalog()
+    catalog.learn([
+      TypeDescription(
+        oid: 20000, schema: "s", name: "pair",
+        kind: .composite([.init(name: "a", type: 23), .init(name: "b", type: 25)])),
+      TypeDescription(oid: 20001, schema: "s", name: "hstore", kind: .base(.userDefined)),
+    ])
+    let values: [(String, UInt32, String)] = [
+      ("int[10]:", 1007, "{1,22,333,4444,55555,666666,7777777,88888888,999999999,0}"),
+      ("text[4], plain:", 1009, "{hello,world,\"with space\",NULL}"),
+      ("text[4], escaped:", 1009, #"{"a \"b\"","c\\d","",NULL}"#),
+      ("row:", 20000, #"(17,"a ""b"" c")"#), ("int4range:", 3904, "[1,100)"),
+      ("hstore:", 20001, #""color"=>"red", "size"=>"12", "none"=>NULL"#),
+    ]
+    for (name, oid, text) in values {
+      var encoders = ValueEncoders(options: ValueOptions())
+      let encoder = encoders.resolve(oid, in: catalog)
+      let bytes = Array(text.utf8)
+      var json = ByteWriter(capacity: 8 << 20)
+      let spent = try seconds {
+        for _ in 0..<1_000_000 {
+          if json.count > 1 << 20 { json.removeAll() }
+          try encoders.encode(unsafe bytes.span.bytes, as: encoder, into: &json)
+        }
+      }
+      print(name, String(format: "%.0f ns", spent * 1e3))
     }
   }
 }

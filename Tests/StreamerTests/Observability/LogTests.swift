@@ -102,6 +102,37 @@ struct LogTests {
     #expect(evaluated == 0)
   }
 
+  @Test("colours are for a terminal, and not where NO_COLOR is set", arguments: ["", "1"])
+  func colours(_ noColour: String) async {
+    // In a process of its own, since the environment is the whole process's.
+    await #expect(processExitsWith: .success) { [noColour = noColour as String] in
+      unsafe setenv("NO_COLOR", noColour, 1)
+      let terminal = unsafe open("/dev/ptmx", O_RDWR | O_NOCTTY)
+      // TIOCSPTLCK and TIOCGPTN: posix_openpt's family is missing in Swift's Glibc.
+      var lock: CInt = 0
+      var number: CInt = 0
+      try #require(unsafe ioctl(terminal, 0x4004_5431, &lock) == 0)
+      try #require(unsafe ioctl(terminal, 0x8004_5430, &number) == 0)
+      let side = unsafe open("/dev/pts/\(number)", O_RDWR | O_NOCTTY)
+      try #require(side >= 0)
+      Log(descriptor: side).error("it failed")
+      Log(format: .json, descriptor: side).error("it failed")
+      // A terminal hands over what was written in parts of its own choosing.
+      var bytes: [UInt8] = []
+      var part = [UInt8](repeating: 0, count: 4096)
+      while bytes.count(where: { $0 == 0x0A }) < 2 {
+        let count = unsafe read(terminal, &part, part.count)
+        try #require(count > 0)
+        bytes += part.prefix(count)
+      }
+      let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
+      #expect(lines.count == 2)
+      #expect(lines.first?.contains("level=\u{1B}[31merror\u{1B}[0m ") == noColour.isEmpty)
+      #expect(lines.first?.contains("\u{1B}") == noColour.isEmpty)
+      #expect(lines.last?.contains("\u{1B}") == false)
+    }
+  }
+
   @Test("lines of several threads never mix")
   func threads() throws {
     let filler = String(repeating: "z", count: 500)

@@ -20,7 +20,8 @@ import Testing
     feedback.statusRequested()
     #expect(feedback.status(sent: LSN(100), now: start)?.flushed == LSN(10), "not saved yet")
     feedback.saveEnded(true)
-    let status = try #require(feedback.status(sent: LSN(100), now: start))
+    let answer = feedback.status(sent: LSN(100), now: start)
+    let status = try #require(answer)
     #expect(status.flushed == LSN(50))
     #expect(status.written == LSN(100))
   }

@@ -20,7 +20,8 @@ struct IOWorkerTests {
     for number in 0..<1000 { #expect(worker.submit { (number, pthread_self()) }) }
     var taken: [(Int, pthread_t)] = []
     while taken.count < 1000 { taken += try answers(of: worker) }
-    #expect(taken.map(\.0) == Array(0..<1000))
+    let inOrder = taken.map(\.0) == Array(0..<1000)
+    #expect(inOrder)
     #expect(Set(taken.map(\.1)).count == 1)
     #expect(taken[0].1 != pthread_self())
   }
@@ -56,6 +57,20 @@ struct IOWorkerTests {
     #expect(worker.takeAnswers() == [])
   }
 
+  @Test("the thread has its name, cut at 15 bytes")
+  func name() throws {
+    let worker = try IOWorker<String>(name: "io-a-rather-long-name")
+    #expect(
+      worker.submit {
+        var bytes = [UInt8](repeating: 0, count: 64)
+        let descriptor = unsafe open("/proc/thread-self/comm", O_RDONLY)
+        let count = unsafe read(descriptor, &bytes, bytes.count)
+        close(descriptor)
+        return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+      })
+    #expect(try answers(of: worker) == ["io-a-rather-lon\n"])
+  }
+
   @Test("several threads may submit at once")
   func concurrent() throws {
     let worker = try IOWorker<Int>(name: "test-worker", limit: 4000)
@@ -69,10 +84,12 @@ struct IOWorkerTests {
     for thread in threads { thread.join() }
     worker.stop()
     let taken = worker.takeAnswers()
-    #expect(taken.sorted() == Array(0..<4000))
+    let isComplete = taken.sorted() == Array(0..<4000)
+    #expect(isComplete)
     for part in 0..<4 {
       let mine = taken.filter { $0 / 1000 == part }
-      #expect(mine == mine.sorted())
+      let inOrder = mine == mine.sorted()
+      #expect(inOrder)
     }
   }
 }

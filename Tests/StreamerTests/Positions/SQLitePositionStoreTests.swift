@@ -143,6 +143,25 @@ struct SQLitePositionStoreTests {
     #expect(!directory.names.contains("positions.db.new"))
   }
 
+  @Test("a transaction that fails leaves nothing, and the next one works")
+  func rollback() throws {
+    let database = try SQLiteDatabase(path: path, name: "store", create: true)
+    try database.run("CREATE TABLE t (a INTEGER PRIMARY KEY) STRICT")
+    let insert = "INSERT INTO t VALUES (?)"
+    var failed = false
+    do {
+      try database.transaction([
+        .init(insert, [.integer(1)]), .init(insert, [.text("no number")]),
+      ])
+    } catch { failed = true }
+    let left = try database.run("SELECT a FROM t")
+    try database.transaction([.init(insert, [.integer(2)])])
+    let rows = try database.run("SELECT a, NULL, 'größe' FROM t")
+    #expect(failed)
+    #expect(left == [])
+    #expect(rows == [[.integer(2), .null, .text("größe")]])
+  }
+
   @Test("a full disk is an error that passes, and nothing is half saved")
   func fullDisk() async throws {
     // In a process of its own, since the limit holds for every file of a process.
