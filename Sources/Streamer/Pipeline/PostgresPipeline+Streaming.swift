@@ -134,6 +134,7 @@ extension PostgresPipeline {
   /// Closes the sinks and the worker.
   func finish(_ error: StreamerError?) -> StreamerError? {
     stream = nil
+    pipeline?.report(saved: feedback?.saved.min() ?? .zero, now: .now)
     let open = SinkList(pipeline?.lanes.map(\.sink) ?? sinks)
     let timeout = error == nil ? plan.shutdownTimeout : .seconds(1)
     submit { [session] in
