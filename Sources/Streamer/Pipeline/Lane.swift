@@ -82,22 +82,19 @@ final class Lane {
     let commitLSN = transaction.commitLSN
     ticket = nil
     skipBelow = .max
-    if tracker.isOpen {
-      if commitLSN == mark.commitLSN {
-        // The connection broke inside this transaction: go on behind what was produced.
-        ticket = tracker.openTicket
-        skipBelow = mark.nextOrdinal
-        encoder.begin(transaction)
-        return
-      }
-      guard commitLSN > mark.commitLSN else { return }
-      // The server does not send the rest of it any more: nothing is left to wait for.
-      tracker.commit(endLSN: .zero)
+    if let open = tracker.openTicket {
+      guard commitLSN >= mark.commitLSN else { return }
+      // The connection broke inside a transaction. Sent again, it goes on behind what was produced.
+      // Not sent any more (the publication has changed), it is settled together with the next one:
+      // its entry is taken over, since the ring may have no room for another.
+      ticket = open
+      skipBelow = commitLSN == mark.commitLSN ? mark.nextOrdinal : 0
+    } else {
+      guard commitLSN >= tracker.confirmed, commitLSN > mark.commitLSN else { return }
+      ticket = tracker.begin(commitTime: transaction.commitTime)
+      skipBelow = 0
     }
-    guard commitLSN >= tracker.confirmed, commitLSN > mark.commitLSN else { return }
-    ticket = tracker.begin(commitTime: transaction.commitTime)
-    skipBelow = 0
-    mark = (commitLSN, 0)
+    if commitLSN > mark.commitLSN { mark = (commitLSN, 0) }
     encoder.begin(transaction)
   }
 

@@ -1,9 +1,11 @@
 import PGWire
 import Support
 
-/// A walsender by PostgreSQL's rules: it sends every transaction whose commit record starts at or
-/// after the start position, whole and in commit order, and describes each table before its first
-/// use on a connection. What the client has acknowledged it never sends again.
+/// A walsender by PostgreSQL's rules.
+///
+/// It sends every transaction whose commit record starts at or after the start position, whole and
+/// in commit order, and describes each table before its first use on a connection. What the client
+/// has acknowledged it never sends again.
 struct SimulatedServer {
   let history: SimulatedHistory
   /// What the client has acknowledged: the server may have forgotten everything before it.

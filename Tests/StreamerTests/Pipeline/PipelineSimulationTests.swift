@@ -9,12 +9,12 @@ import Testing
 @Suite struct PipelineSimulationTests {
   @Test func nothingIsLostRepeatedOrAcknowledgedEarly() {
     let base = SeededRandom("pipeline simulation").seed
-    let runs = TestEnvironment["PSQL_STREAMER_SIMULATIONS"].flatMap { UInt64($0) } ?? 300
+    let runs = TestEnvironment["PSQL_STREAMER_SIMULATIONS"].flatMap { UInt64($0) } ?? 200
     var (troubles, repeats) = (0, 0)
     for offset in 0..<runs {
       let seed = base &+ offset
       let simulation = PipelineSimulation(seed: seed)
-      do { try simulation.run(steps: 400) } catch {
+      do { try simulation.run(steps: 300) } catch {
         Issue.record("PSQL_STREAMER_SEED=\(seed): \(error)")
         return
       }

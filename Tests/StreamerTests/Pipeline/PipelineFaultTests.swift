@@ -1,0 +1,155 @@
+import PGWire
+import Testing
+
+@testable import Streamer
+
+/// Bytes that break the protocol's rules end the stream with an error that names the message, and
+/// what a lost connection has cut goes on.
+@Suite struct PipelineFaultTests {
+  private static let table = Relation(
+    oid: 16_384, schema: "public", name: "t", replicaIdentity: .primaryKey,
+    columns: [Relation.Column(name: "id", isKey: true, type: 23)])
+
+  private static let row = ServerBytes.insert(16_384, [.text("1")])
+
+  /// What went wrong: the rule and the message's name; "" when nothing did.
+  private func fault(_ write: (inout ServerBytes) -> Void) -> String {
+    do throws(StreamFault) {
+      try CapturingPipeline().feed(write)
+      return ""
+    } catch {
+      switch error {
+      case .malformed(let error, let message): return "\(message): \(error)"
+      case .server(let error): return "server: \(error.code)"
+      case .ended: return "ended"
+      }
+    }
+  }
+
+  @Test func aRowWithAnotherNumberOfColumns() {
+    let fault = fault { server in
+      server.begin(LSN(0x100), xid: 1)
+      server.relation(Self.table)
+      server.xLogData(LSN(1), ServerBytes.insert(16_384, [.text("1"), .null]))
+    }
+    #expect(
+      fault == "pgoutput 'I': a row has another number of columns than its relation (offset 0)")
+  }
+
+  @Test func anOldImageWithAnotherNumberOfColumns() {
+    let fault = fault { server in
+      server.begin(LSN(0x100), xid: 1)
+      server.relation(Self.table)
+      server.xLogData(LSN(1), ServerBytes.delete(16_384, .key, []))
+    }
+    #expect(fault.hasPrefix("pgoutput 'D': a row has another number of columns"))
+  }
+
+  @Test func aRowBeforeItsRelation() {
+    let fault = fault { server in
+      server.begin(LSN(0x100), xid: 1)
+      server.xLogData(LSN(1), Self.row)
+    }
+    #expect(fault == "pgoutput 'I': a row precedes its relation (offset 0)")
+  }
+
+  @Test func aTruncateBeforeItsRelation() {
+    let fault = fault { server in
+      server.begin(LSN(0x100), xid: 1)
+      server.xLogData(LSN(1), ServerBytes.truncate([16_384]))
+    }
+    #expect(fault == "pgoutput 'T': a row precedes its relation (offset 0)")
+  }
+
+  @Test func aRowOutsideATransaction() {
+    let fault = fault { server in
+      server.relation(Self.table)
+      server.xLogData(LSN(1), Self.row)
+    }
+    #expect(fault == "pgoutput 'I': a change came outside a transaction (offset 0)")
+  }
+
+  @Test func aCommitWithoutABegin() {
+    let fault = fault { $0.commit(LSN(0x100), end: LSN(0x120)) }
+    #expect(fault == "pgoutput 'C': a commit does not belong to the open transaction (offset 0)")
+  }
+
+  @Test func aCommitOfAnotherTransaction() {
+    let fault = fault { server in
+      server.begin(LSN(0x100), xid: 1)
+      server.commit(LSN(0x101), end: LSN(0x120))
+    }
+    #expect(fault == "pgoutput 'C': a commit does not belong to the open transaction (offset 0)")
+  }
+
+  @Test func aBeginInsideATransaction() {
+    let fault = fault { server in
+      server.begin(LSN(0x100), xid: 1)
+      server.begin(LSN(0x200), xid: 2)
+    }
+    #expect(fault == "pgoutput 'B': a transaction begins inside another (offset 0)")
+  }
+
+  @Test func aLoneMessageInsideATransaction() {
+    let fault = fault { server in
+      server.begin(LSN(0x100), xid: 1)
+      server.xLogData(
+        LSN(1), ServerBytes.logical(transactional: false, at: LSN(1), prefix: "p", []))
+    }
+    #expect(fault == "pgoutput 'M': a lone message came in a transaction (offset 0)")
+  }
+
+  @Test func aMessageThatHasNoPlaceInAStream() {
+    #expect(
+      fault { $0.message("Z", [0x49]) } == "'Z' while streaming: code 90 is unknown here (offset 0)"
+    )
+  }
+
+  @Test func anErrorOfTheServerAndTheEndOfTheStream() {
+    let fields = Array("SFATAL\0VFATAL\0C57P01\0Mterminating\0\0".utf8)
+    #expect(fault { $0.message("E", fields) } == "server: 57P01")
+    #expect(fault { $0.message("c", []) } == "ended")
+  }
+
+  /// Nothing may be waited for that the server does not send again, whatever the ring's size.
+  @Test func aCutTransactionThatIsNotSentAgainGivesWayToTheNext() throws {
+    let pipeline = CapturingPipeline(capacity: 1)
+    pipeline.sink.delivers = false
+    try pipeline.feed { server in
+      server.begin(LSN(0x100), xid: 1)
+      server.relation(Self.table)
+      server.xLogData(LSN(1), Self.row)
+    }
+    pipeline.reconnect()
+    try pipeline.feed { server in
+      server.begin(LSN(0x200), xid: 2)
+      server.relation(Self.table)
+      server.xLogData(LSN(2), Self.row)
+      server.commit(LSN(0x200), end: LSN(0x220))
+    }
+    #expect(pipeline.sink.values.count == 2)
+    #expect(pipeline.lane.confirmed == .zero)
+    pipeline.sink.delivers = true
+    try pipeline.feed { _ in }
+    #expect(pipeline.lane.confirmed == LSN(0x220))
+  }
+
+  @Test func aCutTransactionGoesOnBehindWhatWasProduced() throws {
+    let pipeline = CapturingPipeline()
+    try pipeline.feed { server in
+      server.begin(LSN(0x100), xid: 1)
+      server.relation(Self.table)
+      server.xLogData(LSN(1), Self.row)
+    }
+    pipeline.reconnect()
+    try pipeline.feed { server in
+      server.begin(LSN(0x100), xid: 1)
+      server.relation(Self.table)
+      server.xLogData(LSN(1), Self.row)
+      server.xLogData(LSN(2), ServerBytes.insert(16_384, [.text("2")]))
+      server.commit(LSN(0x100), end: LSN(0x120))
+    }
+    #expect(pipeline.sink.keys == [#"{"id":1}"#, #"{"id":2}"#])
+    #expect(pipeline.lane.confirmed == LSN(0x120))
+  }
+}
