@@ -7,9 +7,9 @@ public struct Connection: ~Copyable {
   /// What a connection is made of, for whoever goes on with the bare byte stream.
   public struct Parts: ~Copyable {
     /// The byte stream.
-    public let transport: Transport
+    public internal(set) var transport: Transport
     /// Bytes received and not read yet.
-    public let input: InputBuffer
+    public internal(set) var input: InputBuffer
     /// The run-time parameters as the server last reported them.
     public let parameterStatus: [String: String]
     /// The server's version.
