@@ -39,6 +39,7 @@ extension PostgresPipeline {
       sinks = []
     }
     for (index, lane) in (pipeline?.lanes ?? []).enumerated() {
+      lane.opened()
       guard let descriptor = lane.sink.eventDescriptor else { continue }
       try poller.watch(descriptor, tag: Tag.firstLane + UInt64(index), for: .readable)
     }

@@ -188,7 +188,7 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
         return
       }
       feedback?.delivered(bytes: lane.takeDeliveredBytes())
-      if let job = lane.sink.durabilityJob() {
+      if lane.isOpen, let job = lane.sink.durabilityJob() {
         submit { .durable(lane: index, job()) }
       }
     }
@@ -196,7 +196,7 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
 
   private func save(now: ContinuousClock.Instant) throws(StreamerError) {
     guard let identity, let positions = confirmed.isEmpty ? nil : confirmed else { return }
-    let atOnce = stopDeadline != nil || pipeline?.replyRequested == true
+    let atOnce = stopDeadline != nil
     guard let due = feedback?.positionsToSave(positions, atOnce: atOnce, now: now) else { return }
     let rows = zip(plan.sinks, due).map { identity.position(sink: $0.name, lsn: $1) }
     submit { [session] in .saved(session.save(rows)) }
