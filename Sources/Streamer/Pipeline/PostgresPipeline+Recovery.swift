@@ -47,7 +47,7 @@ extension PostgresPipeline {
     pipeline?.connected()
     feedback?.connected(now: now)
     interest = []
-    isReadable = !stream.input.isEmpty
+    isReadable = stream.received.byteCount > 0
     isAskingForRelation = false
     unopened = []
     self.stream = consume stream
