@@ -80,7 +80,7 @@ extension PostgresPipeline {
       return
     }
     let pause = isStandby ? Limits.standbyPoll : backoff.next(using: &random)
-    log.warning("trying again", ["error": "\(error)", "in": "\(pause)"])
+    log.warning("trying again", ["error": "\(error)", "in": DurationText.text(pause)])
     observer.entered(isStandby ? .standby : .retrying, cause: error)
     phase = .waiting(until: now + pause)
   }
