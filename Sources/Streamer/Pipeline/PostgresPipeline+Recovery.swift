@@ -70,7 +70,7 @@ extension PostgresPipeline {
     let isTooLate = startDeadline.map { now >= $0 } ?? false
     let isStandby = error.cause == .slotActive
     if error.cause == .historyChanged { forgetHistory() }
-    guard error.isRetryable, !isTooLate || isStandby else {
+    guard plan.reconnects, error.isRetryable, !isTooLate || isStandby else {
       log.error("the pipeline has failed", ["error": "\(error)"])
       phase = .ended(error)
       return
