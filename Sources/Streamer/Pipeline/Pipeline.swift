@@ -114,7 +114,8 @@ struct Pipeline: ~Copyable {
       case .copyData: try copyData(body)
       case .errorResponse: throw .server(try serverError(body))
       case .noticeResponse: notices.append(try serverError(body))
-      case .copyDone: throw .ended
+      // A server that shuts down sends CommandComplete without CopyDone.
+      case .copyDone, .commandComplete: throw .ended
       case .parameterStatus, .notificationResponse: break
       case let tag:
         throw .malformed(
