@@ -51,6 +51,11 @@ extension PGError {
     }
   }
 
+  /// The SQLSTATE that the server gave; nil when the error is not the server's.
+  public var sqlState: String? {
+    if case .server(let error) = self { error.code } else { nil }
+  }
+
   /// By SQLSTATE (manual: "PostgreSQL Error Codes").
   private static func isRetryable(sqlState code: String) -> Bool {
     switch code {
@@ -81,7 +86,8 @@ extension PGError: CustomStringConvertible {
         "protocol violation in \(phase.rawValue)"
           + (tag.map { ", message \($0)" } ?? "") + ": \(error)"
       case .timeout(let what): "timeout: \(what)"
-      case .closed(let phase): "the server closed the connection during \(phase.rawValue)"
+      case .closed(let phase):
+        "the server closed the connection during \(phase.rawValue). See its log"
       case .transport(let reason, let phase): "connection lost during \(phase.rawValue): \(reason)"
       case .everyHostFailed(let errors):
         "every host failed: " + errors.map(\.description).joined(separator: "; ")

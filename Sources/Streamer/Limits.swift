@@ -12,6 +12,13 @@ enum Limits {
   static let messageBytes = 1 << 30
   /// Bytes delivered after which the position is saved without waiting for the interval.
   static let saveAfterBytes = 8 << 20
+  /// What a record may take besides its key and value, in bytes.
+  static let recordOverheadBytes = 512
+  /// How often the server may ask in vain for a position before the connection is given up: it
+  /// waits for us in order to shut down.
+  static let shutdownPings = 10
+  /// How often a slot is looked at for the WAL that it holds.
+  static let slotCheck = Duration.seconds(10)
   /// How often a standby looks whether the slot has become free.
   static let standbyPoll = Duration.seconds(1)
   /// How long one attempt to reach Kafka may take before it counts as failed.

@@ -50,7 +50,7 @@ extension Integration {
             .uppercased())
         let stamp = event.value["Timestamp"]?.string ?? ""
         #expect(stamp.wholeMatch(of: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z/) != nil)
-        #expect(event.uuid.wholeMatch(of: /[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f-]{20}/) != nil)
+        #expect(event.uuid.wholeMatch(of: /[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f-]{21}/) != nil)
       }
       #expect(Set(events.map(\.uuid)).count == 3)
       _ = try scenario.stop(streamer)

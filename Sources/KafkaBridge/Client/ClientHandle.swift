@@ -95,6 +95,12 @@ class ClientContext {
       isRetriable: false)
   }
 
+  /// Leaves the instance running for ever, for the one case in which destroying it is a crash.
+  func abandon() {
+    precondition(!isDestroyed, "a Kafka client is destroyed once")
+    isDestroyed = true
+  }
+
   /// Destroys the instance on a thread of its own and waits at most `timeout` for the end.
   ///
   /// Returns whether it is gone. When it is not, the thread goes on alone and nothing waits for it.

@@ -14,4 +14,8 @@ public enum KafkaVersion {
   /// Whether SCRAM works with Kafka 4: before 2.6.1 the client checks its nonce wrongly, and
   /// authentication fails with the right password.
   static var scramWorks: Bool { number >= 0x0206_01ff }
+
+  /// Whether a member that joined a cooperative group and got no partitions yet can be destroyed:
+  /// before 2.3.0 that is an assertion that ends the process.
+  static var destroysUnassignedMembers: Bool { number >= 0x0203_00ff }
 }

@@ -88,7 +88,8 @@ extension Consumer {
   /// Gives the partitions back, leaves the group and ends the instance.
   ///
   /// What was not committed comes again. It returns at most two seconds after `timeout`, and says
-  /// whether the instance ended in time; if not, its threads end on their own.
+  /// whether the instance ended in time; if not, its threads end on their own. A member that never
+  /// got a partition leaves its group, but librdkafka before 2.3.0 cannot end it: it is left behind.
   @discardableResult
   public func close(timeout: Duration) -> Bool {
     precondition(wakeUp != nil, "a consumer is closed once")
@@ -107,6 +108,10 @@ extension Consumer {
         }
       }
       unsafe rd_kafka_queue_destroy(queue)
+    }
+    if isSubscribed, !context.wasAssigned, !KafkaVersion.destroysUnassignedMembers {
+      handle.abandon()
+      return false
     }
     return handle.destroy(within: Consumer.closingGrace)
   }

@@ -24,6 +24,8 @@ import Glibc
   let handle: ClientHandle
   let context: ConsumerContext
   var wakeUp: WakeUp?
+  // Whether a group may know this member.
+  var isSubscribed = false
   // The last record's topic, so that a run of records of one topic makes one String.
   private var topicName: (bytes: [CChar], text: String) = ([0], "")
 
@@ -79,6 +81,7 @@ import Glibc
   /// Joins the group and asks for partitions of these topics; a name that begins with "^" is a
   /// pattern.
   public func subscribe(_ topics: [String]) throws(KafkaError) {
+    isSubscribed = true
     let list = PartitionList(topics.map { TopicPartition(topic: $0, partition: -1) })
     let code = unsafe rd_kafka_subscribe(handle.client, list.pointer)
     try check(code, "subscribe to \(topics.joined(separator: ", "))")

@@ -27,6 +27,8 @@ final class ConsumerContext: ClientContext {
   var events: [ConsumerEvent] = []
   /// The rebalance that waits for the owner's answer; the group waits with it.
   var unanswered: ConsumerEvent?
+  /// Whether the group has ever given this member anything.
+  var wasAssigned = false
   /// Whether nobody answers any more.
   var isClosing = false
 
@@ -87,6 +89,7 @@ final class ConsumerContext: ClientContext {
     _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
   ) {
     let partitions = unsafe PartitionList.elements(UnsafePointer(list)).map(\.place.partition)
+    if code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS { wasAssigned = true }
     switch code {
     case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS where !isClosing:
       ask(.assigned(partitions))

@@ -113,6 +113,9 @@ struct PasswordAuthentication: Sendable {
         "the server asks user \(user) for a password and none is given. Set password in the "
           + "connection string, PGPASSWORD or a passfile")
     }
+    guard !password.contains(0) else {
+      throw .authentication("the password of user \(user) holds a zero byte. Take it out")
+    }
     return password
   }
 

@@ -21,7 +21,7 @@ struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     }
     var hints = unsafe addrinfo()
     unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    unsafe hints.ai_flags = host.address == nil ? AI_ADDRCONFIG : AI_NUMERICHOST
+    unsafe hints.ai_flags = host.address == nil ? 0 : AI_NUMERICHOST
     var list: UnsafeMutablePointer<addrinfo>?
     let name = host.address ?? host.name
     let status = unsafe getaddrinfo(name, String(host.port), &hints, &list)

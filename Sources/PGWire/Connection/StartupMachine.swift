@@ -33,7 +33,10 @@ struct StartupMachine: Sendable {
     var consumed = 0
     while true {
       let rest = window.extracting(consumed..<window.byteCount)
-      if isFirstMessage, let error = try oldFormatError(rest) { throw .server(error) }
+      if isFirstMessage, Self.isOldFormat(rest) {
+        if let error = try oldFormatError(rest) { throw .server(error) }
+        return (consumed, .receive(missing: 1))
+      }
       let frame: MessageFrame
       switch try Self.scan(rest) {
       case .incomplete(let missing): return (consumed, .receive(missing: missing))
@@ -120,9 +123,8 @@ extension StartupMachine {
     return length < 8 || length > 30_000
   }
 
-  /// The error if it is one of the old format and complete.
+  /// The error of the old format if it is complete.
   private func oldFormatError(_ window: RawSpan) throws(PGError) -> ServerError? {
-    guard Self.isOldFormat(window) else { return nil }
     for offset in 1..<window.byteCount where window[offset] == 0 {
       return Self.oldFormat(window.extracting(0..<offset))
     }

@@ -33,7 +33,8 @@ public struct Transport: ~Copyable {
     case closed
   }
 
-  private enum Layer: ~Copyable {
+  // Not private: the release linker needs its metadata in modules that keep a transport.
+  enum Layer: ~Copyable {
     case clear
     case tls(TLSSession)
   }

@@ -1,4 +1,3 @@
-enum DemoCommand { static func run() throws(StreamerError) -> Int32 { 1 } }
 enum CheckCommand {
   static func run(configuration: String, json: Bool) throws(StreamerError) -> Int32 { 1 }
 }

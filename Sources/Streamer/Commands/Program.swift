@@ -36,17 +36,21 @@ public enum Program {
 /// The process's standard streams: data to the one, everything else to the other.
 enum Terminal {
   /// Writes a text and a newline, if it lacks one, to standard output.
-  static func print(_ text: String) { write(text, to: STDOUT_FILENO) }
+  static func print(_ text: String) {
+    write(text.utf8.last == UInt8(ascii: "\n") ? text : text + "\n", to: STDOUT_FILENO)
+  }
+
+  /// Writes a text as it is to standard output.
+  static func put(_ text: String) { write(text, to: STDOUT_FILENO) }
 
   /// Writes one line, with the program's name before it, to standard error.
-  static func complain(_ line: String) { write("psql-streamer: \(line)", to: STDERR_FILENO) }
+  static func complain(_ line: String) { write("psql-streamer: \(line)\n", to: STDERR_FILENO) }
 
   /// Whether standard output is a terminal.
   static var isInteractive: Bool { isatty(STDOUT_FILENO) == 1 }
 
   private static func write(_ text: String, to descriptor: CInt) {
-    var bytes = Array(text.utf8)
-    if bytes.last != UInt8(ascii: "\n") { bytes.append(UInt8(ascii: "\n")) }
+    let bytes = Array(text.utf8)
     var written = 0
     while written < bytes.count {
       let count = unsafe bytes.withUnsafeBytes { buffer in

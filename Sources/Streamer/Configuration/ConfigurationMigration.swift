@@ -84,7 +84,8 @@ struct ConfigurationMigration {
     case ("boltdb", .string(let path)) where !path.isEmpty:
       return Edit(
         name: "store", value: quoted(storePath(for: path)),
-        comment: "boltdb is now store, a new file of another kind. " + SeedStore.remedy)
+        comment: "boltdb is now store, a new file of another kind; to go on where the old program"
+          + " stopped, set walPositionOverride of each source to \(SeedStore.lastPosition)")
     case ("boltdb", .string): return Edit(isRemoved: true, comment: "it is empty")
     case ("http", .string(let address)) where HTTPAddress(address)?.isLoopback == false:
       return Edit(

@@ -6,7 +6,11 @@ enum SeedStore {
   /// How to go on where the old program stopped.
   static let remedy =
     "To go on where it stopped, give store a new path and set walPositionOverride of the source to"
-    + " the old program's last walPosPersist, which its /stats and its last log lines show."
+    + " \(lastPosition)."
+
+  /// Where the old program's last position is to be found.
+  static let lastPosition =
+    "the old program's last walPosPersist, which its /stats and its last log lines show"
 
   /// Whether the file at `path` is a BoltDB; not when it is missing or cannot be read.
   static func isBoltDB(_ path: String, readFile: FileReader) -> Bool {

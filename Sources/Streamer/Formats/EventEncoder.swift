@@ -15,11 +15,17 @@ final class EventEncoder {
       let isKey: Bool
     }
 
+    let schema: String
+    let table: String
     let relation: NativeEnvelope.Relation
     let columns: [Column]
     let hasKey: Bool
 
-    init(relation: NativeEnvelope.Relation, columns: [Column]) {
+    init(
+      schema: String, table: String, relation: NativeEnvelope.Relation, columns: [Column]
+    ) {
+      self.schema = schema
+      self.table = table
       self.relation = relation
       self.columns = columns
       hasKey = columns.contains(where: \.isKey)
@@ -31,16 +37,25 @@ final class EventEncoder {
   private let options: ValueOptions
   private let systemIdentifier: UInt64
   private let database: String
-  private var messages: NativeEnvelope.Relation
+  private let messages: Plan
+  private let hasHeaders: Bool
+  private var uuid: EventUUID?
 
   /// Makes the encoder for one database; `host` as the connection string names it.
-  init(systemIdentifier: UInt64, host: String, database: String, options: ValueOptions) {
+  ///
+  /// With headers each record gets those of ``EventHeaders``, which costs allocations.
+  init(
+    systemIdentifier: UInt64, host: String, database: String, options: ValueOptions,
+    headers: Bool = false
+  ) {
+    hasHeaders = headers
     self.systemIdentifier = systemIdentifier
     self.database = database
     self.options = options
     envelope = NativeEnvelope(host: host, database: database)
     encoders = ValueEncoders(options: options)
-    messages = envelope.relation(schema: "", table: "")
+    messages = Plan(
+      schema: "", table: "", relation: envelope.relation(schema: "", table: ""), columns: [])
   }
 
   /// Works out what all rows of a table share.
@@ -51,7 +66,9 @@ final class EventEncoder {
         isKey: table.key.contains(index))
     }
     let relation = envelope.relation(schema: table.relation.schema, table: table.relation.name)
-    return Plan(relation: relation, columns: columns)
+    return Plan(
+      schema: table.relation.schema, table: table.relation.name, relation: relation,
+      columns: columns)
   }
 
   /// A transaction begins: the events that follow are its own.
@@ -62,6 +79,7 @@ final class EventEncoder {
     envelope.begin(
       commitLSN: transaction.commitLSN, commitTime: transaction.commitTime, xid: transaction.xid,
       uuid: uuid)
+    self.uuid = uuid
   }
 
   // MARK: - Events
@@ -84,7 +102,8 @@ final class EventEncoder {
     }
     if hasUnchanged { unchanged(event, plan, into: &json) }
     NativeEnvelope.appendEnd(to: &json)
-    return EncodedRecord(key: key, value: start..<json.count)
+    return EncodedRecord(
+      key: key, value: start..<json.count, headers: headers(event.action, event.place, plan))
   }
 
   /// Writes that a table was emptied; it has no key.
@@ -98,7 +117,8 @@ final class EventEncoder {
     NativeEnvelope.append(.key, to: &json)
     json.append("null")
     NativeEnvelope.appendEnd(to: &json)
-    return EncodedRecord(key: nil, value: start..<json.count)
+    return EncodedRecord(
+      key: nil, value: start..<json.count, headers: headers(.truncate, place, plan))
   }
 
   /// Writes a logical message; it has no key.
@@ -106,19 +126,31 @@ final class EventEncoder {
     _ message: borrowing LogicalMessage, _ place: EventPlace, into json: inout ByteWriter
   ) -> EncodedRecord {
     let start = json.count
-    envelope.appendHead(messages, .message, ordinal: place.ordinal, to: &json)
+    envelope.appendHead(messages.relation, .message, ordinal: place.ordinal, to: &json)
     json.append("{}")
-    envelope.appendTail(messages, lsn: place.lsn, ordinal: place.ordinal, to: &json)
+    envelope.appendTail(messages.relation, lsn: place.lsn, ordinal: place.ordinal, to: &json)
     NativeEnvelope.append(.key, to: &json)
     json.append("null")
     NativeEnvelope.appendMessage(
       prefix: message.prefix, content: message.content, isTransactional: message.isTransactional,
       to: &json)
     NativeEnvelope.appendEnd(to: &json)
-    return EncodedRecord(key: nil, value: start..<json.count)
+    return EncodedRecord(
+      key: nil, value: start..<json.count, headers: headers(.message, place, messages))
   }
 
   // MARK: - Parts
+
+  private func headers(
+    _ action: NativeEnvelope.Action, _ place: EventPlace, _ plan: Plan
+  ) -> EventHeaders? {
+    guard hasHeaders, let uuid else { return nil }
+    var text = ByteWriter(capacity: 40)
+    uuid.append(ordinal: place.ordinal, to: &text)
+    return EventHeaders(
+      uuid: text.bytes.text, lsn: "\(place.lsn)", schema: plan.schema, table: plan.table,
+      action: "\(action.name)")
+  }
 
   /// The key's columns as a JSON object; a value that was not sent again stands in the old image.
   private func key(

@@ -112,10 +112,26 @@ final class PipelineObserver {
     status.kafkaMessages.add(difference(counts.delivered, last.counts.delivered))
     lastCounts[index] = (counts, lane.inFlightBytes)
     metrics.inFlightBytes.add(Double(lane.inFlightBytes - last.inFlight))
+    guard lane.isOpen else { return }
     metrics.kafkaQueueMessages.set(lane.sink.queueLength)
+    observeTrouble(lane.sink.trouble, status, metrics)
     guard let settled = lane.takeSettled() else { return }
     let latency = Double(Self.microsecondsSince2000() - settled.commitTime) / 1_000_000
     sourceMetrics.commitLatency.observe(max(latency, 0), count: UInt64(settled.count))
+  }
+
+  /// A sink that cannot deliver for now is retrying, until something is delivered again.
+  private func observeTrouble(
+    _ trouble: StreamerError?, _ status: SinkStatus, _ metrics: SinkMetrics
+  ) {
+    let state = status.state.state
+    if let trouble, state == .streaming {
+      metrics.kafkaErrors.add()
+      status.errors.add()
+      status.enter(.retrying, error: trouble.description)
+    } else if trouble == nil, state == .retrying {
+      status.enter(.streaming)
+    }
   }
 
   private func difference(_ now: Int, _ before: Int) -> UInt64 {

@@ -15,6 +15,8 @@ final class Lane {
   let routing: TopicRouting
   /// The sink; replaced when it has failed.
   private(set) var sink: any Sink
+  /// Whether the sink is open; until then it belongs to the I/O worker, which opens it.
+  private(set) var isOpen = true
   /// Turns changes into records.
   let encoder: EventEncoder
   /// What is delivered.
@@ -29,6 +31,7 @@ final class Lane {
   var counts = Counts()
 
   private var batch = RecordBatch()
+  private var failure: StreamerError?
   private var ticket: DeliveryTracker.Ticket?
   /// The last event given to the sink: an in-process reconnect repeats nothing up to it.
   private var mark: (commitLSN: LSN, nextOrdinal: UInt64) = (.zero, 0)
@@ -65,13 +68,18 @@ final class Lane {
   /// Starts anew with a fresh sink: everything that was not confirmed will be read again.
   func restart(with sink: any Sink) {
     self.sink = sink
+    isOpen = false
     tracker = DeliveryTracker(startingAt: tracker.confirmed, capacity: tracker.capacity)
     batch.removeAll()
     inFlightBytes = 0
     mark = (.zero, 0)
     ticket = nil
     skipBelow = .max
+    failure = nil
   }
+
+  /// The I/O worker has opened the sink.
+  func opened() { isOpen = true }
 
   // MARK: - Reading
 
@@ -107,7 +115,7 @@ final class Lane {
   ///
   /// `encode` writes key and value to the batch's bytes and says where they are.
   func produce(
-    _ ordinal: UInt64, route: Route,
+    _ place: EventPlace, route: Route,
     _ encode: (EventEncoder, inout ByteWriter) -> EncodedRecord
   ) {
     guard let ticket else { preconditionFailure("an event was produced outside a transaction") }
@@ -116,12 +124,25 @@ final class Lane {
       if let key = record.key { Murmur2.hash(batch.bytes.bytes(key)) } else { route.keylessHash }
     let entry = RecordBatch.Entry(
       key: record.key, value: record.value, topic: route.topic, partitionHash: hash, ticket: ticket)
-    batch.add(entry)
     tracker.produced()
     inFlightBytes += entry.size
     counts.events += 1
-    mark.nextOrdinal = ordinal + 1
+    mark.nextOrdinal = place.ordinal + 1
+    guard entry.size <= sink.maximumRecordBytes else { return refuse(entry, place, route) }
+    batch.add(entry, headers: record.headers)
     if batch.isLarge { flush() }
+  }
+
+  /// A record that the sink can never take: it stays outstanding, so that no position passes it,
+  /// and the lane fails at the next ``poll()``.
+  private func refuse(_ entry: RecordBatch.Entry, _ place: EventPlace, _ route: Route) {
+    guard failure == nil else { return }
+    failure = StreamerError(
+      what: "sink \(name)",
+      why: "a record of \(route.table) at LSN \(place.lsn), transaction \(mark.commitLSN), takes "
+        + "\(entry.size) bytes, more than the \(sink.maximumRecordBytes) that the sink takes",
+      hint: "Raise message.max.bytes in [sink.\(name).librdkafka] and the topic's "
+        + "max.message.bytes, or leave the table out.")
   }
 
   /// The transaction ends.
@@ -146,6 +167,8 @@ final class Lane {
 
   /// Takes what the sink reports as durable.
   func poll() throws(StreamerError) {
+    if let failure { throw failure }
+    guard isOpen else { return }
     try sink.poll { receipt in
       tracker.delivered(receipt.ticket, count: receipt.count)
       inFlightBytes -= receipt.bytes
@@ -171,9 +194,12 @@ struct Route {
   /// The partition hash of events without a key: that of the table's name, so that a replay keeps
   /// their order.
   let keylessHash: Int32
+  /// The table's qualified name, for errors.
+  let table: String
 
   init(topic: TopicID, table name: String) {
     self.topic = topic
+    table = name
     var name = name
     // SAFETY: the pointer does not leave the closure.
     keylessHash = name.withUTF8 { unsafe Murmur2.hash(UnsafeRawBufferPointer($0)) }
@@ -186,4 +212,6 @@ struct EncodedRecord {
   let key: Range<Int>?
   /// The value's place.
   let value: Range<Int>
+  /// What its headers say; nil for none.
+  let headers: EventHeaders?
 }

@@ -212,7 +212,7 @@ struct Pipeline: ~Copyable {
         continue
       }
       plan.metrics.sinks[index].events.add()
-      lane.produce(event.place.ordinal, route: lanePlan.route) { encoder, json in
+      lane.produce(event.place, route: lanePlan.route) { encoder, json in
         encoder.row(event, lanePlan.encoding, into: &json)
       }
     }
@@ -228,7 +228,7 @@ struct Pipeline: ~Copyable {
           lane.counts.excluded += 1
           continue
         }
-        lane.produce(place.ordinal, route: lanePlan.route) { encoder, json in
+        lane.produce(place, route: lanePlan.route) { encoder, json in
           encoder.truncate(place, lanePlan.encoding, into: &json)
         }
       }
@@ -253,7 +253,7 @@ struct Pipeline: ~Copyable {
         lane.counts.excluded += 1
         continue
       }
-      lane.produce(place.ordinal, route: route) { encoder, json in
+      lane.produce(place, route: route) { encoder, json in
         encoder.message(message, place, into: &json)
       }
     }

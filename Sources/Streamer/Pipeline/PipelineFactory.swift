@@ -10,7 +10,7 @@ enum PipelineFactory {
     case .postgres(let postgres):
       let pipelinePlan = PipelinePlan(
         name: source.name, source: postgres,
-        sinks: sinks.map { plan($0, source: source.name) },
+        sinks: sinks.map { plan($0, source: source.name, configuration) },
         inFlight: configuration.inFlight.bytes,
         startTimeout: configuration.startTimeout ?? .zero,
         shutdownTimeout: configuration.shutdownTimeout)
@@ -22,19 +22,27 @@ enum PipelineFactory {
   }
 
   /// What a pipeline needs to know of one of its sinks.
-  static func plan(_ sink: SinkConfiguration, source: String) -> PipelinePlan.Sink {
+  static func plan(
+    _ sink: SinkConfiguration, source: String, _ configuration: Configuration
+  ) -> PipelinePlan.Sink {
     var routing = TopicRouting(fallback: "")
     var messageTopic: String? = ""
+    var headers = false
+    let start = configuration.startTimeout ?? Limits.kafkaStart
     if case .kafka(let kafka) = sink.kind {
       routing = kafka.topics
       messageTopic = kafka.messageTopic
+      headers = kafka.headers
     }
     return PipelinePlan.Sink(
-      name: sink.name, routing: routing, messageTopic: messageTopic, values: sink.format.values
+      name: sink.name, routing: routing, messageTopic: messageTopic, headers: headers,
+      values: sink.format.values
     ) { (log) throws(StreamerError) in
       let log = log.with(["sink": sink.name])
       return switch sink.kind {
-      case .kafka(let kafka): KafkaSink(name: sink.name, kafka, log: log)
+      case .kafka(let kafka):
+        KafkaSink(
+          name: sink.name, kafka, startTimeout: min(start, Limits.kafkaStart), log: log)
       case .stdout: try LineSink(path: nil, rotateSize: nil)
       case .file(let file):
         try LineSink(path: file.path(for: source), rotateSize: file.rotateSize?.bytes)

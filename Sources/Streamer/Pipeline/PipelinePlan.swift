@@ -10,6 +10,8 @@ struct PipelinePlan {
     let routing: TopicRouting
     /// The topic of logical messages; nil excludes them.
     let messageTopic: String?
+    /// Whether its records carry headers.
+    let headers: Bool
     /// How its events write values.
     let values: ValueOptions
     /// Makes a sink that is not open yet: one at the start, and a fresh one after each failure.

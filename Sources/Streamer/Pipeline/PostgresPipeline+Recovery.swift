@@ -27,7 +27,7 @@ extension PostgresPipeline {
           encoder: EventEncoder(
             systemIdentifier: UInt64(established.identity.systemIdentifier) ?? 0,
             host: established.host, database: established.identity.database,
-            options: sink.0.values), position: position)
+            options: sink.0.values, headers: sink.0.headers), position: position)
       }
       pipeline = Pipeline(
         lanes: lanes, database: established.identity.database, inFlightLimit: plan.inFlight,
@@ -39,6 +39,7 @@ extension PostgresPipeline {
       sinks = []
     }
     for (index, lane) in (pipeline?.lanes ?? []).enumerated() {
+      lane.opened()
       guard let descriptor = lane.sink.eventDescriptor else { continue }
       try poller.watch(descriptor, tag: Tag.firstLane + UInt64(index), for: .readable)
     }
@@ -46,7 +47,7 @@ extension PostgresPipeline {
     pipeline?.connected()
     feedback?.connected(now: now)
     interest = []
-    isReadable = !stream.input.isEmpty
+    isReadable = stream.received.byteCount > 0
     isAskingForRelation = false
     unopened = []
     self.stream = consume stream
@@ -68,6 +69,7 @@ extension PostgresPipeline {
     observer.failed(error)
     let isTooLate = startDeadline.map { now >= $0 } ?? false
     let isStandby = error.cause == .slotActive
+    if error.cause == .historyChanged { forgetHistory() }
     guard error.isRetryable, !isTooLate || isStandby else {
       log.error("the pipeline has failed", ["error": "\(error)"])
       phase = .ended(error)
@@ -83,17 +85,37 @@ extension PostgresPipeline {
     phase = .waiting(until: now + pause)
   }
 
+  /// The server is another, or on another timeline: everything begins anew from what is stored.
+  private func forgetHistory() {
+    guard let lanes = pipeline?.lanes else { return }
+    retire(lanes.map(\.sink))
+    pipeline = nil
+    feedback = nil
+    identity = nil
+    unopened = []
+    do throws(StreamerError) {
+      for sink in plan.sinks { sinks.append(try sink.make(log)) }
+    } catch { phase = .ended(error) }
+  }
+
+  /// Closes sinks that are no longer used, off the pipeline's thread.
+  private func retire(_ sinks: [any Sink]) {
+    for sink in sinks {
+      if let descriptor = sink.eventDescriptor { poller.forget(descriptor) }
+    }
+    let old = SinkList(sinks)
+    submit {
+      for sink in old.sinks { sink.close(within: .seconds(1)) }
+      return .done
+    }
+  }
+
   /// A sink failed: the others keep what they have, this one begins anew at its confirmed position.
   func fail(lane index: Int, _ error: StreamerError, now: ContinuousClock.Instant) {
     guard let lane = pipeline?.lanes[index] else { return }
     observer.failed(sink: index, error)
     guard error.isRetryable else { return fail(error, now: now) }
-    if let descriptor = lane.sink.eventDescriptor { poller.forget(descriptor) }
-    let old = SinkList([lane.sink])
-    submit {
-      for sink in old.sinks { sink.close(within: .seconds(1)) }
-      return .done
-    }
+    retire([lane.sink])
     do throws(StreamerError) {
       let fresh = try plan.sinks[index].make(log)
       lane.restart(with: fresh)

@@ -13,10 +13,11 @@ extension PostgresPipeline {
       try read(&stream, now: now)
       let untilCommit = stopRequested.load(ordering: .acquiring)
       do {
-        let count = try pipeline?.consume(stream.input.readable, untilCommit: untilCommit) ?? 0
-        stream.input.consume(count)
+        let count = try pipeline?.consume(stream.received, untilCommit: untilCommit) ?? 0
+        stream.consume(count)
       } catch { throw StreamerError(error, source: plan.source, name: plan.name) }
       try answerServer(&stream, now: now)
+      try yieldToShutdown(now: now)
     } catch let error as PGError {
       throw StreamerError(error, source: plan.source, name: plan.name)
     } catch let error as StreamerError {
@@ -58,6 +59,23 @@ extension PostgresPipeline {
     if let status = feedback?.status(sent: sent, now: now) { try stream.send(status) }
   }
 
+  /// A server that shuts down waits until we acknowledge all that it sent.
+  ///
+  /// When we cannot (WAL is retained, or something is undelivered) the connection is given up
+  /// instead.
+  private func yieldToShutdown(now: ContinuousClock.Instant) throws(StreamerError) {
+    guard let pings = pipeline?.pings, pings >= Limits.shutdownPings else {
+      pingedSince = nil
+      return
+    }
+    let since = pingedSince ?? now
+    pingedSince = since
+    guard now >= since + .seconds(1) else { return }
+    throw StreamerError(
+      what: "source \(plan.name)", why: "the server waits for this connection to end",
+      retryable: true)
+  }
+
   /// Lets the worker look up what a new table needs, once.
   private func askForRelation() {
     guard let request = pipeline?.request, !isAskingForRelation else { return }
@@ -91,7 +109,9 @@ extension PostgresPipeline {
       log.info("stopping", ["timeout": "\(plan.shutdownTimeout)"])
     }
     if case .ended = phase { return }
-    let isSettled = pipeline?.isAtRest ?? true
+    // Without a connection an open transaction is not going to end: only deliveries are waited for.
+    let isSettled =
+      stream == nil ? (pipeline?.inFlightBytes ?? 0) == 0 : pipeline?.isAtRest ?? true
     let isSaved = feedback?.isSaved(confirmed) ?? true
     if isSettled, isSaved { return end(nil) }
     guard let stopDeadline, now >= stopDeadline else { return }
@@ -114,6 +134,7 @@ extension PostgresPipeline {
   /// Closes the sinks and the worker.
   func finish(_ error: StreamerError?) -> StreamerError? {
     stream = nil
+    pipeline?.report(saved: feedback?.saved.min() ?? .zero, now: .now)
     let open = SinkList(pipeline?.lanes.map(\.sink) ?? sinks)
     let timeout = error == nil ? plan.shutdownTimeout : .seconds(1)
     submit { [session] in

@@ -73,6 +73,9 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
   var startDeadline: ContinuousClock.Instant?
   var stopDeadline: ContinuousClock.Instant?
   var nextObservation = ContinuousClock.now
+  var nextSlotCheck = ContinuousClock.now
+  /// Since when the server has been asking in vain for a position.
+  var pingedSince: ContinuousClock.Instant?
 
   /// Makes a pipeline that has not started.
   ///
@@ -185,7 +188,7 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
         return
       }
       feedback?.delivered(bytes: lane.takeDeliveredBytes())
-      if let job = lane.sink.durabilityJob() {
+      if lane.isOpen, let job = lane.sink.durabilityJob() {
         submit { .durable(lane: index, job()) }
       }
     }
@@ -193,7 +196,7 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
 
   private func save(now: ContinuousClock.Instant) throws(StreamerError) {
     guard let identity, let positions = confirmed.isEmpty ? nil : confirmed else { return }
-    let atOnce = stopDeadline != nil || pipeline?.replyRequested == true
+    let atOnce = stopDeadline != nil
     guard let due = feedback?.positionsToSave(positions, atOnce: atOnce, now: now) else { return }
     let rows = zip(plan.sinks, due).map { identity.position(sink: $0.name, lsn: $1) }
     submit { [session] in .saved(session.save(rows)) }
@@ -204,6 +207,10 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
     guard now >= nextObservation, pipeline != nil else { return }
     nextObservation = now + .milliseconds(200)
     pipeline?.report(saved: feedback?.saved.min() ?? .zero, now: now)
+    if case .streaming = phase, now >= nextSlotCheck {
+      nextSlotCheck = now + Limits.slotCheck
+      submit { [session] in .slot(session.slot()) }
+    }
   }
 
   /// Hands work to the I/O worker; its queue is longer than the pipeline can have work for.

@@ -13,8 +13,10 @@ extension StreamerError {
       isRefusal = true
     default: isRefusal = false
     }
+    let isMissing = error.category == .missingTopic
     self.init(
-      what: "sink \(sink)", why: "\(error)", exit: isRefusal ? .preflight : .failure,
+      what: "sink \(sink)", why: "\(error)",
+      hint: isMissing ? "createTopics = \"create\" lets psql-streamer create it." : "", exit: isRefusal ? .preflight : .failure,
       retryable: !isRefusal)
   }
 }

@@ -37,11 +37,12 @@ enum KafkaProperties {
     }
   }
 
-  /// What librdkafka logs: warnings and worse as warnings, the rest for debugging.
+  /// What librdkafka logs: warnings and worse as warnings, the rest for debugging. So are its remarks
+  /// on our own settings (it calls the gapless guarantee experimental).
   static func handler(_ log: Log) -> KafkaLogHandler {
     { line in
       let pairs: Log.Pairs = ["facility": line.facility, "text": line.text]
-      if line.level <= .warning {
+      if line.level <= .warning, line.facility != "CONFWARN" {
         log.warning("librdkafka says", pairs)
       } else {
         log.debug("librdkafka says", pairs)

@@ -6,20 +6,31 @@ final class KafkaSink: Sink {
   private let name: String
   private let configuration: KafkaSinkConfiguration
   private let log: Log
+  private let startTimeout: Duration
   private var producer: Producer?
   // Written by `prepare` on the I/O worker while the pipeline waits for its answer, read by `send`.
   private var topics: [Topic] = []
   private var failure: StreamerError?
+  /// What librdkafka reported since something was delivered.
+  private(set) var trouble: StreamerError?
   private var receipts: [DeliveryReceipt] = []
 
-  /// Makes a sink that is not connected.
-  init(name: String, _ configuration: KafkaSinkConfiguration, log: Log) {
+  /// Makes a sink that is not connected; `startTimeout` bounds one attempt to connect.
+  init(
+    name: String, _ configuration: KafkaSinkConfiguration, startTimeout: Duration, log: Log
+  ) {
+    self.startTimeout = startTimeout
     self.name = name
     self.configuration = configuration
     self.log = log
   }
 
   var eventDescriptor: CInt? { producer?.eventDescriptor }
+
+  var maximumRecordBytes: Int {
+    // librdkafka counts its own overhead of a record as well.
+    (producer?.maximumMessageBytes ?? .max) - Limits.recordOverheadBytes
+  }
 
   var queueLength: Int { producer?.queueLength ?? 0 }
 
@@ -31,7 +42,7 @@ final class KafkaSink: Sink {
     do throws(KafkaError) {
       let producer = try Producer(configuration: properties)
       do throws(KafkaError) {
-        try producer.checkConnection(timeout: Limits.kafkaStart)
+        try producer.checkConnection(timeout: startTimeout)
       } catch {
         producer.close(timeout: .zero)
         throw error
@@ -75,30 +86,42 @@ final class KafkaSink: Sink {
 
   func send(_ batch: borrowing RecordBatch) {
     guard let producer else { preconditionFailure("records are sent to a sink that is not open") }
-    for entry in batch.entries {
+    for (index, entry) in batch.entries.enumerated() {
+      let headers = batch.headers.isEmpty ? [] : Self.recordHeaders(batch.headers[index])
       let topic = topics[Int(entry.topic)]
       let partition = Int32(Int(entry.partitionHash & 0x7FFF_FFFF) % topic.partitionCount)
       // SAFETY: the batch's bytes stand still until flushBatches has copied them.
       unsafe batch.bytes.bytes(entry.value).withUnsafeBytes { value in
-        if let key = entry.key {
-          unsafe batch.bytes.bytes(key).withUnsafeBytes { key in
+        func hand(_ key: UnsafeRawBufferPointer?) {
+          let opaque = UInt(entry.ticket)
+          if headers.isEmpty {
             unsafe producer.enqueue(
-              topic: topic, partition: partition, key: key, value: value,
-              opaque: UInt(entry.ticket))
+              topic: topic, partition: partition, key: key, value: value, opaque: opaque)
+          } else {
+            unsafe producer.produce(
+              topic: topic, partition: partition, key: key, value: value, headers: headers,
+              opaque: opaque)
           }
+        }
+        if let key = entry.key {
+          unsafe batch.bytes.bytes(key).withUnsafeBytes { unsafe hand($0) }
         } else {
-          unsafe producer.enqueue(
-            topic: topic, partition: partition, key: nil, value: value, opaque: UInt(entry.ticket))
+          hand(nil)
         }
       }
     }
     for report in producer.flushBatches().failed { fail(report) }
   }
 
+  private static func recordHeaders(_ headers: EventHeaders) -> [RecordHeader] {
+    headers.pairs.map { RecordHeader(name: $0.name, value: Array($0.value.utf8)) }
+  }
+
   func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError) {
     guard let producer else { return }
     producer.poll { delivery in
       if delivery.error == nil {
+        trouble = nil
         report(
           DeliveryReceipt(
             ticket: DeliveryTracker.Ticket(delivery.opaque), count: 1, bytes: delivery.byteCount))
@@ -106,6 +129,7 @@ final class KafkaSink: Sink {
         fail(delivery)
       }
     }
+    if let error = producer.takeError() { trouble = StreamerError(error, sink: name) }
     if let fatal = producer.fatalError, failure == nil {
       failure = StreamerError(fatal, sink: name)
     }

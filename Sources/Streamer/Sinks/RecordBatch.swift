@@ -27,6 +27,9 @@ struct RecordBatch: ~Copyable {
   /// The records in reading order.
   private(set) var entries: [Entry] = []
 
+  /// The headers of each record, when the sink is asked for them; else empty.
+  private(set) var headers: [EventHeaders] = []
+
   /// Whether it holds no record.
   var isEmpty: Bool { entries.isEmpty }
 
@@ -34,11 +37,15 @@ struct RecordBatch: ~Copyable {
   var isLarge: Bool { bytes.count >= Limits.batchBytes }
 
   /// Adds a record whose key and value were written to ``bytes`` before.
-  mutating func add(_ entry: Entry) { entries.append(entry) }
+  mutating func add(_ entry: Entry, headers own: EventHeaders? = nil) {
+    entries.append(entry)
+    if let own { headers.append(own) }
+  }
 
   /// Forgets the records and keeps the memory, but for what one large row has taken.
   mutating func removeAll() {
     entries.removeAll(keepingCapacity: true)
+    headers.removeAll(keepingCapacity: true)
     bytes.removeAll()
     bytes.shrink(to: Limits.batchBytes * 4)
   }

@@ -14,6 +14,12 @@ protocol Sink: AnyObject {
   /// Connects and checks what can be checked; throws what stands in the way and its remedy.
   func open() throws(StreamerError)
 
+  /// What keeps the sink from delivering for now, though it goes on trying; nil when nothing does.
+  var trouble: StreamerError? { get }
+
+  /// The largest record, key and value together in bytes, that the sink can take.
+  var maximumRecordBytes: Int { get }
+
   /// How many records wait in the sink's own queue, for the metrics.
   var queueLength: Int { get }
 
@@ -39,6 +45,8 @@ protocol Sink: AnyObject {
 
 extension Sink {
   var eventDescriptor: CInt? { nil }
+  var trouble: StreamerError? { nil }
+  var maximumRecordBytes: Int { .max }
   var queueLength: Int { 0 }
   func open() throws(StreamerError) {}
   func prepare(topic: String) throws(StreamerError) -> TopicID { 0 }

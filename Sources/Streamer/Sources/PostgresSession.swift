@@ -61,6 +61,14 @@ final class PostgresSession: @unchecked Sendable {
     } catch { return .failure(error) }
   }
 
+  /// The slot as the server shows it now; nil when it cannot be asked.
+  func slot() -> ReplicationSlot? {
+    do throws(PGError) { return try catalog?.slot(named: source.replicationSlot) } catch {
+      catalog?.disconnect()
+      return nil
+    }
+  }
+
   /// Lets go of the connection for look-ups.
   func close() { catalog?.disconnect() }
 
@@ -237,7 +245,7 @@ extension PostgresSession {
     }
     guard slot.plugin == "pgoutput" else {
       throw refuse(
-        "belongs to plugin \(slot.plugin ?? "none: it is physical")",
+        "belongs to plugin \(slot.plugin ?? "none: it is physical"), not to pgoutput",
         "Choose another replicationSlot.")
     }
     guard slot.database == database else {

@@ -54,6 +54,12 @@ final class RelationCatalog {
     return .success(key)
   }
 
+  /// A slot as the server shows it; nil when there is none of that name.
+  func slot(named name: String) throws(PGError) -> ReplicationSlot? {
+    let rows = try query { ReplicationSlot.query(name: name, serverVersion: $0 * 10_000) }
+    return rows.lazy.compactMap(ReplicationSlot.init(row:)).first
+  }
+
   /// Forgets the connection; the next look-up makes another.
   func disconnect() { connection = nil }
 

@@ -55,20 +55,19 @@ import Testing
     let producer = try Producer(
       configuration: .producer(bootstrapServers: cluster.bootstrapServers))
     let topic = try producer.topic(named: "orders", timeout: .seconds(5))
-    let empty: [UInt8] = []
+    // A slice of nothing may have no address; it is not null all the same.
+    let empty = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
     let headers = [
       RecordHeader(name: "a", value: [1, 0, 2]), RecordHeader(name: "a", value: []),
       RecordHeader(name: "ü", value: nil),
     ]
-    unsafe empty.withUnsafeBytes { empty in
-      unsafe producer.enqueue(topic: topic, partition: 0, key: nil, value: nil, opaque: 0)
-      unsafe producer.enqueue(topic: topic, partition: 0, key: empty, value: empty, opaque: 1)
-      unsafe producer.produce(
-        topic: topic, partition: 0, key: empty, value: nil, headers: headers,
-        timestamp: 1_234_567, opaque: 2)
-      unsafe producer.produce(
-        topic: topic, partition: 0, key: nil, value: empty, headers: [], opaque: 3)
-    }
+    unsafe producer.enqueue(topic: topic, partition: 0, key: nil, value: nil, opaque: 0)
+    unsafe producer.enqueue(topic: topic, partition: 0, key: empty, value: empty, opaque: 1)
+    unsafe producer.produce(
+      topic: topic, partition: 0, key: empty, value: nil, headers: headers,
+      timestamp: 1_234_567, opaque: 2)
+    unsafe producer.produce(
+      topic: topic, partition: 0, key: nil, value: empty, headers: [], opaque: 3)
     #expect(producer.flushBatches().failed.isEmpty)
     #expect(producer.close(timeout: .seconds(5)).unreported == 0)
     var reader = try member(of: cluster)
@@ -179,10 +178,29 @@ import Testing
     var polls = 0
     while reader.records.count < 100, polls < 400 {
       try reader.poll(limit: 3)
+      if reader.records.count % 3 == 0, !reader.records.isEmpty {
+        // librdkafka does not signal again what is left in its queue.
+        try #require(becomesReadable(reader.consumer.eventDescriptor))
+      }
       polls += 1
     }
     #expect(reader.records.map(\.offset) == Array(0..<100))
     reader.consumer.close(timeout: .seconds(5))
+  }
+
+  // An assertion of librdkafka before 2.3.0 would end the process.
+  @Test func closesAfterJoiningBeforeTheFirstAssignment() throws {
+    let cluster = try MockCluster()
+    _ = try fill(cluster, partitions: 1, count: 10)
+    for joined in 0..<2 as Range<Int32> {
+      var reader = try member(of: cluster)
+      // The answer to JoinGroup chooses the assignor; the one to SyncGroup does not come.
+      cluster.pushErrors(.syncGroup, [Int32](repeating: 27, count: 20))  // REBALANCE_IN_PROGRESS
+      try reader.consumer.subscribe(["orders"])
+      for _ in 0..<(40 * joined) { try reader.poll() }
+      #expect(reader.owned.isEmpty)
+      reader.consumer.close(timeout: .seconds(1))
+    }
   }
 
   @Test func closesInTimeWhileTheBrokerIsDown() throws {

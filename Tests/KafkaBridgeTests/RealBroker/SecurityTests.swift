@@ -9,16 +9,16 @@ extension RealBrokerTests {
     init() throws { broker = try #require(RealBroker.current) }
 
     private func refusal(
-      _ listener: String, host: String = "localhost", _ properties: [(String, String)]
+      _ listener: String, _ properties: [(String, String)], timeout: Duration = .seconds(10)
     ) throws -> KafkaError? {
       let address = try #require(broker.listeners[listener])
       let port = try #require(address.split(separator: ":").last)
-      var configuration = KafkaConfiguration.producer(bootstrapServers: "\(host):\(port)")
+      var configuration = KafkaConfiguration.producer(bootstrapServers: "localhost:\(port)")
       for (name, value) in properties { configuration.set(name, value) }
       let producer = try Producer(configuration: configuration)
       defer { #expect(producer.close(timeout: .zero).isDestroyed) }
       do throws(KafkaError) {
-        try producer.checkConnection(timeout: .seconds(8))
+        try producer.checkConnection(timeout: timeout)
         return nil
       } catch {
         #expect(!error.description.contains("\n"))
@@ -82,7 +82,7 @@ extension RealBrokerTests {
     }
 
     @Test func plainTextAgainstTLSIsHinted() throws {
-      let error = try refusal("SSL", [])
+      let error = try refusal("SSL", [], timeout: .seconds(2))
       #expect(error?.category == .unreachable)
       #expect(error?.remedy?.contains("security.protocol") == true)
     }

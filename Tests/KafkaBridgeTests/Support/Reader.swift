@@ -43,7 +43,13 @@ struct Reader {
       owned.formUnion(partitions)
       try consumer.assign(partitions)
     case .revoked(let partitions, let isLost):
-      if !isLost { try consumer.commit(places, timeout: .seconds(5)) }
+      if !isLost {
+        do throws(KafkaError) {
+          try consumer.commit(places, timeout: .seconds(5))
+        } catch {
+          Issue.record("commit before giving back \(partitions): \(error)")
+        }
+      }
       owned.subtract(partitions)
       revoked.append(contentsOf: partitions)
       try consumer.unassign(partitions)

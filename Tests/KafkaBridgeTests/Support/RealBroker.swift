@@ -48,6 +48,12 @@ struct RealBroker: Sendable {
     _ = try RealBroker.run("'\(script)' stop '\(folder)' && rm -rf '\(root)'")
   }
 
+  /// Ends the broker like a crash and starts it again at the same addresses.
+  func crashAndRestart() throws {
+    let script = try #require(RealBroker.script)
+    _ = try RealBroker.run("'\(script)' kill '\(folder)' && '\(script)' start '\(folder)'")
+  }
+
   /// Runs a shell command and returns what it printed.
   private static func run(_ command: String) throws -> String {
     let pipe = unsafe try #require(popen(command, "r"))

@@ -85,7 +85,7 @@ struct SASLprepTests {
   // An FNV-1a hash over the normalization of a sample of every block, from Python's unicodedata.
   @Test func tableAsAWhole() {
     let blocks: [(first: UInt32, last: UInt32, step: Int)] = [
-      (0xA0, 0x33FF, 7), (0xAC00, 0xD7A3, 97), (0xF900, 0xFFFF, 5), (0x1D100, 0x1D7FF, 5),
+      (0xA0, 0x33FF, 37), (0xAC00, 0xD7A3, 997), (0xF900, 0xFFFF, 31), (0x1D100, 0x1D7FF, 31),
     ]
     var hash: UInt64 = 0xCBF2_9CE4_8422_2325
     func add(_ value: UInt32) { hash = (hash ^ UInt64(value)) &* 0x100_0000_01B3 }
@@ -98,6 +98,6 @@ struct SASLprepTests {
         add(0xFFFF_FFFF)
       }
     }
-    #expect(hash == 0xB5C41BCEFEB1E779)
+    #expect(hash == 0x76F0EA9DDF289C2)
   }
 }

@@ -25,5 +25,11 @@ struct Listener: ~Copyable {
     self.port = UInt16(bigEndian: address.sin_port)
   }
 
+  /// A port that was free a moment ago, on which nobody listens.
+  static func freePort() -> UInt16? {
+    guard let listener = Listener() else { return nil }
+    return listener.port
+  }
+
   deinit { close(descriptor) }
 }

@@ -43,7 +43,7 @@ final class LiveServer: Sendable {
   /// Connection parameters from keywords and values; without a host it is 127.0.0.1.
   func parameters(_ text: String) throws -> ConnectionParameters {
     var text = "dbname=postgres port=\(port) " + text
-    if !text.contains("host=") { text += " host=127.0.0.1" }
+    if !text.contains("host=") && !text.contains("hostaddr=") { text += " host=127.0.0.1" }
     return try ConnectionParameters(ConnectionString(text))
   }
 
@@ -59,7 +59,7 @@ final class LiveServer: Sendable {
     guard unsafe mkdtemp(&template) != nil else { return .unavailable("mkdtemp failed") }
     let directory = String(
       decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    guard let port = freePort() else { return .unavailable("there is no free port") }
+    guard let port = Listener.freePort() else { return .unavailable("there is no free port") }
     let path = directory + "/start.sh"
     guard let file = unsafe fopen(path, "w") else { return .unavailable("cannot write \(path)") }
     _ = unsafe fputs(script, file)
@@ -72,12 +72,6 @@ final class LiveServer: Sendable {
       return .unavailable("the server did not start")
     }
     return .started(LiveServer(directory: directory, port: port))
-  }
-
-  /// A port that was free a moment ago.
-  private static func freePort() -> UInt16? {
-    guard let listener = Listener() else { return nil }
-    return listener.port
   }
 
   private static let script = """
@@ -95,10 +89,27 @@ final class LiveServer: Sendable {
         -extfile $1.ext -out $1.crt
     }
     sign server localhost subjectAltName=DNS:localhost
+    # One certificate for each way to hash its signature (channel binding).
+    hashed() { # name, digest, key algorithm, further arguments of its parameters
+      n=$1 d=$2 a=$3; shift 3
+      openssl genpkey -algorithm $a "$@" -out $n.key
+      openssl req -x509 -new -key $n.key $d -subj /CN=localhost -days 2 -out $n.crt
+    }
+    hashed rsa1 -sha1 RSA
+    hashed rsa384 -sha384 RSA
+    hashed pss -sha512 RSA-PSS -pkeyopt rsa_pss_keygen_md:sha512
+    hashed ec512 -sha512 EC -pkeyopt ec_paramgen_curve:P-521
+    hashed ed25519 "" ED25519
+    printf '[ca]\\ndefault_ca=d\\n[d]\\ndatabase=index\\ndefault_md=sha256\\ncrlnumber=number\\n' >ca.cnf
+    : >index; echo 01 >number
+    authority="openssl ca -config ca.cnf -keyfile ca.key -cert ca.crt"
+    $authority -gencrl -crldays 2 -out empty.crl
+    $authority -revoke server.crt
+    $authority -gencrl -crldays 2 -out revoked.crl
     sign client cert_user basicConstraints=CA:FALSE
     openssl ec -aes256 -passout pass:opens -in client.key -out encrypted.key
     cp client.key open.key; chmod 0644 open.key
-    chmod 0600 client.key encrypted.key server.key
+    chmod 0600 client.key encrypted.key server.key rsa*.key pss.key e*.key
     chown -R postgres $dir
     as() { runuser -u postgres -- "$@"; }
     as $bin/initdb -D $dir/data -U postgres -A trust --no-sync -E UTF8 --locale=C.UTF-8

@@ -25,12 +25,25 @@ import Testing
     #expect(pace.mode == .calm)
   }
 
-  @Test func aThinWindowEndsTheBurst() {
+  @Test func oneThinWindowDoesNotEndABurstButSeveralDo() {
     var pace = ReadPace()
     pace.read(100_000, at: start)
+    for window in 1..<ReadPace.thinWindows {
+      pace.read(1000, at: start + .milliseconds(10 * window))
+    }
     #expect(pace.mode == .burst)
-    pace.read(1000, at: start + .milliseconds(10))
+    pace.read(1000, at: start + .milliseconds(10 * ReadPace.thinWindows))
     #expect(pace.mode == .calm)
     #expect(pace.readBy == nil)
+  }
+
+  @Test func aFullWindowStartsTheCountAnew() {
+    var pace = ReadPace()
+    pace.read(100_000, at: start)
+    for window in 1...20 {
+      let bytes = window % 4 == 0 ? 70_000 : 1000
+      pace.read(bytes, at: start + .milliseconds(10 * window))
+    }
+    #expect(pace.mode == .burst)
   }
 }

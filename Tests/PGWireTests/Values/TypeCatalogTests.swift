@@ -31,6 +31,13 @@ import Testing
     #expect(catalog.missing(for: [20000]) == [20000])
   }
 
+  /// The catalog before 14 has no such column.
+  @Test(arguments: [(10, false), (13, false), (14, true), (18, true)])
+  func multirangesAreAskedForFrom14(_ major: Int, _ asked: Bool) {
+    let text = TypeCatalogQuery.text(for: [1], serverMajor: major)
+    #expect(text.contains("rngmultitypid") == asked)
+  }
+
   @Test func rowsBecomeDescriptions() throws {
     let rows: [[String?]] = [
       ["1", "s", "pair", "c", "C", "0", ",", "a", "23"],

@@ -4,11 +4,15 @@ import Testing
 
 /// The documentation and the example say what the program reads.
 @Suite struct ConfigurationDocumentationTests {
-  /// The text of a file of the project.
-  private static func text(_ path: String) throws -> String {
+  /// Where a file of the project lies.
+  private static func path(_ name: String) -> String {
     let parts = #filePath.split(separator: "/").dropLast(4).map(String.init)
-    let bytes = try FileReading.read("/" + (parts + [path]).joined(separator: "/"), limit: 1 << 20)
-    return String(decoding: bytes, as: UTF8.self)
+    return "/" + (parts + [name]).joined(separator: "/")
+  }
+
+  /// The text of a file of the project.
+  private static func text(_ name: String) throws -> String {
+    String(decoding: try FileReading.read(path(name), limit: 1 << 20), as: UTF8.self)
   }
 
   /// The keys of each section's table.
@@ -80,6 +84,15 @@ import Testing
     let configuration = try Self.parse(try Self.text("psql-streamer.toml"))
     #expect(configuration.notes.isEmpty)
     #expect(configuration.sinks.map(\.name) == ["kafka1"])
+  }
+
+  /// The process' own environment and files are used: here they lack the secrets.
+  @Test func exampleFileLoadsFromDisk() {
+    let error = #expect(throws: ConfigurationErrors.self) {
+      try Configuration.load(path: Self.path("psql-streamer.toml"))
+    }
+    #expect(error?.errors.last?.path == "sink.kafka1.librdkafka.\"sasl.password\"")
+    #expect(error?.errors.last?.found == "${KAFKA_PASSWORD}, which is not set")
   }
 
   /// What the example shows as a comment is right too.

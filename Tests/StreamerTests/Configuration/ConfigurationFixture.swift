@@ -48,3 +48,25 @@ enum ConfigurationFixture {
     return Array(bytes.prefix(limit))
   }
 }
+
+/// Parts of configurations that are right, to be put together with what is wrong.
+enum ConfigurationPieces {
+  static let source = """
+    store = "/p.db"
+    [source.db1]
+    type = "postgres"
+    dsn = "dbname=test"
+    publication = "pub1"
+    replicationSlot = "slot1"
+
+    """
+  static let kafka = """
+    [sink.k]
+    type = "kafka"
+    sources = ["db1"]
+    hosts = ["k:9092"]
+    topicFallback = "rest"
+
+    """
+  static let out = "[sink.out]\ntype = \"stub_discard\"\nsources = [\"db1\"]\n"
+}

@@ -37,7 +37,8 @@ import Testing
         # Rewritten by `psql-streamer config migrate` from o.toml.
         # What was changed has a comment that begins with "migrated:".
         # keep me
-        # migrated: boltdb is now store, a new file of another kind. \(SeedStore.remedy)
+        # migrated: boltdb is now store, a new file of another kind; to go on where the \
+        old program stopped, set walPositionOverride of each source to \(SeedStore.lastPosition).
         store   =  "C:\\\\x.positions.db" # and me
         # migrated: a number without a unit counted nanoseconds.
         tickerInterval = "2500ms"   # nanoseconds

@@ -10,7 +10,8 @@ import Testing
     ("250µs", .microseconds(250)), ("250us", .microseconds(250)), ("7ns", .nanoseconds(7)),
     ("0", .zero), ("0s", .zero), (".5s", .milliseconds(500)),
     ("", nil), ("10", nil), ("s", nil), ("-1s", nil), ("1d", nil), ("1 s", nil), ("1s ", nil),
-    ("1..2s", nil), ("1S", nil), ("999999999h", nil), ("1e3s", nil), ("infs", nil), ("١s", nil),
+    ("1..2s", nil), ("1S", nil), ("999999999h", nil), ("890000h", nil),
+    ("876000h", .seconds(3_153_600_000)), ("1e3s", nil), ("infs", nil), ("١s", nil),
   ]
 
   @Test(arguments: durations)
@@ -101,6 +102,7 @@ import Testing
         "o*" = "t-o"
         "public.*" = "t-public"
         orders = "t-orders"
+        lines = "t-lines"
         public.orders = "t-public-orders"
         """)
     guard case .kafka(let kafka) = configuration.sinks[1].kind else {
@@ -113,6 +115,7 @@ import Testing
     #expect(topic("public", "orders") == "t-public-orders")
     #expect(topic("x", "orders") == "t-orders")
     #expect(topic("public", "items") == "t-public")
+    #expect(topic("public", "lines") == "t-lines", "a name is more precise than a pattern")
     #expect(topic("x", "items") == "t-any", "of equals the first one wins")
   }
 

@@ -108,6 +108,13 @@ import Testing
     }
   }
 
+  @Test func printsAsStars() {
+    let secret = Secret("geheim")
+    #expect("\(secret)" == "***")
+    #expect(String(reflecting: secret) == "***")
+    #expect(secret.revealed == "geheim")
+  }
+
   /// Wherever a reference stands wrongly, what it stands for is not shown.
   @Test(arguments: [
     "http", "tickerInterval", "inFlight", "logFormat", "logLevel", "shutdownTimeout", "store",

@@ -74,6 +74,26 @@ import Testing
     #expect(written { EventTimestamp.append(microseconds: microseconds, to: &$0) } == expected)
   }
 
+  /// Every day of a whole cycle of the calendar, counted up by hand.
+  @Test func timestampOfEveryDay() {
+    var (year, month, day) = (2000, 1, 1)
+    for number in 0..<Int64(146_097 + 100) {
+      let found = written {
+        EventTimestamp.append(microseconds: number * 86_400_000_000, to: &$0)
+      }
+      let date = "\(year)-\(month < 10 ? "0" : "")\(month)-\(day < 10 ? "0" : "")\(day)"
+      guard found == date + "T00:00:00.000000Z" else {
+        Issue.record("day \(number) is \(date), found \(found)")
+        return
+      }
+      let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+      let days = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1]
+      day += 1
+      if day > days { (month, day) = (month + 1, 1) }
+      if month > 12 { (year, month) = (year + 1, 1) }
+    }
+  }
+
   @Test(arguments: [0, 1, 0x16_B374_D848, 0xFFFF_FFFF, UInt64.max])
   func lsn(_ value: UInt64) {
     #expect(written { $0.append(LSN(value)) } == LSN(value).description)

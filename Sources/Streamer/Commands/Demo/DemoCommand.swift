@@ -1,0 +1,68 @@
+import KafkaBridge
+import PGWire
+
+/// `demo`: a throw-away PostgreSQL streamed into an embedded Kafka, shown and cleaned up.
+enum DemoCommand {
+  /// Runs it; 0 only when every committed change has arrived, exactly once.
+  static func run() throws(StreamerError) -> Int32 {
+    // Before any other thread, which would get the signals instead.
+    let interruption = try Interruption()
+    let programs = try ServerPrograms.find()
+    let server = try ThrowAwayServer(programs)
+    defer { server.remove() }
+    Terminal.print("Starting a PostgreSQL (\(programs.directory)) in \(server.directory) …")
+    try server.start(interruption)
+    try interruption.check()
+
+    let topics = DemoStory.tables.map(DemoStory.topic(of:))
+    let cluster = try startBroker(topics)
+    defer { withExtendedLifetime(cluster) {} }
+    Terminal.print("Starting an embedded Kafka broker at \(cluster.bootstrapServers) …")
+    var shop = try prepareShop(server)
+
+    let configuration = DemoStory.configuration(
+      dsn: server.dsn(database: DemoStory.database), store: "\(server.directory)/positions.sqlite",
+      hosts: cluster.bootstrapServers)
+    Terminal.print(
+      "Streaming between them with this configuration:\n\n\(configuration.indented(by: 2))\n")
+    let pipeline = try DemoPipeline(configuration: configuration)
+    defer { pipeline.stop() }
+    var show = try DemoShow(
+      pipeline, reader: reader(cluster, topics), interruption: consume interruption)
+    try show.awaitStreaming()
+    for step in DemoStory.steps { try show.play(step, in: &shop) }
+    try show.playLoad(dsn: server.dsn(database: DemoStory.database))
+    return try show.conclude()
+  }
+
+  private static func startBroker(_ topics: [String]) throws(StreamerError) -> MockCluster {
+    do throws(KafkaError) {
+      let cluster = try MockCluster()
+      for topic in topics {
+        try cluster.createTopic(topic, partitions: DemoStory.partitions)
+      }
+      return cluster
+    } catch { throw StreamerError(what: "embedded broker", why: "\(error)") }
+  }
+
+  private static func prepareShop(_ server: ThrowAwayServer) throws(StreamerError) -> Connection {
+    do throws(PGError) {
+      var postgres = try ThrowAwayServer.connect(server.dsn(database: "postgres"))
+      _ = try postgres.query("CREATE DATABASE \(DemoStory.database)")
+      postgres.close()
+      var shop = try ThrowAwayServer.connect(server.dsn(database: DemoStory.database))
+      _ = try shop.query(DemoStory.schema)
+      return shop
+    } catch { throw StreamerError(what: "shop", why: "\(error)") }
+  }
+
+  private static func reader(
+    _ cluster: MockCluster, _ topics: [String]
+  ) throws(StreamerError) -> DemoReader {
+    do throws(KafkaError) {
+      return try DemoReader(
+        bootstrapServers: cluster.bootstrapServers, topics: topics,
+        partitions: DemoStory.partitions)
+    } catch { throw StreamerError(what: "demo's consumer", why: "\(error)") }
+  }
+}
