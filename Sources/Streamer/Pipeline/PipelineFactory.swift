@@ -11,8 +11,15 @@ enum PipelineFactory {
       return try PostgresPipeline(
         plan(source.name, postgres, sinks: sinks, configuration), store: store,
         observer: observer, log: log.with(["source": source.name]))
-    case .kafka:
-      throw StreamerError(what: "source \(source.name)", why: "kafka sources are not built yet")
+    case .kafka(let kafka):
+      let sourcePlan = KafkaSourcePlan(
+        name: source.name, source: kafka, longestRetry: Limits.kafkaLongestRetry,
+        sinks: sinks.map { plan($0, source: source.name, configuration) },
+        inFlight: configuration.inFlight.bytes,
+        startTimeout: configuration.startTimeout ?? .zero,
+        shutdownTimeout: configuration.shutdownTimeout)
+      return try KafkaPipeline(
+        sourcePlan, observer: observer, log: log.with(["source": source.name]))
     }
   }
 
