@@ -46,7 +46,7 @@ enum StatusCommand {
     guard let report = StatusReport("\(base)", document, stats: JSONValue(stats.body)) else {
       throw StreamerError(
         what: "\(base)", why: "its answer is not that of psql-streamer",
-        hint: "The seed's /status is text: it wants version 0.1.0 or newer.")
+        hint: "The Go program answers in text: this command wants version 0.1.0 or newer.")
     }
     return report
   }
