@@ -17,6 +17,8 @@ enum Limits {
   /// How often the server may ask in vain for a position before the connection is given up: it
   /// waits for us in order to shut down.
   static let shutdownPings = 10
+  /// The shortest pause between two updates of status and metrics.
+  static let observation = Duration.milliseconds(200)
   /// How often a slot is looked at for the WAL that it holds.
   static let slotCheck = Duration.seconds(10)
   /// How often a standby looks whether the slot has become free.

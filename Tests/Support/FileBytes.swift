@@ -6,20 +6,34 @@ public enum FileBytes {
   ///
   /// - Throws: `SupportError` when it cannot be opened.
   public static func text(of path: String) throws -> String {
+    String(decoding: try bytes(of: path), as: UTF8.self)
+  }
+
+  /// The bytes of a file.
+  ///
+  /// - Throws: `SupportError` when it cannot be opened.
+  public static func bytes(of path: String) throws -> [UInt8] {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw SupportError("cannot read \(path): \(lastError())") }
     defer { close(descriptor) }
-    return String(decoding: contents(of: descriptor), as: UTF8.self)
+    return contents(of: descriptor)
   }
 
   /// Writes a file anew, with the mode given.
   ///
   /// - Throws: `SupportError` when it cannot be written.
   public static func write(_ text: String, to path: String, mode: mode_t = 0o644) throws {
+    try write(bytes: Array(text.utf8), to: path, mode: mode)
+  }
+
+  /// Writes bytes as a file anew, with the mode given.
+  ///
+  /// - Throws: `SupportError` when it cannot be written.
+  public static func write(bytes: [UInt8], to path: String, mode: mode_t = 0o644) throws {
     let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
     guard descriptor >= 0 else { throw SupportError("cannot write \(path): \(lastError())") }
     defer { close(descriptor) }
-    guard write(Array(text.utf8), to: descriptor) else {
+    guard write(bytes, to: descriptor) else {
       throw SupportError("cannot write \(path): \(lastError())")
     }
   }

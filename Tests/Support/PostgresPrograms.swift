@@ -36,6 +36,12 @@ struct PostgresPrograms: Sendable {
     return try Subprocess.run("runuser", ["-u", owner, "--"] + line, within: .seconds(180))
   }
 
+  /// Starts one as the user who may.
+  func start(_ name: String, _ arguments: [String]) throws -> Subprocess {
+    guard let owner else { return try Subprocess(path(name), arguments) }
+    return try Subprocess("runuser", ["-u", owner, "--", path(name)] + arguments)
+  }
+
   /// A data directory as initdb makes it; the usual one is made once and then copied.
   func makeDataDirectory(_ path: String, initdb: [String]) throws {
     let arguments = ["--no-sync", "--username=postgres", "--auth=trust", "--locale=C"]

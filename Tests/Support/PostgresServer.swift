@@ -153,6 +153,16 @@ public final class PostgresServer: Sendable {
     }
   }
 
+  /// Asks it to stop and returns at once; the process ends when the server has stopped.
+  ///
+  /// For what must go on while the server stops: it waits for its walsenders' clients.
+  ///
+  /// - Throws: `SupportError` when pg_ctl cannot be started.
+  public func beginStop(_ mode: StopMode = .fast) throws -> Subprocess {
+    try programs.start(
+      "pg_ctl", ["-D", dataDirectory, "-m", mode.rawValue, "-w", "-t", "110", "stop"])
+  }
+
   /// Stops and starts it.
   ///
   /// - Throws: as `stop` and `start`.

@@ -92,6 +92,12 @@ import Synchronization
   }
 
   /// Takes events until there are none, waiting for the first one.
+  /// The error that was reported last, once: the next call gives only what came since.
+  public func takeError() -> KafkaError? {
+    defer { lastError = nil }
+    return lastError
+  }
+
   func drain(waiting milliseconds: CInt, _ body: (DeliveryReport) -> Void) -> Int {
     var count = 0
     var timeout = milliseconds

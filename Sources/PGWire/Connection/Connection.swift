@@ -5,17 +5,20 @@
 /// ignore SIGPIPE.
 public struct Connection: ~Copyable {
   /// What a connection is made of, for whoever goes on with the bare byte stream.
-  public struct Parts: ~Copyable {
+  ///
+  /// It stays inside the module: public stored properties of noncopyable types crash the optimizer
+  /// of Swift 6.3.1 (their setters are inlined across resilience).
+  struct Parts: ~Copyable {
     /// The byte stream.
-    public let transport: Transport
+    var transport: Transport
     /// Bytes received and not read yet.
-    public let input: InputBuffer
+    var input: InputBuffer
     /// The run-time parameters as the server last reported them.
-    public let parameterStatus: [String: String]
+    let parameterStatus: [String: String]
     /// The server's version.
-    public let serverVersion: ServerVersion
+    let serverVersion: ServerVersion
     /// For a CancelRequest; nil when the server gave no key.
-    public let keyData: BackendKeyData?
+    let keyData: BackendKeyData?
   }
 
   var transport: Transport
@@ -113,7 +116,7 @@ public struct Connection: ~Copyable {
   }
 
   /// Gives up the session's shell for the bare stream.
-  public consuming func intoParts() -> Parts {
+  consuming func intoParts() -> Parts {
     Parts(
       transport: transport, input: input, parameterStatus: parameterStatus,
       serverVersion: serverVersion, keyData: keyData)

@@ -132,7 +132,7 @@ public struct Truncate: Hashable, Sendable {
 public struct LogicalMessage: ~Escapable {
   /// Whether it belongs to the transaction around it; else it came at once and stands alone.
   public let isTransactional: Bool
-  /// Where the message was written.
+  /// Where the message's record ends.
   public let lsn: LSN
   /// What the application named it, in the client encoding.
   public let prefix: RawSpan

@@ -4,13 +4,12 @@ import Glibc
 /// A connection that streams: the server's bytes in a window, status updates out, and nothing in
 /// between.
 ///
-/// What the bytes mean is for whoever reads ``input``.
+/// What the bytes mean is for whoever reads ``received``.
 ///
 /// It never blocks: its owner waits for ``descriptor`` as ``pace`` says.
 @safe public struct ReplicationStream: ~Copyable {
   private var transport: Transport
-  /// What was received and not consumed yet.
-  public var input: InputBuffer
+  private var input: InputBuffer
   /// When the socket is to be read.
   public private(set) var pace = ReadPace()
   private var output = ByteWriter(capacity: 256)
@@ -24,6 +23,14 @@ import Glibc
     input = parts.input
     hasLowWaterMark = Self.isTCP(transport.descriptor)
   }
+
+  /// What was received and not consumed yet: whole messages, and the beginning of one.
+  public var received: RawSpan {
+    @_lifetime(borrow self) get { input.readable }
+  }
+
+  /// Drops the first `count` bytes of ``received``.
+  public mutating func consume(_ count: Int) { input.consume(count) }
 
   /// The socket, for epoll; it stays this value's own.
   public var descriptor: CInt { transport.descriptor }

@@ -107,9 +107,8 @@ final class PipelineObserver {
 
   private func observe(_ lane: Lane, _ index: Int) {
     observe(
-      sink: index, lane.counts, inFlightBytes: lane.inFlightBytes,
-      queueLength: lane.sink.queueLength)
-    guard let settled = lane.takeSettled() else { return }
+      index, lane.counts, inFlightBytes: lane.inFlightBytes, sink: lane.isOpen ? lane.sink : nil)
+    guard lane.isOpen, let settled = lane.takeSettled() else { return }
     let latency = Double(Self.microsecondsSince2000() - settled.commitTime) / 1_000_000
     sourceMetrics.commitLatency.observe(max(latency, 0), count: UInt64(settled.count))
   }
@@ -131,8 +130,8 @@ final class PipelineObserver {
     source.oldestOutstanding(since: oldest?.since)
   }
 
-  /// Takes over the numbers of one sink's lane.
-  func observe(sink index: Int, _ counts: Lane.Counts, inFlightBytes: Int, queueLength: Int) {
+  /// Takes over the numbers of one sink's lane; the sink itself only while it is open.
+  func observe(_ index: Int, _ counts: Lane.Counts, inFlightBytes: Int, sink: (any Sink)?) {
     let (status, metrics) = (sinks[index], sinkMetrics[index])
     let last = lastCounts[index]
     // Several sources may share a sink's status: each adds what is its own.
@@ -143,7 +142,23 @@ final class PipelineObserver {
     status.kafkaMessages.add(difference(counts.delivered, last.counts.delivered))
     lastCounts[index] = (counts, inFlightBytes)
     metrics.inFlightBytes.add(Double(inFlightBytes - last.inFlight))
-    metrics.kafkaQueueMessages.set(queueLength)
+    guard let sink else { return }
+    metrics.kafkaQueueMessages.set(sink.queueLength)
+    observeTrouble(sink.trouble, status, metrics)
+  }
+
+  /// A sink that cannot deliver for now is retrying, until something is delivered again.
+  private func observeTrouble(
+    _ trouble: StreamerError?, _ status: SinkStatus, _ metrics: SinkMetrics
+  ) {
+    let state = status.state.state
+    if let trouble, state == .streaming {
+      metrics.kafkaErrors.add()
+      status.errors.add()
+      status.enter(.retrying, error: trouble.description)
+    } else if trouble == nil, state == .retrying {
+      status.enter(.streaming)
+    }
   }
 
   private func difference(_ now: Int, _ before: Int) -> UInt64 {

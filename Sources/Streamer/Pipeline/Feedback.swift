@@ -16,6 +16,8 @@ struct Feedback {
   private var lastSave: ContinuousClock.Instant
   private var lastStatus: ContinuousClock.Instant
   private var owesStatus = false
+  /// The server waits for an answer, so what is confirmed is not held back for the interval.
+  private var isUrgent = false
   private var flushed = LSN.zero
   private var unsavedBytes = 0
 
@@ -42,12 +44,13 @@ struct Feedback {
     _ confirmed: [LSN], atOnce: Bool, now: ContinuousClock.Instant
   ) -> [LSN]? {
     guard saving == nil, confirmed != saved else { return nil }
-    guard atOnce || now >= lastSave + saveInterval || unsavedBytes >= Limits.saveAfterBytes else {
+    guard atOnce || isUrgent || now >= lastSave + saveInterval || unsavedBytes >= Limits.saveAfterBytes else {
       return nil
     }
     saving = confirmed
     lastSave = now
     unsavedBytes = 0
+    isUrgent = false
     return confirmed
   }
 
@@ -68,7 +71,12 @@ struct Feedback {
   }
 
   /// The server asked for a status update.
-  mutating func statusRequested() { owesStatus = true }
+  ///
+  /// It may be waiting for a position in order to shut down: the next save is due at once.
+  mutating func statusRequested() {
+    owesStatus = true
+    isUrgent = true
+  }
 
   /// The status update to send now, if one is due; `sent` is the largest position that the server
   /// sent on this connection.

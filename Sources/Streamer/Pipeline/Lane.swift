@@ -15,6 +15,8 @@ final class Lane {
   let routing: TopicRouting
   /// The sink; replaced when it has failed.
   private(set) var sink: any Sink
+  /// Whether the sink is open; until then it belongs to the I/O worker, which opens it.
+  private(set) var isOpen = true
   /// Turns changes into records.
   let encoder: EventEncoder
   /// What is delivered.
@@ -66,6 +68,7 @@ final class Lane {
   /// Starts anew with a fresh sink: everything that was not confirmed will be read again.
   func restart(with sink: any Sink) {
     self.sink = sink
+    isOpen = false
     tracker = DeliveryTracker(startingAt: tracker.confirmed, capacity: tracker.capacity)
     batch.removeAll()
     inFlightBytes = 0
@@ -74,6 +77,9 @@ final class Lane {
     skipBelow = .max
     failure = nil
   }
+
+  /// The I/O worker has opened the sink.
+  func opened() { isOpen = true }
 
   // MARK: - Reading
 
@@ -162,6 +168,7 @@ final class Lane {
   /// Takes what the sink reports as durable.
   func poll() throws(StreamerError) {
     if let failure { throw failure }
+    guard isOpen else { return }
     try sink.poll { receipt in
       tracker.delivered(receipt.ticket, count: receipt.count)
       inFlightBytes -= receipt.bytes

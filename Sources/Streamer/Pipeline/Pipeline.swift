@@ -114,7 +114,8 @@ struct Pipeline: ~Copyable {
       case .copyData: try copyData(body)
       case .errorResponse: throw .server(try serverError(body))
       case .noticeResponse: notices.append(try serverError(body))
-      case .copyDone: throw .ended
+      // A server that shuts down sends CommandComplete without CopyDone.
+      case .copyDone, .commandComplete: throw .ended
       case .parameterStatus, .notificationResponse: break
       case let tag:
         throw .malformed(
@@ -234,13 +235,17 @@ struct Pipeline: ~Copyable {
     }
   }
 
-  /// A transactional message counts in its transaction; another stands alone, and is confirmed by
-  /// the position after its own.
+  /// A transactional message counts in its transaction; another stands alone.
+  ///
+  /// A message's position is the end of its record, and a commit record may start right there: it
+  /// is confirmed by that position itself, and its last byte stands for it in the order of commits.
   private mutating func logical(_ message: borrowing LogicalMessage) throws(DecodingError) {
     let alone = !message.isTransactional
     if alone {
       guard transaction == nil else { throw violation("a lone message came in a transaction") }
-      open(Transaction(xid: nil, commitLSN: message.lsn, commitTime: nil))
+      guard message.lsn > .zero else { throw violation("a message has no position") }
+      let last = LSN(message.lsn.value - 1)
+      open(Transaction(xid: nil, commitLSN: last, commitTime: nil))
     }
     let place = EventPlace(lsn: message.lsn, ordinal: try takeOrdinal())
     for lane in lanes where lane.wants(place.ordinal) {
@@ -252,7 +257,7 @@ struct Pipeline: ~Copyable {
         encoder.message(message, place, into: &json)
       }
     }
-    if alone { close(endLSN: LSN(message.lsn.value + 1)) }
+    if alone { close(endLSN: message.lsn) }
   }
 
   private mutating func takeOrdinal() throws(DecodingError) -> UInt64 {

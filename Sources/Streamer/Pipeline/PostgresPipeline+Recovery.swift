@@ -39,6 +39,7 @@ extension PostgresPipeline {
       sinks = []
     }
     for (index, lane) in (pipeline?.lanes ?? []).enumerated() {
+      lane.opened()
       guard let descriptor = lane.sink.eventDescriptor else { continue }
       try poller.watch(descriptor, tag: Tag.firstLane + UInt64(index), for: .readable)
     }
@@ -46,7 +47,7 @@ extension PostgresPipeline {
     pipeline?.connected()
     feedback?.connected(now: now)
     interest = []
-    isReadable = !stream.input.isEmpty
+    isReadable = stream.received.byteCount > 0
     isAskingForRelation = false
     unopened = []
     self.stream = consume stream
@@ -69,7 +70,7 @@ extension PostgresPipeline {
     let isTooLate = startDeadline.map { now >= $0 } ?? false
     let isStandby = error.cause == .slotActive
     if error.cause == .historyChanged { forgetHistory() }
-    guard error.isRetryable, !isTooLate || isStandby else {
+    guard plan.reconnects, error.isRetryable, !isTooLate || isStandby else {
       log.error("the pipeline has failed", ["error": "\(error)"])
       phase = .ended(error)
       return
@@ -79,7 +80,7 @@ extension PostgresPipeline {
       return
     }
     let pause = isStandby ? Limits.standbyPoll : backoff.next(using: &random)
-    log.warning("trying again", ["error": "\(error)", "in": "\(pause)"])
+    log.warning("trying again", ["error": "\(error)", "in": DurationText.text(pause)])
     observer.entered(isStandby ? .standby : .retrying, cause: error)
     phase = .waiting(until: now + pause)
   }

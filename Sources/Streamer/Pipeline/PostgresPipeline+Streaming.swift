@@ -13,8 +13,8 @@ extension PostgresPipeline {
       try read(&stream, now: now)
       let untilCommit = stopRequested.load(ordering: .acquiring)
       do {
-        let count = try pipeline?.consume(stream.input.readable, untilCommit: untilCommit) ?? 0
-        stream.input.consume(count)
+        let count = try pipeline?.consume(stream.received, untilCommit: untilCommit) ?? 0
+        stream.consume(count)
       } catch { throw StreamerError(error, source: plan.source, name: plan.name) }
       try answerServer(&stream, now: now)
       try yieldToShutdown(now: now)
@@ -106,7 +106,7 @@ extension PostgresPipeline {
   func stopOn(now: ContinuousClock.Instant) {
     if stopDeadline == nil {
       stopDeadline = now + plan.shutdownTimeout
-      log.info("stopping", ["timeout": "\(plan.shutdownTimeout)"])
+      log.info("stopping", ["timeout": DurationText.text(plan.shutdownTimeout)])
     }
     if case .ended = phase { return }
     // Without a connection an open transaction is not going to end: only deliveries are waited for.

@@ -73,6 +73,7 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
   var startDeadline: ContinuousClock.Instant?
   var stopDeadline: ContinuousClock.Instant?
   var nextObservation = ContinuousClock.now
+  var isObservationStale = false
   var nextSlotCheck = ContinuousClock.now
   /// Since when the server has been asking in vain for a position.
   var pingedSince: ContinuousClock.Instant?
@@ -171,6 +172,7 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
     case .establishing, .ended: break
     }
     if let feedback { next = min(next, feedback.nextDeadline(confirmed)) }
+    if isObservationStale { next = min(next, nextObservation) }
     if let stopDeadline { next = min(next, stopDeadline) }
     return max(next - now, .zero)
   }
@@ -188,7 +190,7 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
         return
       }
       feedback?.delivered(bytes: lane.takeDeliveredBytes())
-      if let job = lane.sink.durabilityJob() {
+      if lane.isOpen, let job = lane.sink.durabilityJob() {
         submit { .durable(lane: index, job()) }
       }
     }
@@ -196,7 +198,7 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
 
   private func save(now: ContinuousClock.Instant) throws(StreamerError) {
     guard let identity, let positions = confirmed.isEmpty ? nil : confirmed else { return }
-    let atOnce = stopDeadline != nil || pipeline?.replyRequested == true
+    let atOnce = stopDeadline != nil
     guard let due = feedback?.positionsToSave(positions, atOnce: atOnce, now: now) else { return }
     let rows = zip(plan.sinks, due).map { identity.position(sink: $0.name, lsn: $1) }
     submit { [session] in .saved(session.save(rows)) }
@@ -204,8 +206,10 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
 
   /// Takes the numbers over to status and metrics, a few times a second at most.
   private func observe(now: ContinuousClock.Instant) {
-    guard now >= nextObservation, pipeline != nil else { return }
-    nextObservation = now + .milliseconds(200)
+    guard pipeline != nil else { return }
+    isObservationStale = now < nextObservation
+    guard !isObservationStale else { return }
+    nextObservation = now + Limits.observation
     pipeline?.report(saved: feedback?.saved.min() ?? .zero, now: now)
     if case .streaming = phase, now >= nextSlotCheck {
       nextSlotCheck = now + Limits.slotCheck

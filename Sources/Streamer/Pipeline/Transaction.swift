@@ -4,8 +4,8 @@ import PGWire
 struct Transaction {
   /// The server's 32-bit number; nil for a non-transactional message, which stands alone.
   let xid: UInt32?
-  /// Where its commit record starts: rising in delivery order, and with the ordinal an event's
-  /// identity.
+  /// Where its commit record starts, or the last byte of such a message's record: rising in
+  /// delivery order, and with the ordinal an event's identity.
   let commitLSN: LSN
   /// When it was committed: microseconds since 2000-01-01 00:00 UTC; nil for such a message,
   /// which has no time.

@@ -11,6 +11,8 @@ final class KafkaSink: Sink {
   // Written by `prepare` on the I/O worker while the pipeline waits for its answer, read by `send`.
   private var topics: [Topic] = []
   private var failure: StreamerError?
+  /// What librdkafka reported since something was delivered.
+  private(set) var trouble: StreamerError?
   private var receipts: [DeliveryReceipt] = []
 
   /// Makes a sink that is not connected; `startTimeout` bounds one attempt to connect.
@@ -119,6 +121,7 @@ final class KafkaSink: Sink {
     guard let producer else { return }
     producer.poll { delivery in
       if delivery.error == nil {
+        trouble = nil
         report(
           DeliveryReceipt(
             ticket: DeliveryTracker.Ticket(delivery.opaque), count: 1, bytes: delivery.byteCount))
@@ -126,6 +129,7 @@ final class KafkaSink: Sink {
         fail(delivery)
       }
     }
+    if let error = producer.takeError() { trouble = StreamerError(error, sink: name) }
     if let fatal = producer.fatalError, failure == nil {
       failure = StreamerError(fatal, sink: name)
     }

@@ -14,6 +14,9 @@ protocol Sink: AnyObject {
   /// Connects and checks what can be checked; throws what stands in the way and its remedy.
   func open() throws(StreamerError)
 
+  /// What keeps the sink from delivering for now, though it goes on trying; nil when nothing does.
+  var trouble: StreamerError? { get }
+
   /// The largest record, key and value together in bytes, that the sink can take.
   var maximumRecordBytes: Int { get }
 
@@ -42,6 +45,7 @@ protocol Sink: AnyObject {
 
 extension Sink {
   var eventDescriptor: CInt? { nil }
+  var trouble: StreamerError? { nil }
   var maximumRecordBytes: Int { .max }
   var queueLength: Int { 0 }
   func open() throws(StreamerError) {}

@@ -213,8 +213,7 @@ final class KafkaPipeline: Service.Pipeline, @unchecked Sendable {
       isIdle: waiting == nil, progress: UInt64(waiting?.counts.delivered ?? 0), now: now)
     for (index, lane) in zip(plan.sinks.indices, flow.lanes) {
       observer.observe(
-        sink: index, lane.counts, inFlightBytes: lane.inFlightBytes,
-        queueLength: lane.isOpen ? lane.sink.queueLength : 0)
+        index, lane.counts, inFlightBytes: lane.inFlightBytes, sink: lane.isOpen ? lane.sink : nil)
     }
   }
 

@@ -129,6 +129,7 @@ struct RealBrokerTests {
     #expect(admin.close(timeout: .seconds(5)))
   }
 
+  // One crash seldom hits requests in flight: with enable.idempotence=false this mostly passes too.
   @Test func crashOfTheBrokerLosesDoublesAndReordersNothing() throws {
     let admin = try admin()
     try admin.createTopic("crashed", partitions: 4, timeout: .seconds(10))

@@ -83,7 +83,7 @@ struct StartupMachineTests {
 
   @Test func changedBytesNeverTrap() {
     for index in Self.scram.indices {
-      for value in [0, 0x7F, 0xFF, Self.scram[index] ^ 1] as [UInt8] {
+      for value in [0xFF, Self.scram[index] ^ 1] as [UInt8] {
         var bytes = Self.scram
         bytes[index] = value
         var machine = machine()

@@ -149,18 +149,26 @@ import Testing
     #expect(pipeline.events == [#"delete {"id":1} 0,"Key":{"id":1},"Old":{"id":1}"#])
   }
 
-  @Test func aMessageOutsideATransactionIsConfirmedBehindItsPosition() throws {
+  /// A message's position is the end of its record, and a commit record may start right there.
+  @Test func aCommitRightBehindAMessageIsNeitherSkippedNorConfirmedWithIt() throws {
     let pipeline = CapturingPipeline()
-    try pipeline.feed { server in
+    func message(_ server: inout ServerBytes) {
       server.xLogData(
-        LSN(0x80),
-        ServerBytes.logical(transactional: false, at: LSN(0x80), prefix: "p", [0, 255]))
+        LSN(0x100),
+        ServerBytes.logical(transactional: false, at: LSN(0x100), prefix: "p", [0, 255]))
     }
+    try pipeline.feed(message)
+    #expect(pipeline.lane.confirmed == LSN(0x100))
+    try feed(pipeline, Self.table(), ServerBytes.insert(Self.oid, [.text("1"), .null, .null]))
     #expect(
       pipeline.events == [
-        #"message {} 0,"Key":null,"Message":{"Prefix":"p","Content":"AP8=","Transactional":false}"#
+        #"message {} 0,"Key":null,"Message":{"Prefix":"p","Content":"AP8=","Transactional":false}"#,
+        #"insert {"id":1,"a":null,"b":null} 0,"Key":{"id":1}"#,
       ])
-    #expect(pipeline.lane.confirmed == LSN(0x81))
+    #expect(pipeline.lane.confirmed == LSN(0x120))
+    pipeline.reconnect()
+    try pipeline.feed(message)
+    #expect(pipeline.sink.values.count == 2)
   }
 
   @Test func aColumnAddedInMidStreamCounts() throws {

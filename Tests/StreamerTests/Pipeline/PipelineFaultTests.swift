@@ -109,6 +109,7 @@ import Testing
     let fields = Array("SFATAL\0VFATAL\0C57P01\0Mterminating\0\0".utf8)
     #expect(fault { $0.message("E", fields) } == "server: 57P01")
     #expect(fault { $0.message("c", []) } == "ended")
+    #expect(fault { $0.message("C", Array("COPY 0\0".utf8)) } == "ended", "a server's shutdown")
   }
 
   /// Nothing may be waited for that the server does not send again, whatever the ring's size.

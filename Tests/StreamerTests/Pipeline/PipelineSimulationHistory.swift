@@ -19,9 +19,11 @@ struct SimulatedHistory {
   struct Entry {
     /// nil for a message outside a transaction.
     let xid: UInt32?
-    /// Where the commit record starts.
+    /// Where the commit record starts, or the message's: the server's filter.
     let commitLSN: LSN
     let endLSN: LSN
+    /// What its events call `CommitLSN`: of a message, whose start is not on the wire, the last byte.
+    var eventLSN: LSN { xid == nil ? LSN(endLSN.value - 1) : commitLSN }
     let time: Int64
     let changes: [Change]
     /// Its events' places in ``SimulatedHistory/events``.
@@ -56,7 +58,7 @@ struct SimulatedHistory {
     let first = events.count
     let uuid = EventUUID(
       systemIdentifier: Self.systemIdentifier, database: Self.database, xid: entry.xid ?? 0,
-      commitTime: entry.xid == nil ? 0 : entry.time, commitLSN: entry.commitLSN)
+      commitTime: entry.xid == nil ? 0 : entry.time, commitLSN: entry.eventLSN)
     for change in entry.changes {
       for body in change.events {
         let ordinal = events.count - first
@@ -80,9 +82,9 @@ struct SimulatedHistory {
     let time = written { EventTimestamp.append(microseconds: entry.time, to: &$0) }
     let timestamp = entry.xid == nil ? "null" : "\"\(time)\""
     return "{\"Host\":\"\(host)\",\"Database\":\"\(database)\",\"Table\":\"\(body.table)\""
-      + ",\"Action\":\"\(body.action)\",\"WALPosition\":\(entry.commitLSN.value)"
+      + ",\"Action\":\"\(body.action)\",\"WALPosition\":\(entry.eventLSN.value)"
       + ",\"Timestamp\":\(timestamp),\"UUID\":\"\(identity)\",\"Columns\":\(body.columns)"
-      + ",\"Schema\":\"\(body.schema)\",\"LSN\":\"\(lsn)\",\"CommitLSN\":\"\(entry.commitLSN)\""
+      + ",\"Schema\":\"\(body.schema)\",\"LSN\":\"\(lsn)\",\"CommitLSN\":\"\(entry.eventLSN)\""
       + ",\"XID\":\(entry.xid.map { "\($0)" } ?? "null"),\"Ordinal\":\(ordinal)"
       + ",\"Key\":\(body.key ?? "null")\(body.rest)}"
   }
@@ -125,7 +127,12 @@ struct SimulatedWriters {
       open.append(Open(xid: xid))
     case 3, 4, 5:
       if let index = open.indices.randomElement(using: &random) { commit(index) }
-    case 6: aloneMessage()
+    case 6:
+      aloneMessage()
+      // The usual case: the message was a transaction's last statement.
+      if Bool.random(using: &random), let index = open.indices.randomElement(using: &random) {
+        commit(index)
+      }
     case 7: alter()
     case let choice:
       guard let index = open.indices.randomElement(using: &random) else { return }
@@ -158,15 +165,16 @@ struct SimulatedWriters {
         changes: transaction.changes))
   }
 
+  /// The position on the wire is the end of a message's record; a commit may start right there.
   private mutating func aloneMessage() {
     number += 1
-    let at = advance()
-    let outcome = SimulatedTable.message(number, transactional: false, at: at)
+    let start = advance()
+    let outcome = SimulatedTable.message(number, transactional: false, at: LSN(lsn))
     let change = SimulatedHistory.Change(
-      lsn: at, payload: outcome.payload, relations: [], events: outcome.events)
+      lsn: LSN(lsn), payload: outcome.payload, relations: [], events: outcome.events)
     history.append(
       SimulatedHistory.Entry(
-        xid: nil, commitLSN: at, endLSN: LSN(lsn), time: 0, changes: [change]))
+        xid: nil, commitLSN: start, endLSN: LSN(lsn), time: 0, changes: [change]))
   }
 
   /// ALTER TABLE ADD COLUMN, which waits for everybody who uses the table.

@@ -1,0 +1,3 @@
+enum CheckCommand {
+  static func run(configuration: String, json: Bool) throws(StreamerError) -> Int32 { 1 }
+}
