@@ -106,6 +106,9 @@ extension Integration {
       #expect(mayNotReplicate.code == .exited(3))
       #expect(results(mayNotReplicate.findings, "replication") == ["fail"])
 
+      // The embedded cluster makes any topic that it is asked about, but for one with an error.
+      try cluster.createTopic("missing", partitions: 1)
+      cluster.setTopicError("missing", code: 3)
       let noTopic = try check(topic: "missing")
       #expect(noTopic.code == .exited(3))
       #expect(results(noTopic.findings, "topic missing") == ["fail"])

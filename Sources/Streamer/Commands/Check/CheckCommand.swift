@@ -20,11 +20,7 @@ enum CheckCommand {
           name: source.name, source: postgres, stored: stored[source.name] ?? [],
           sinks: configuration.sinks(of: source.name).map(\.name))
         tables[source.name] = check.run(&report)
-      case .kafka:
-        report.add(
-          .init(
-            "type", "source \(source.name)", .fail, "kafka sources come with a later version",
-            "Leave it out."))
+      case .kafka(let kafka): KafkaSourceCheck(name: source.name, source: kafka).run(&report)
       }
     }
     for sink in configuration.sinks {

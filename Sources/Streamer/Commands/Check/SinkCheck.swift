@@ -51,7 +51,13 @@ struct SinkCheck {
       report.add(
         .init("connection", target, .ok, "reached \(KafkaProperties.hosts(kafka.hosts))"))
       let (topics, homeless) = topics(of: kafka)
-      for topic in topics { report.add(examine(topic, kafka, admin)) }
+      for topic in topics {
+        report.add(
+          .topic(topic, of: target, creation: kafka.createTopics) {
+            () throws(KafkaError) in
+            try admin.describeTopic(topic, timeout: Limits.kafkaRequest)
+          })
+      }
       if !homeless.isEmpty {
         let more = homeless.count > 10 ? ", …" : ""
         report.add(
@@ -61,12 +67,7 @@ struct SinkCheck {
               + homeless.prefix(10).joined(separator: ", ") + more,
             "Add them to tableTopicMapping, or set topicFallback or topicTemplate."))
       }
-    } catch { report.add(failure("connection", error)) }
-  }
-
-  private func failure(_ check: String, _ error: KafkaError) -> CheckFinding {
-    CheckFinding(
-      check, target, .fail, "\(error.operation): \(error.text) (\(error.name))", error.remedy)
+    } catch { report.add(.kafka("connection", target, error)) }
   }
 
   /// The topics that the file names and those that the published tables go to, in their order, and
@@ -89,31 +90,5 @@ struct SinkCheck {
     }
     var seen: Set<String> = []
     return (topics.filter { seen.insert($0).inserted }, homeless)
-  }
-
-  private func examine(
-    _ topic: String, _ kafka: KafkaSinkConfiguration, _ admin: Admin
-  ) -> CheckFinding {
-    let check = "topic \(topic)"
-    do throws(KafkaError) {
-      let found = try admin.describeTopic(topic, timeout: Limits.kafkaRequest)
-      let text = "\(found.partitionCount) partitions, \(found.replicationFactor) replicas"
-      guard found.leaderlessCount == 0 else {
-        return CheckFinding(
-          check, target, .warn, "\(text); \(found.leaderlessCount) partitions have no leader",
-          "Look after the brokers: records of these partitions wait.")
-      }
-      return CheckFinding(check, target, .ok, text)
-    } catch {
-      guard error.category == .missingTopic else {
-        return failure(check, error)
-      }
-      if kafka.createTopics == .create {
-        return CheckFinding(check, target, .ok, "does not exist; it will be created")
-      }
-      return CheckFinding(
-        check, target, .fail, "does not exist",
-        "Create it (kafka-topics.sh --create --topic \(topic)), or set createTopics = \"create\".")
-    }
   }
 }
