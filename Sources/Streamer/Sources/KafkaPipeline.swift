@@ -204,8 +204,8 @@ final class KafkaPipeline: Service.Pipeline, @unchecked Sendable {
   }
 
   /// Takes the numbers over to status and metrics, a few times a second at most.
-  private func observe(now: ContinuousClock.Instant) {
-    guard now >= nextObservation else { return }
+  func observe(now: ContinuousClock.Instant, atOnce: Bool = false) {
+    guard atOnce || now >= nextObservation else { return }
     nextObservation = now + .milliseconds(200)
     let waiting = flow.lanes.first { !$0.isIdle() }
     observer.observe(
