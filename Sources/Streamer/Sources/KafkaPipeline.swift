@@ -96,6 +96,8 @@ final class KafkaPipeline: Service.Pipeline, @unchecked Sendable {
   /// Until when a first connection is tried; nil once it has streamed, or for ever.
   var startDeadline: ContinuousClock.Instant?
   var nextCommit = ContinuousClock.now
+  /// How many answers of the group have to come before anything is committed again.
+  var rejoining = 0
   var nextObservation = ContinuousClock.now
 
   /// Makes a pipeline that has not started.
