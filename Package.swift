@@ -28,6 +28,9 @@ let package = Package(
   targets: [
     .target(name: "CLinux"),
     .target(name: "CTOML", cxxSettings: [.unsafeFlags(["-std=c++17"])]),
+    .target(
+      name: "CSimdJSON", cxxSettings: [.unsafeFlags(["-std=c++17"])],
+      linkerSettings: [.linkedLibrary("simdjson")]),
     system("COpenSSL", pkgConfig: "openssl", package: "libssl-dev"),
     system("CRdKafka", pkgConfig: "rdkafka", package: "librdkafka-dev"),
     system("CSQLite", pkgConfig: "sqlite3", package: "libsqlite3-dev"),
@@ -37,7 +40,9 @@ let package = Package(
     .target(name: "KafkaBridge", dependencies: ["CLinux", "CRdKafka"], swiftSettings: settings),
     .target(
       name: "Streamer",
-      dependencies: ["PGWire", "KafkaBridge", "CLinux", "CTOML", "CSQLite", "CMicroHTTPD"],
+      dependencies: [
+        "PGWire", "KafkaBridge", "CLinux", "CTOML", "CSimdJSON", "CSQLite", "CMicroHTTPD",
+      ],
       swiftSettings: settings),
     .executableTarget(name: "psql-streamer", dependencies: ["Streamer"], swiftSettings: settings),
 

@@ -17,6 +17,8 @@ enum Limits {
   /// How often the server may ask in vain for a position before the connection is given up: it
   /// waits for us in order to shut down.
   static let shutdownPings = 10
+  /// The shortest pause between two updates of status and metrics.
+  static let observation = Duration.milliseconds(200)
   /// How often a slot is looked at for the WAL that it holds.
   static let slotCheck = Duration.seconds(10)
   /// How often a standby looks whether the slot has become free.
@@ -25,4 +27,21 @@ enum Limits {
   static let kafkaStart = Duration.seconds(10)
   /// How long Kafka may take to answer about a topic.
   static let kafkaRequest = Duration.seconds(10)
+  /// Records of one partition and sink that are read from Kafka and not yet delivered.
+  static let kafkaUnsettledRecords = 1 << 12
+  /// Tables whose events came from Kafka, before all are looked up again.
+  static let kafkaTables = 1 << 14
+  /// Records that one poll of a Kafka source brings.
+  static let kafkaPollRecords = 512
+  /// How often the offsets of a Kafka source are committed.
+  static let kafkaCommitInterval = Duration.seconds(1)
+  /// How long the broker may take to answer a commit that is waited for.
+  static let kafkaCommit = Duration.seconds(5)
+  /// How long deliveries are waited for when the group takes a partition away.
+  static let kafkaRevocation = Duration.seconds(5)
+  /// After how long without reading the partitions are paused, so that polling can go on and the
+  /// group sees a member that lives.
+  static let kafkaPauseAfter = Duration.seconds(1)
+  /// The longest pause before what a Kafka source needs is tried again.
+  static let kafkaLongestRetry = Duration.seconds(5)
 }

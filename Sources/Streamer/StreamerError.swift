@@ -25,6 +25,8 @@ public struct StreamerError: Error, Hashable, Sendable {
     case slotActive
     /// The server is another, or on another timeline: positions are compared anew.
     case historyChanged
+    /// Nobody reads standard output any more.
+    case readerGone
   }
 
   /// What failed, as a short noun: "source db1", "unknown option --confg".
@@ -52,6 +54,10 @@ public struct StreamerError: Error, Hashable, Sendable {
     self.isRetryable = retryable
     self.cause = cause
   }
+
+  /// Nobody reads standard output any more.
+  static let readerGone = StreamerError(
+    what: "standard output", why: "nobody reads it any more", cause: .readerGone)
 
   /// The exit code of the process: 1 to 4, or 0.
   public var exitCode: Int32 { exit.rawValue }

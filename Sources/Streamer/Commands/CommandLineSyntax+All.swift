@@ -67,8 +67,12 @@ extension CommandLineSyntax {
     summary: "Print changes as they commit, one JSON object a line.",
     usage: "DSN (--publication P | --table S.T …) [--format F]",
     discussion: """
-      A temporary slot is used, so nothing stays behind. With --table a publication is made and
-      dropped again. Losing the connection ends it with 1 and the last position.
+      A temporary slot is used, so nothing stays behind and nothing is acknowledged for others.
+      With --table a publication is made and dropped again; of a table without replica identity it
+      shows inserts and truncates only. Names are taken as the catalog spells them.
+      Control-C and a reader that has gone (tail … | head) end it with 0; losing the connection
+      ends it with 1 and the last position on standard error, where pg_recvlogical would go on: a
+      temporary slot is gone with its connection.
       """,
     operands: ["DSN"],
     options: [
@@ -121,10 +125,11 @@ extension CommandLineSyntax {
     name: "status",
     summary: "Show what a running psql-streamer says of its sources and sinks.",
     usage: "[--url URL] [--watch]",
+    discussion: "Exits with 1 when it says that something is not ok, or cannot be reached.",
     options: [
       CommandLineOption(
         "--url", "-u", value: "URL", summary: "where it listens (http://127.0.0.1:12080)"),
-      CommandLineOption("--watch", "-w", summary: "show it again every second"),
+      CommandLineOption("--watch", "-w", summary: "show it again every two seconds"),
     ],
     examples: [
       ("psql-streamer status", "of this machine"),

@@ -41,7 +41,10 @@ enum Terminal {
   }
 
   /// Writes a text as it is to standard output.
-  static func put(_ text: String) { write(text, to: STDOUT_FILENO) }
+  ///
+  /// Returns false when nobody reads it any more.
+  @discardableResult
+  static func put(_ text: String) -> Bool { write(text, to: STDOUT_FILENO) }
 
   /// Writes one line, with the program's name before it, to standard error.
   static func complain(_ line: String) { write("psql-streamer: \(line)\n", to: STDERR_FILENO) }
@@ -49,7 +52,8 @@ enum Terminal {
   /// Whether standard output is a terminal.
   static var isInteractive: Bool { isatty(STDOUT_FILENO) == 1 }
 
-  private static func write(_ text: String, to descriptor: CInt) {
+  @discardableResult
+  private static func write(_ text: String, to descriptor: CInt) -> Bool {
     let bytes = Array(text.utf8)
     var written = 0
     while written < bytes.count {
@@ -59,8 +63,9 @@ enum Terminal {
           descriptor, buffer.baseAddress.map { unsafe $0 + written }, bytes.count - written)
       }
       if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return }
+      guard count > 0 else { return false }
       written += count
     }
+    return true
   }
 }

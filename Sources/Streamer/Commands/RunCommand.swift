@@ -4,7 +4,7 @@ enum RunCommand {
   static func run(configuration path: String) throws(StreamerError) -> Int32 {
     let configuration: Configuration
     do throws(ConfigurationErrors) { configuration = try Configuration.load(path: path) } catch {
-      for line in error.errors { Terminal.complain("\(line)") }
+      error.complain()
       return error.exit.rawValue
     }
     let log = Log(

@@ -24,4 +24,12 @@ enum DurationText {
     guard total < 3.2e18 else { return nil }
     return .nanoseconds(Int64(total.rounded()))
   }
+
+  /// Writes a duration for people: whole milliseconds below a second, else seconds.
+  static func text(_ duration: Duration) -> String {
+    let (seconds, attoseconds) = duration.components
+    let milliseconds = attoseconds / 1_000_000_000_000_000
+    if seconds == 0 { return "\(milliseconds)ms" }
+    return milliseconds == 0 ? "\(seconds)s" : "\(Double(seconds * 1000 + milliseconds) / 1000)s"
+  }
 }

@@ -24,9 +24,13 @@ final class PipelineObserver {
 
   /// The counters of one table, for the source and for each sink.
   func table(_ relation: Relation) -> TableMetrics {
+    table(schema: relation.schema, name: relation.name)
+  }
+
+  /// The counters of one table by its names.
+  func table(schema: String, name: String) -> TableMetrics {
     TableMetrics(
-      source: sourceMetrics.table(schema: relation.schema, relation.name),
-      sinks: sinkMetrics.map { $0.table(relation.name) })
+      source: sourceMetrics.table(schema: schema, name), sinks: sinkMetrics.map { $0.table(name) })
   }
 
   // MARK: - Events
@@ -87,49 +91,70 @@ final class PipelineObserver {
       lastKeepalives = pipeline.keepalives
       source.probeAnswered(at: now)
     }
-    observeState(pipeline)
+    observeState(isOverBudget: pipeline.isOverBudget)
     observeOldest(pipeline, now: now)
     for index in sinks.indices { observe(pipeline.lanes[index], index) }
   }
 
-  private func observeState(_ pipeline: borrowing Pipeline) {
+  private func observeState(isOverBudget: Bool) {
     let state = source.state.state
-    if state == .streaming, pipeline.isOverBudget {
+    if state == .streaming, isOverBudget {
       source.enter(.backpressured)
-    } else if state == .backpressured, !pipeline.isOverBudget {
+    } else if state == .backpressured, !isOverBudget {
       source.enter(.streaming)
     }
   }
 
   private func observe(_ lane: Lane, _ index: Int) {
-    let (status, metrics, counts) = (sinks[index], sinkMetrics[index], lane.counts)
-    let last = lastCounts[index]
-    // Several sources may share a sink's status: each adds what is its own.
-    status.inFlightBytes.add(difference(lane.inFlightBytes, last.inFlight))
-    status.total.add(difference(counts.events, last.counts.events))
-    status.noTopic.add(difference(counts.excluded, last.counts.excluded))
-    status.skipped.add(difference(counts.repeated, last.counts.repeated))
-    status.kafkaMessages.add(difference(counts.delivered, last.counts.delivered))
-    lastCounts[index] = (counts, lane.inFlightBytes)
-    metrics.inFlightBytes.add(Double(lane.inFlightBytes - last.inFlight))
-    guard lane.isOpen else { return }
-    metrics.kafkaQueueMessages.set(lane.sink.queueLength)
-    observeTrouble(lane.sink.trouble, status, metrics)
+    observe(sink: index, lane.counts, inFlightBytes: lane.inFlightBytes)
+    if lane.isOpen { observe(lane.sink, index) }
     guard let settled = lane.takeSettled() else { return }
     let latency = Double(Self.microsecondsSince2000() - settled.commitTime) / 1_000_000
     sourceMetrics.commitLatency.observe(max(latency, 0), count: UInt64(settled.count))
   }
 
-  /// A sink that cannot deliver for now is retrying, until something is delivered again.
-  private func observeTrouble(
-    _ trouble: StreamerError?, _ status: SinkStatus, _ metrics: SinkMetrics
+  /// Takes over the numbers of a source whose positions are offsets, but for those of its sinks;
+  /// `isIdle` says that nothing waits for its delivery.
+  func observe(
+    events: Int, malformed: Int, isOverBudget: Bool, isIdle: Bool, progress: UInt64,
+    now: ContinuousClock.Instant
   ) {
+    source.events.set(UInt64(events))
+    source.eventErrors.set(UInt64(malformed))
+    observeState(isOverBudget: isOverBudget)
+    if isIdle {
+      oldest = nil
+    } else if oldest?.ticket != progress {
+      oldest = (progress, now)
+    }
+    source.oldestOutstanding(since: oldest?.since)
+  }
+
+  /// Takes over the numbers of one sink's lane.
+  func observe(sink index: Int, _ counts: Lane.Counts, inFlightBytes: Int) {
+    let (status, metrics) = (sinks[index], sinkMetrics[index])
+    let last = lastCounts[index]
+    // Several sources may share a sink's status: each adds what is its own.
+    status.inFlightBytes.add(difference(inFlightBytes, last.inFlight))
+    status.total.add(difference(counts.events, last.counts.events))
+    status.noTopic.add(difference(counts.excluded, last.counts.excluded))
+    status.skipped.add(difference(counts.repeated, last.counts.repeated))
+    status.kafkaMessages.add(difference(counts.delivered, last.counts.delivered))
+    lastCounts[index] = (counts, inFlightBytes)
+    metrics.inFlightBytes.add(Double(inFlightBytes - last.inFlight))
+  }
+
+  /// Takes over what an open sink says of itself. One that cannot deliver for now is retrying, until
+  /// something is delivered again.
+  func observe(_ sink: any Sink, _ index: Int) {
+    let (status, metrics) = (sinks[index], sinkMetrics[index])
+    metrics.kafkaQueueMessages.set(sink.queueLength)
     let state = status.state.state
-    if let trouble, state == .streaming {
+    if let trouble = sink.trouble, state == .streaming {
       metrics.kafkaErrors.add()
       status.errors.add()
       status.enter(.retrying, error: trouble.description)
-    } else if trouble == nil, state == .retrying {
+    } else if sink.trouble == nil, state == .retrying {
       status.enter(.streaming)
     }
   }

@@ -8,17 +8,30 @@ enum PipelineFactory {
     let log = source.debug ? log.lowered(to: .debug) : log
     switch source.kind {
     case .postgres(let postgres):
-      let pipelinePlan = PipelinePlan(
-        name: source.name, source: postgres,
+      return try PostgresPipeline(
+        plan(source.name, postgres, sinks: sinks, configuration), store: store,
+        observer: observer, log: log.with(["source": source.name]))
+    case .kafka(let kafka):
+      let sourcePlan = KafkaSourcePlan(
+        name: source.name, source: kafka, longestRetry: Limits.kafkaLongestRetry,
         sinks: sinks.map { plan($0, source: source.name, configuration) },
         inFlight: configuration.inFlight.bytes,
         startTimeout: configuration.startTimeout ?? .zero,
         shutdownTimeout: configuration.shutdownTimeout)
-      return try PostgresPipeline(
-        pipelinePlan, store: store, observer: observer, log: log.with(["source": source.name]))
-    case .kafka:
-      throw StreamerError(what: "source \(source.name)", why: "kafka sources are not built yet")
+      return try KafkaPipeline(
+        sourcePlan, observer: observer, log: log.with(["source": source.name]))
     }
+  }
+
+  /// What the pipeline of a PostgreSQL source needs to know.
+  static func plan(
+    _ name: String, _ source: PostgresSourceConfiguration, sinks: [SinkConfiguration],
+    _ configuration: Configuration, reconnects: Bool = true
+  ) -> PipelinePlan {
+    PipelinePlan(
+      name: name, source: source, sinks: sinks.map { plan($0, source: name, configuration) },
+      inFlight: configuration.inFlight.bytes, startTimeout: configuration.startTimeout ?? .zero,
+      shutdownTimeout: configuration.shutdownTimeout, reconnects: reconnects)
   }
 
   /// What a pipeline needs to know of one of its sinks.

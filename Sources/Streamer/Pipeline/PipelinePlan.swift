@@ -30,4 +30,6 @@ struct PipelinePlan {
   let startTimeout: Duration
   /// How long a stop may wait for deliveries.
   let shutdownTimeout: Duration
+  /// Whether it tries again after a failure, as `run` does, or ends with the first one.
+  var reconnects = true
 }

@@ -7,10 +7,11 @@ extension PostgresPipeline {
     phase = .establishing
     observer.entered(hasStarted ? .retrying : .starting, cause: lastFailure)
     let opening = SinkList(sinks.isEmpty ? unopened : sinks)
+    let all = SinkList(pipeline?.lanes.map(\.sink) ?? sinks)
     let resume = pipeline == nil ? nil : confirmed
     let known = identity
     submit { [session] in
-      .established(session.establish(opening: opening, resume: resume, known: known))
+      .established(session.establish(opening: opening, all: all, resume: resume, known: known))
     }
   }
 
@@ -40,6 +41,7 @@ extension PostgresPipeline {
     }
     for (index, lane) in (pipeline?.lanes ?? []).enumerated() {
       lane.opened()
+      lane.messageRoute = established.messageTopics[index].map { Route(topic: $0, table: "") }
       guard let descriptor = lane.sink.eventDescriptor else { continue }
       try poller.watch(descriptor, tag: Tag.firstLane + UInt64(index), for: .readable)
     }
@@ -70,7 +72,7 @@ extension PostgresPipeline {
     let isTooLate = startDeadline.map { now >= $0 } ?? false
     let isStandby = error.cause == .slotActive
     if error.cause == .historyChanged { forgetHistory() }
-    guard error.isRetryable, !isTooLate || isStandby else {
+    guard plan.reconnects, error.isRetryable, !isTooLate || isStandby else {
       log.error("the pipeline has failed", ["error": "\(error)"])
       phase = .ended(error)
       return
@@ -80,7 +82,7 @@ extension PostgresPipeline {
       return
     }
     let pause = isStandby ? Limits.standbyPoll : backoff.next(using: &random)
-    log.warning("trying again", ["error": "\(error)", "in": "\(pause)"])
+    log.warning("trying again", ["error": "\(error)", "in": DurationText.text(pause)])
     observer.entered(isStandby ? .standby : .retrying, cause: error)
     phase = .waiting(until: now + pause)
   }

@@ -106,7 +106,7 @@ extension PostgresPipeline {
   func stopOn(now: ContinuousClock.Instant) {
     if stopDeadline == nil {
       stopDeadline = now + plan.shutdownTimeout
-      log.info("stopping", ["timeout": "\(plan.shutdownTimeout)"])
+      log.info("stopping", ["timeout": DurationText.text(plan.shutdownTimeout)])
     }
     if case .ended = phase { return }
     // Without a connection an open transaction is not going to end: only deliveries are waited for.

@@ -73,6 +73,7 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
   var startDeadline: ContinuousClock.Instant?
   var stopDeadline: ContinuousClock.Instant?
   var nextObservation = ContinuousClock.now
+  var isObservationStale = false
   var nextSlotCheck = ContinuousClock.now
   /// Since when the server has been asking in vain for a position.
   var pingedSince: ContinuousClock.Instant?
@@ -171,6 +172,7 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
     case .establishing, .ended: break
     }
     if let feedback { next = min(next, feedback.nextDeadline(confirmed)) }
+    if isObservationStale { next = min(next, nextObservation) }
     if let stopDeadline { next = min(next, stopDeadline) }
     return max(next - now, .zero)
   }
@@ -204,8 +206,10 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
 
   /// Takes the numbers over to status and metrics, a few times a second at most.
   private func observe(now: ContinuousClock.Instant) {
-    guard now >= nextObservation, pipeline != nil else { return }
-    nextObservation = now + .milliseconds(200)
+    guard pipeline != nil else { return }
+    isObservationStale = now < nextObservation
+    guard !isObservationStale else { return }
+    nextObservation = now + Limits.observation
     pipeline?.report(saved: feedback?.saved.min() ?? .zero, now: now)
     if case .streaming = phase, now >= nextSlotCheck {
       nextSlotCheck = now + Limits.slotCheck

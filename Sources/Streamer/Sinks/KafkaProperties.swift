@@ -59,7 +59,7 @@ enum KafkaProperties {
   }
 
   /// Whether a property says how to reach and authenticate, not how to produce.
-  private static func isConnection(_ name: String) -> Bool {
+  static func isConnection(_ name: String) -> Bool {
     ["security.", "sasl.", "ssl.", "enable.ssl.", "broker.", "socket.", "debug"].contains {
       name.hasPrefix($0)
     }

@@ -124,6 +124,8 @@ final class LineOutput: @unchecked Sendable {
             _ = unsafe Glibc.poll(&poll, 1, 1000)
             continue
           }
+          // Somebody read from a pipe and has gone: no trying again brings him back.
+          if errno == EPIPE, path == nil { return .readerGone }
           return Self.fault("cannot write to \(path ?? "standard output")")
         }
         written += count

@@ -10,18 +10,21 @@ final class EstablishedSession: Sendable {
   let host: String
   /// Where each sink's reading begins.
   let positions: [LSN]
+  /// Each sink's topic of logical messages; nil excludes them.
+  let messageTopics: [TopicID?]
   /// How often the server must hear of us.
   let statusInterval: Duration
   private let stream: Mutex<ReplicationStream?>
 
   init(
     _ stream: consuming sending ReplicationStream, identity: PositionIdentity, host: String,
-    positions: [LSN], statusInterval: Duration
+    positions: [LSN], messageTopics: [TopicID?], statusInterval: Duration
   ) {
     self.stream = Mutex(consume stream)
     self.identity = identity
     self.host = host
     self.positions = positions
+    self.messageTopics = messageTopics
     self.statusInterval = statusInterval
   }
 

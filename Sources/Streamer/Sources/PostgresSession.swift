@@ -22,11 +22,20 @@ final class PostgresSession: @unchecked Sendable {
   /// `resume` are the positions that the pipeline has confirmed in this process, nil at its start;
   /// `known` is the history they belong to.
   func establish(
-    opening: SinkList, resume: [LSN]?, known: PositionIdentity?
+    opening: SinkList, all: SinkList, resume: [LSN]?, known: PositionIdentity?
   ) -> Result<EstablishedSession, StreamerError> {
     do {
       for sink in opening.sinks { try sink.open() }
-      return .success(try connect(resume: resume, known: known))
+      var messageTopics: [TopicID?] = []
+      for (sink, plan) in zip(all.sinks, plan.sinks) {
+        if let topic = plan.messageTopic {
+          messageTopics.append(try sink.prepare(topic: topic))
+        } else {
+          messageTopics.append(nil)
+        }
+      }
+      let session = try connect(resume: resume, known: known, messageTopics: messageTopics)
+      return .success(session)
     } catch {
       catalog?.disconnect()
       return .failure(error)
@@ -75,7 +84,7 @@ final class PostgresSession: @unchecked Sendable {
   // MARK: - Steps
 
   private func connect(
-    resume: [LSN]?, known: PositionIdentity?
+    resume: [LSN]?, known: PositionIdentity?, messageTopics: [TopicID?]
   ) throws(StreamerError) -> EstablishedSession {
     let parameters = try mapped { () throws(PGError) in
       try ConnectionParameters(
@@ -117,7 +126,8 @@ final class PostgresSession: @unchecked Sendable {
     let host = replication.host.name ?? parameters.hosts.first?.description ?? ""
     return EstablishedSession(
       ReplicationStream(replication), identity: identity, host: host,
-      positions: positions, statusInterval: server.statusInterval)
+      positions: positions, messageTopics: messageTopics,
+      statusInterval: server.statusInterval)
   }
 }
 

@@ -25,7 +25,7 @@ enum DemoCommand {
       hosts: cluster.bootstrapServers)
     Terminal.print(
       "Streaming between them with this configuration:\n\n\(configuration.indented(by: 2))\n")
-    let pipeline = try DemoPipeline(configuration: configuration)
+    let pipeline = try start(configuration)
     defer { pipeline.stop() }
     var show = try DemoShow(
       pipeline, reader: reader(cluster, topics), interruption: consume interruption)
@@ -33,6 +33,16 @@ enum DemoCommand {
     for step in DemoStory.steps { try show.play(step, in: &shop) }
     try show.playLoad(dsn: server.dsn(database: DemoStory.database))
     return try show.conclude()
+  }
+
+  private static func start(_ text: String) throws(StreamerError) -> PipelineThread {
+    let configuration = try Configuration.own(text)
+    guard let path = configuration.store else {
+      preconditionFailure("the demo's configuration has a store")
+    }
+    return try PipelineThread(
+      configuration, store: try SQLitePositionStore(path: path), reconnects: true,
+      log: Log(level: .error))
   }
 
   private static func startBroker(_ topics: [String]) throws(StreamerError) -> MockCluster {

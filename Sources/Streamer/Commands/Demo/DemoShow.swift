@@ -8,7 +8,7 @@ struct DemoShow: ~Copyable {
   /// How much of a record's value is shown, in characters.
   private static let shownCharacters = 900
 
-  private let pipeline: DemoPipeline
+  private let pipeline: PipelineThread
   private var reader: DemoReader
   private let interruption: Interruption
   private let style = TerminalStyle()
@@ -16,7 +16,7 @@ struct DemoShow: ~Copyable {
   private var rate = 0
 
   init(
-    _ pipeline: DemoPipeline, reader: consuming DemoReader, interruption: consuming Interruption
+    _ pipeline: PipelineThread, reader: consuming DemoReader, interruption: consuming Interruption
   ) {
     self.pipeline = pipeline
     self.reader = reader

@@ -1,0 +1,40 @@
+/// `check`: examines everything that a configuration needs, without changing anything.
+enum CheckCommand {
+  /// Prints what was found; 0 when nothing failed, 3 otherwise, 2 for a wrong configuration.
+  static func run(configuration path: String, json: Bool) throws(StreamerError) -> Int32 {
+    let configuration: Configuration
+    do throws(ConfigurationErrors) { configuration = try Configuration.load(path: path) } catch {
+      error.complain()
+      return error.exit.rawValue
+    }
+    var report = CheckReport()
+    for note in configuration.notes {
+      report.add(.init("configuration", "\(note.path)", .ok, note.text))
+    }
+    let stored = StoreCheck.positions(of: configuration, &report)
+    var tables: [String: PublishedTables] = [:]
+    for source in configuration.sources {
+      switch source.kind {
+      case .postgres(let postgres):
+        let check = SourceCheck(
+          name: source.name, source: postgres, stored: stored[source.name] ?? [],
+          sinks: configuration.sinks(of: source.name).map(\.name))
+        tables[source.name] = check.run(&report)
+      case .kafka:
+        report.add(
+          .init(
+            "type", "source \(source.name)", .fail, "kafka sources come with a later version",
+            "Leave it out."))
+      }
+    }
+    for sink in configuration.sinks {
+      SinkCheck(sink: sink, sources: sink.sources.compactMap { tables[$0] }).run(&report)
+    }
+    if json {
+      Terminal.print(String(decoding: report.json, as: UTF8.self))
+    } else {
+      Terminal.print(report.text(TerminalStyle()))
+    }
+    return report.hasFailed ? StreamerError.Exit.preflight.rawValue : 0
+  }
+}

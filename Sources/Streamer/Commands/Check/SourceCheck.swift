@@ -1,0 +1,137 @@
+import PGWire
+
+/// The tables that a source will stream, for the check of its sinks' topics.
+struct PublishedTables {
+  /// The database's name.
+  let database: String
+  /// Schema and name of each table.
+  let tables: [(schema: String, name: String)]
+}
+
+/// Examines one PostgreSQL source: the connection, the server's settings, publication, tables, slot.
+///
+/// Everything here only reads; the one thing that `run` does and this does not is to create.
+struct SourceCheck {
+  /// The source's name in the configuration.
+  let name: String
+  /// What the configuration says of it.
+  let source: PostgresSourceConfiguration
+  /// The positions that the store holds for it.
+  let stored: [Position]
+  /// The names of its sinks.
+  let sinks: [String]
+
+  /// What findings call the source.
+  var target: String { "source \(name)" }
+
+  /// Adds what it finds; nil when it does not get far enough to know the tables.
+  func run(_ report: inout CheckReport) -> PublishedTables? {
+    do throws(PGError) {
+      let parameters = try ConnectionParameters(
+        ConnectionString(source.dsn.revealed),
+        environment: ConnectionParameters.processEnvironment())
+      var connection = try open(parameters, replication: false)
+      let host = connection.host.description
+      let encryption = connection.isEncrypted ? "TLS" : "no TLS"
+      let version = connection.serverVersion
+      report.add(
+        .init(
+          "connection", target, version.major >= 10 ? .ok : .fail,
+          "PostgreSQL \(version) at \(host), database \(parameters.database), "
+            + "user \(parameters.user), \(encryption)",
+          version.major >= 10 ? nil : "pgoutput exists since version 10."))
+      try examineSettings(&connection, &report)
+      let system = examineReplication(parameters, &report)
+      let tables = try examinePublication(&connection, &report)
+      try examineSlot(&connection, system, database: parameters.database, &report)
+      connection.close()
+      return PublishedTables(database: parameters.database, tables: tables)
+    } catch {
+      add(error, to: "connection", &report)
+      return nil
+    }
+  }
+
+  /// Adds what an error says, with the remedy that `run` would name.
+  func add(_ error: PGError, to check: String, _ report: inout CheckReport) {
+    report.add(check, target, StreamerError(error, source: source, name: name))
+  }
+
+  /// Asks for rows.
+  func ask(_ connection: inout Connection, _ sql: String) throws(PGError) -> [[String?]] {
+    try connection.query(sql, timeout: .seconds(30)).first?.rows ?? []
+  }
+
+  private func open(
+    _ parameters: ConnectionParameters, replication: Bool
+  ) throws(PGError) -> Connection {
+    try Connection.open(
+      parameters, startup: [(name: "search_path", value: "")], replication: replication,
+      timeout: source.timeout)
+  }
+
+  // MARK: - Settings
+
+  private func examineSettings(
+    _ connection: inout Connection, _ report: inout CheckReport
+  ) throws(PGError) {
+    let rows = try ask(
+      &connection,
+      """
+      SELECT current_setting('wal_level'), current_setting('max_replication_slots'), \
+      (SELECT count(*) FROM pg_catalog.pg_replication_slots), \
+      current_setting('max_wal_senders'), (SELECT count(*) FROM pg_catalog.pg_stat_replication), \
+      (SELECT count(*) FROM pg_catalog.pg_replication_slots \
+      WHERE slot_name = \(ReplicationCommand.literal(source.replicationSlot)))
+      """)
+    let values = (rows.first ?? []).map { $0 ?? "" }
+    guard values.count == 6 else { return }
+    let isLogical = values[0] == "logical"
+    report.add(
+      .init(
+        "wal_level", target, isLogical ? .ok : .fail, values[0],
+        isLogical ? nil : "Set wal_level = logical in postgresql.conf and restart the server."))
+    let hasSlot = values[5] == "1"
+    let slots = room(values[2], of: values[1])
+    report.add(
+      .init(
+        "slots", target, slots.isFull && !hasSlot ? .fail : .ok, "\(slots.text) in use",
+        slots.isFull && !hasSlot
+          ? "Raise max_replication_slots, or drop a slot that nobody reads." : nil))
+    let senders = room(values[4], of: values[3])
+    report.add(
+      .init(
+        "walsenders", target, senders.isFull ? .fail : .ok, "\(senders.text) in use",
+        senders.isFull ? "Raise max_wal_senders." : nil))
+  }
+
+  private func room(_ used: String, of most: String) -> (text: String, isFull: Bool) {
+    ("\(used) of \(most)", (Int(used) ?? 0) >= (Int(most) ?? 0))
+  }
+
+  /// Opens a replication connection: the only sure way to know that it is permitted.
+  private func examineReplication(
+    _ parameters: ConnectionParameters, _ report: inout CheckReport
+  ) -> SystemIdentification? {
+    do throws(PGError) {
+      var connection = try open(parameters, replication: true)
+      let row = try ask(&connection, ReplicationCommand.identifySystem).first ?? []
+      connection.close()
+      guard let system = SystemIdentification(row: row) else {
+        report.add(
+          .init(
+            "replication", target, .fail, "IDENTIFY_SYSTEM was answered with something else",
+            "Connect to PostgreSQL itself, not to a pooler."))
+        return nil
+      }
+      report.add(
+        .init(
+          "replication", target, .ok,
+          "permitted; system \(system.systemIdentifier), timeline \(system.timeline)"))
+      return system
+    } catch {
+      add(error, to: "replication", &report)
+      return nil
+    }
+  }
+}

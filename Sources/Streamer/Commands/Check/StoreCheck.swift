@@ -1,0 +1,60 @@
+import Glibc
+
+/// Examines the position store, and reads what is in it.
+enum StoreCheck {
+  /// The stored positions by source; a store that does not exist yet has none.
+  static func positions(
+    of configuration: Configuration, _ report: inout CheckReport
+  ) -> [String: [Position]] {
+    guard let path = configuration.store else { return [:] }
+    let target = "store \(path)"
+    guard unsafe access(path, F_OK) == 0 else {
+      let directory = FileAccess.directory(of: path)
+      if let reason = FileAccess.whyNotWritable(directory) {
+        report.add(
+          .init(
+            "file", target, .fail, "it cannot be created: \(directory): \(reason)",
+            "Create the directory, writable for this user."))
+      } else {
+        report.add(.init("file", target, .ok, "does not exist yet; it will be created"))
+      }
+      return [:]
+    }
+    var positions: [String: [Position]] = [:]
+    do throws(StreamerError) {
+      let store = try SQLitePositionStore(path: path, readOnly: true)
+      for source in configuration.sources {
+        positions[source.name] = try store.load(source: source.name)
+      }
+      let all = positions.sorted { $0.key < $1.key }.flatMap(\.value)
+      let list = all.map { "\($0.source) → \($0.sink) at \($0.lsn)" }.joined(separator: ", ")
+      report.add(.init("file", target, .ok, list.isEmpty ? "holds no position yet" : list))
+    } catch { report.add("file", target, error) }
+    if let reason = FileAccess.whyNotWritable(path) {
+      report.add(
+        .init("file", target, .fail, "it cannot be written: \(reason)", "Change its owner or mode.")
+      )
+    }
+    return positions
+  }
+}
+
+/// Asks whether this user may write somewhere, without writing.
+enum FileAccess {
+  /// The directory that holds `path`.
+  static func directory(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  /// Why a file or directory cannot be written; nil when it can.
+  static func whyNotWritable(_ path: String) -> String? {
+    unsafe access(path, W_OK) == 0 ? nil : SystemCall.text(of: errno)
+  }
+
+  /// Whether `path` is a directory.
+  static func isDirectory(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+}

@@ -1,0 +1,85 @@
+import Synchronization
+
+/// One pipeline of a command, on a thread of its own, with the states and numbers it reports.
+///
+/// A class, because both threads share it.
+final class PipelineThread: Sendable {
+  /// What the source says of itself.
+  let source: SourceStatus
+  /// What the only sink says of itself.
+  let sink: SinkStatus
+  private let pipeline: PostgresPipeline
+  private let ended: EventDescriptor
+  private let result = Mutex<StreamerError??>(nil)
+  private let thread: Mutex<PosixThread?>
+
+  /// Starts the pipeline of a configuration with one source and one sink.
+  ///
+  /// `reconnects` is false for a pipeline that shall end with its first failure.
+  ///
+  /// Throws `StreamerError` when it cannot be started.
+  init(
+    _ configuration: Configuration, store: any PositionStore, reconnects: Bool, log: Log
+  ) throws(StreamerError) {
+    guard let first = configuration.sources.first, let only = configuration.sinks.first,
+      case .postgres(let postgres) = first.kind
+    else { preconditionFailure("a command's own configuration has a source and a sink") }
+    source = first.status
+    sink = SinkStatus(name: only.name, type: only.typeName)
+    ended = try EventDescriptor()
+    pipeline = try PostgresPipeline(
+      PipelineFactory.plan(
+        first.name, postgres, sinks: [only], configuration, reconnects: reconnects),
+      store: store, observer: PipelineObserver(source: source, sinks: [sink], metrics: Metrics()),
+      log: log)
+    thread = Mutex(nil)
+    var started: PosixThread? = try PosixThread(name: "pipeline") { [self] in
+      let error = pipeline.run()
+      result.withLock { $0 = .some(error) }
+      ended.signal()
+    }
+    thread.withLock { $0 = started.take() }
+  }
+
+  /// Readable once the pipeline has ended; it stays this object's own.
+  var descriptor: CInt { ended.descriptor }
+
+  /// Whether the pipeline has ended.
+  var hasEnded: Bool { result.withLock { $0 != nil } }
+
+  /// Whether changes have flowed.
+  var hasStarted: Bool { pipeline.hasStarted }
+
+  /// Throws the error with which the pipeline has ended, if it has.
+  func check() throws(StreamerError) {
+    if case .some(.some(let error)) = result.withLock({ $0 }) { throw error }
+  }
+
+  /// Asks it to deliver what is in flight, save, confirm and end.
+  func requestStop() { pipeline.requestStop() }
+
+  /// Asks for the end and waits for it; more calls do nothing.
+  func stop() {
+    pipeline.requestStop()
+    if let running = thread.withLock({ $0.take() }) { running.join() }
+  }
+}
+
+extension Configuration {
+  /// Reads a configuration that a command has made for itself.
+  ///
+  /// `values` are what its references stand for, so that a text of the user's, which may be a
+  /// secret, never has to be quoted.
+  static func own(_ text: String, values: [String: String] = [:]) throws(StreamerError)
+    -> Configuration
+  {
+    do throws(ConfigurationErrors) {
+      return try parse(
+        text: text, file: "built-in configuration", environment: { values[$0] },
+        readFile: FileReading.read(_:limit:))
+    } catch {
+      let first = error.errors.first.map(\.description) ?? ""
+      throw StreamerError(what: "command line", why: first, exit: .usage)
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import Glibc
+
+/// Where an HTTP server listens: "http://host:port/base".
+struct HTTPLocation: Hashable, Sendable {
+  /// The host's name or address, without brackets.
+  let host: String
+  /// The port; 80 when the address names none.
+  let port: UInt16
+  /// What stands before each path, without a slash at its end.
+  let base: String
+
+  /// Reads an address; nil when it is none, or not of http.
+  init?(_ url: String) {
+    guard url.hasPrefix("http://") else { return nil }
+    let rest = url.dropFirst(7)
+    let authority = String(rest.prefix { $0 != "/" })
+    let hasPort = authority.hasSuffix("]") ? false : authority.contains(":")
+    guard let address = HTTPAddress(hasPort ? authority : authority + ":80"),
+      !address.host.isEmpty, address.port > 0
+    else { return nil }
+    var base = rest.dropFirst(authority.count)
+    while base.hasSuffix("/") { base.removeLast() }
+    guard base.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "?") }) else {
+      return nil
+    }
+    host = address.host
+    port = address.port
+    self.base = String(base)
+  }
+
+  /// "host:port", an IPv6 address in brackets.
+  var authority: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+extension HTTPLocation: CustomStringConvertible {
+  /// The address as it was given.
+  var description: String { "http://\(authority)\(base)" }
+}
+
+/// A GET to a server nearby, for small documents.
+enum HTTPRequest {
+  /// How long an answer may be, in bytes.
+  private static let limit = 16 << 20
+
+  /// Asks for a document.
+  ///
+  /// Speaks HTTP/1.0, so that the answer ends with the connection and needs no decoding. Throws
+  /// `StreamerError` when no whole answer has come at `deadline`.
+  static func get(
+    _ location: HTTPLocation, _ path: String, until deadline: ContinuousClock.Instant
+  ) throws(StreamerError) -> (code: Int, body: [UInt8]) {
+    let socket = try ClientSocket(location, until: deadline)
+    let request =
+      "GET \(location.base)\(path) HTTP/1.0\r\nHost: \(location.authority)\r\n"
+      + "Accept: application/json\r\nConnection: close\r\n\r\n"
+    try socket.send(Array(request.utf8), until: deadline)
+    let answer = try socket.receiveAll(limit: limit, until: deadline)
+    guard let parsed = parse(answer) else {
+      throw StreamerError(
+        what: "\(location)", why: "it does not speak HTTP",
+        hint: "Name the address that `http` in its configuration says.")
+    }
+    return parsed
+  }
+
+  /// Takes an answer apart; nil when it is none, or was cut off.
+  static func parse(_ answer: [UInt8]) -> (code: Int, body: [UInt8])? {
+    let blankLine = Array("\r\n\r\n".utf8)
+    guard let end = answer.firstRange(of: blankLine) else { return nil }
+    let lines = String(decoding: answer[..<end.lowerBound], as: UTF8.self).split(separator: "\r\n")
+    let words = (lines.first ?? "").split(separator: " ")
+    guard words.count >= 2, words[0].hasPrefix("HTTP/1."), let code = Int(words[1]) else {
+      return nil
+    }
+    let body = Array(answer[end.upperBound...])
+    for line in lines.dropFirst() where line.lowercased().hasPrefix("content-length:") {
+      guard let length = Int(line.dropFirst(15).filter { $0 != " " }), body.count >= length else {
+        return nil
+      }
+    }
+    return (code, body)
+  }
+}

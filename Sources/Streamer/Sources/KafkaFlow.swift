@@ -1,0 +1,292 @@
+import KafkaBridge
+import PGWire
+
+/// The way of a record from the group to the sinks, without sockets, clocks or threads.
+///
+/// It finds each record's table, gives it to every lane, and computes the offsets that may be
+/// committed: per partition the least over the lanes. A record that cannot be taken yet waits in a
+/// backlog. A class, because the consumer's poll and the pipeline both hold it.
+final class KafkaFlow {
+  /// What is known of one partition; it is never forgotten, since tickets name its index.
+  private struct Partition {
+    let place: TopicPartition
+    /// Whether the group has given it to this member.
+    var isOwned = true
+    /// The offset that was committed, or where reading began.
+    var committed: Int64?
+  }
+
+  /// The sinks' ways, in the configuration's order; that of the dead letters comes last.
+  let lanes: [KafkaLane]
+  /// Whether nothing is to be given to the lanes: a sink is being opened again.
+  var isHeld = false
+  /// The look-up that has to be answered before reading goes on.
+  private(set) var request: KafkaTableRequest?
+  /// How often the numbers of topics became void, so that late answers are recognised.
+  private(set) var generation = 0
+  /// How many events came.
+  private(set) var eventCount = 0
+  /// How many records were no events.
+  private(set) var malformedCount = 0
+  /// Why reading cannot go on: a malformed record.
+  private(set) var failure: StreamerError?
+
+  private let name: String
+  private let sinks: [PipelinePlan.Sink]
+  private let inFlightLimit: Int
+  private let observer: PipelineObserver
+  private var parser = KafkaEventParser()
+  private var tables = KafkaTables()
+  private var backlog = KafkaBacklog()
+  private var partitions: [Partition] = []
+  private var indexes: [TopicPartition: Int] = [:]
+  private var last = 0
+
+  /// Makes the flow of one source; there is a lane for each of the sinks, and one more where
+  /// malformed records are kept.
+  init(
+    name: String, sinks: [PipelinePlan.Sink], lanes: [KafkaLane], inFlightLimit: Int,
+    observer: PipelineObserver
+  ) {
+    self.name = name
+    self.sinks = sinks
+    self.lanes = lanes
+    self.inFlightLimit = inFlightLimit
+    self.observer = observer
+  }
+
+  /// The lane of malformed records; nil when the pipeline stops at one.
+  private var deadLetters: KafkaLane? { lanes.count > sinks.count ? lanes.last : nil }
+
+  // MARK: - State
+
+  /// Bytes of records that are not yet durable, over all lanes.
+  var inFlightBytes: Int {
+    var sum = 0
+    for lane in lanes { sum += lane.inFlightBytes }
+    return sum
+  }
+
+  /// Whether the sinks hold as much as they may.
+  var isOverBudget: Bool { inFlightBytes >= inFlightLimit }
+
+  /// Whether nothing more should be read for now.
+  var isBlocked: Bool { isHeld || isOverBudget || request != nil || !backlog.isEmpty }
+
+  /// Whether everything that was taken is delivered.
+  var isIdle: Bool { lanes.allSatisfy { $0.isIdle() } }
+
+  /// Whether everything that was taken of these partitions is delivered.
+  func isIdle(_ places: [TopicPartition]) -> Bool {
+    let indexes = places.compactMap { self.indexes[$0] }
+    return lanes.allSatisfy { $0.isIdle(indexes) }
+  }
+
+  /// The partitions that the group has given to this member.
+  var owned: [TopicPartition] { partitions.filter(\.isOwned).map(\.place) }
+
+  // MARK: - Partitions
+
+  /// The group gives partitions to this member.
+  ///
+  /// Throws when there are more than tickets can tell apart.
+  func own(_ places: [TopicPartition]) throws(StreamerError) {
+    for place in places {
+      if let known = indexes[place] {
+        partitions[known].isOwned = true
+        continue
+      }
+      guard partitions.count < KafkaTicket.partitions else {
+        throw StreamerError(
+          what: "source \(name)",
+          why: "its topics have more than \(KafkaTicket.partitions) partitions",
+          hint: "Divide the topics among several sources.")
+      }
+      indexes[place] = partitions.count
+      for lane in lanes { lane.prepare(partitions.count) }
+      partitions.append(Partition(place: place))
+    }
+  }
+
+  /// The group takes partitions away: nothing more of them is given to the lanes.
+  func disown(_ places: [TopicPartition]) {
+    for place in places {
+      guard let index = indexes[place] else { continue }
+      partitions[index].isOwned = false
+      backlog.forget(index)
+    }
+  }
+
+  /// The partitions are somebody else's: what is still outstanding of them changes nothing.
+  func retire(_ places: [TopicPartition]) {
+    disown(places)
+    for place in places {
+      guard let index = indexes[place] else { continue }
+      partitions[index].committed = nil
+      for lane in lanes { lane.retire(index) }
+    }
+  }
+
+  /// Where each owned partition has to be read again, where that is not the group's own offset.
+  var positions: [TopicPartition: Int64] {
+    var positions: [TopicPartition: Int64] = [:]
+    for (index, partition) in partitions.enumerated() where partition.isOwned {
+      positions[partition.place] = committable(index)
+    }
+    return positions
+  }
+
+  /// A lane has begun anew: all partitions are read again from ``positions``.
+  func rewind() {
+    backlog.removeAll()
+    tables.removeAll()
+    request = nil
+    generation += 1
+  }
+
+  // MARK: - Offsets
+
+  private func committable(_ partition: Int) -> Int64? {
+    var least: Int64?
+    for lane in lanes {
+      guard let offset = lane.progress(partition).committable else { return nil }
+      least = min(least ?? offset, offset)
+    }
+    return least
+  }
+
+  /// The offsets that have moved since the last call and that every lane has delivered, of all
+  /// partitions or of those given.
+  func takeCommittable(_ places: [TopicPartition]? = nil) -> [PartitionOffset] {
+    var moved: [PartitionOffset] = []
+    let chosen = places.map { $0.compactMap { indexes[$0] } } ?? Array(partitions.indices)
+    for index in chosen {
+      guard let offset = committable(index), let before = partitions[index].committed,
+        offset > before
+      else { continue }
+      partitions[index].committed = offset
+      moved.append(PartitionOffset(partitions[index].place, offset))
+    }
+    return moved
+  }
+
+  /// These offsets were not committed after all: they are given again.
+  func commitFailed(_ places: [PartitionOffset]) {
+    for place in places {
+      guard let index = indexes[place.partition], partitions[index].committed != nil else {
+        continue
+      }
+      partitions[index].committed = 0
+    }
+  }
+
+  // MARK: - Reading
+
+  /// Takes a record that was polled, or keeps it until it can be taken.
+  func read(_ record: borrowing ConsumedRecord) {
+    guard let partition = index(of: record) else { return }
+    if backlog.isEmpty, take(partition, record.offset, record.key, record.value) { return }
+    backlog.append(
+      partition: partition, offset: record.offset, key: record.key, value: record.value)
+  }
+
+  /// Takes what has been waiting, as far as it can be taken now, and hands it to the sinks.
+  func readBacklog() {
+    guard !backlog.isEmpty, !isOverBudget else { return }
+    backlog.drain { take($0, $1, $2, $3) }
+    flush()
+  }
+
+  /// Hands to the sinks what has gathered.
+  func flush() { for lane in lanes { lane.flush() } }
+
+  private func index(of record: borrowing ConsumedRecord) -> Int? {
+    if last < partitions.count {
+      let place = partitions[last].place
+      if place.partition == record.partition, place.topic == record.topic { return last }
+    }
+    let place = TopicPartition(topic: record.topic, partition: record.partition)
+    guard let index = indexes[place] else { return nil }
+    last = index
+    return index
+  }
+
+  /// Takes one record; false when it has to wait.
+  private func take(_ partition: Int, _ offset: Int64, _ key: RawSpan?, _ value: RawSpan?) -> Bool {
+    // What was read of a partition that is no longer ours comes again, to whoever has it.
+    guard partitions[partition].isOwned else { return true }
+    guard !isHeld, request == nil, failure == nil else { return false }
+    for lane in lanes where lane.isFull(partition) { return false }
+    guard let value else {
+      return refuse(partition, offset, key, nil, .noValue)
+    }
+    do throws(KafkaMalformation) { try parser.parse(value) } catch {
+      return refuse(partition, offset, key, value, error)
+    }
+    guard let table = tables.find(parser) else {
+      ask()
+      return false
+    }
+    if partitions[partition].committed == nil { partitions[partition].committed = offset }
+    table.metrics.source.events.add()
+    for index in sinks.indices {
+      table.metrics.sinks[index].events.add()
+      lanes[index].take(
+        partition, at: offset, key: key, value: value, route: table.routes[index])
+    }
+    deadLetters?.pass(partition, at: offset)
+    eventCount += 1
+    return true
+  }
+
+  // MARK: - Tables
+
+  private func ask() {
+    let (database, schema, table) = (parser.database.text, parser.schema.text, parser.table.text)
+    let topics = sinks.map { sink in
+      table.isEmpty
+        ? sink.messageTopic : sink.routing.topic(database: database, schema: schema, table: table)
+    }
+    request = KafkaTableRequest(database: database, schema: schema, table: table, topics: topics)
+  }
+
+  /// Answers the open ``request`` with the number of each lane's topic.
+  func answer(_ topics: [TopicID?]) {
+    guard let request else { return }
+    self.request = nil
+    tables.add(
+      KafkaTable(
+        request, topics: topics,
+        metrics: observer.table(schema: request.schema, name: request.table)))
+  }
+
+  // MARK: - Malformed records
+
+  private func refuse(
+    _ partition: Int, _ offset: Int64, _ key: RawSpan?, _ value: RawSpan?,
+    _ reason: KafkaMalformation
+  ) -> Bool {
+    let place = partitions[partition].place
+    malformedCount += 1
+    guard let deadLetters else {
+      failure = StreamerError(
+        what: "source \(name)",
+        why: "the record at topic \(place.topic), partition \(place.partition), offset \(offset) "
+          + "is no event: \(reason)",
+        hint: "Set malformed = \"dead-letter\" with a deadLetterTopic, or move the group's offset "
+          + "beyond it.")
+      return false
+    }
+    if partitions[partition].committed == nil { partitions[partition].committed = offset }
+    for lane in lanes.dropLast() { lane.pass(partition, at: offset) }
+    let route = Route(topic: 0, table: "\(place)")
+    if let value {
+      deadLetters.take(partition, at: offset, key: key, value: value, route: route)
+    } else {
+      let none: [UInt8] = []
+      unsafe deadLetters.take(
+        partition, at: offset, key: key, value: none.span.bytes, route: route)
+    }
+    return true
+  }
+}

@@ -1,0 +1,227 @@
+import KafkaBridge
+import PGWire
+import Synchronization
+
+/// One Kafka source with all sinks that list it, run by one thread.
+///
+/// The thread sleeps in one epoll_wait on {consumer, sinks' descriptors, control, I/O worker}; what
+/// may block runs on the I/O worker. An offset is committed when every sink has acknowledged
+/// everything below it. A sink that fails is replaced and the partitions are read again from there;
+/// the other sinks pass over what they were given.
+// SAFETY: everything but `control` and the atomics belongs to the pipeline's own thread.
+final class KafkaPipeline: Service.Pipeline, @unchecked Sendable {
+  /// What the pipeline is doing.
+  enum Phase {
+    /// The worker opens sinks and connects.
+    case establishing
+    /// Records flow.
+    case streaming
+    /// The next attempt is due then.
+    case waiting(until: ContinuousClock.Instant)
+    /// It has ended; with an error unless it was stopped.
+    case ended(StreamerError?)
+  }
+
+  /// Why offsets are committed by a call that waits.
+  enum CommitReason: Sendable {
+    /// The group takes partitions away.
+    case revocation
+    /// The pipeline ends.
+    case end
+  }
+
+  /// What the I/O worker answers.
+  enum Answer: Sendable {
+    case established(Result<Consumer?, StreamerError>)
+    case table(generation: Int, Result<[TopicID?], StreamerError>)
+    case committed([PartitionOffset], CommitReason, StreamerError?)
+    case durable(lane: Int, generation: Int, StreamerError?)
+    case probed(KafkaSourceSession.Probe)
+    case done
+  }
+
+  /// Partitions that the group wants back, which waits for the answer.
+  struct Revocation {
+    let places: [TopicPartition]
+    var deadline: ContinuousClock.Instant
+    var isCommitting = false
+  }
+
+  /// The way to the end: deliver, commit, close.
+  struct Ending {
+    let error: StreamerError?
+    var deadline: ContinuousClock.Instant
+    var isCommitting = false
+  }
+
+  /// The descriptors' tags in the poller; lanes follow.
+  enum Tag {
+    static let control: UInt64 = 0
+    static let worker: UInt64 = 1
+    static let consumer: UInt64 = 2
+    static let firstLane: UInt64 = 16
+  }
+
+  let plan: KafkaSourcePlan
+  let log: Log
+  let session: KafkaSourceSession
+  let worker: IOWorker<Answer>
+  let control: EventDescriptor
+  let stopRequested = Atomic<Bool>(false)
+  let started = Atomic<Bool>(false)
+  let observer: PipelineObserver
+  let flow: KafkaFlow
+
+  var poller: Poller
+  var phase = Phase.establishing
+  /// The member of the group; nil while there is none.
+  var consumer: Consumer?
+  var revocation: Revocation?
+  var ending: Ending?
+  var backoff: Backoff
+  var random = SystemRandomNumberGenerator()
+  /// Whether the partitions are paused; records that come nevertheless wait in the backlog.
+  var isPaused = false
+  /// Whether the consumer's descriptor is in the epoll set.
+  var isWatching = false
+  /// Since when nothing could be read.
+  var blockedSince: ContinuousClock.Instant?
+  /// The lanes whose sinks the worker was given to open.
+  var opening: [Int] = []
+  /// The generation of the look-up that the worker was given.
+  var asked: Int?
+  /// An outage that is not known to be over, and when the cluster is asked about it.
+  var trouble: StreamerError?
+  var nextProbe: ContinuousClock.Instant?
+  /// Until when a first connection is tried; nil once it has streamed, or for ever.
+  var startDeadline: ContinuousClock.Instant?
+  var nextCommit = ContinuousClock.now
+  var nextObservation = ContinuousClock.now
+
+  /// Makes a pipeline that has not started.
+  ///
+  /// Throws when the system has no descriptor left.
+  init(_ plan: KafkaSourcePlan, observer: PipelineObserver, log: Log) throws(StreamerError) {
+    self.plan = plan
+    self.log = log
+    self.observer = observer
+    session = KafkaSourceSession(plan, log: log)
+    worker = try IOWorker(name: "io-\(plan.name)")
+    control = try EventDescriptor()
+    poller = try Poller()
+    var lanes: [KafkaLane] = []
+    for sink in plan.sinks { lanes.append(KafkaLane(name: sink.name, sink: try sink.make(log))) }
+    if let sink = session.deadLetterSink() {
+      lanes.append(KafkaLane(name: plan.name, sink: sink))
+    }
+    flow = KafkaFlow(
+      name: plan.name, sinks: plan.sinks, lanes: lanes, inFlightLimit: plan.inFlight,
+      observer: observer)
+    backoff = Backoff(longest: plan.longestRetry)
+    try poller.watch(control.descriptor, tag: Tag.control, for: .readable)
+    try poller.watch(worker.eventDescriptor, tag: Tag.worker, for: .readable)
+  }
+
+  /// Whether it has joined its group since the start.
+  var hasStarted: Bool { started.load(ordering: .relaxed) }
+
+  /// Asks the pipeline to deliver what it has read, commit, and end.
+  func requestStop() {
+    stopRequested.store(true, ordering: .releasing)
+    control.signal()
+  }
+
+  /// Runs until it is stopped or has failed for good; says with what error.
+  func run() -> StreamerError? {
+    if plan.startTimeout > .zero { startDeadline = .now + plan.startTimeout }
+    establish()
+    while true {
+      if case .ended(let error) = phase { return finish(error) }
+      do {
+        try poller.wait(timeout: timeout(now: .now))
+        try turn(now: .now)
+      } catch {
+        fail(error, now: .now)
+      }
+    }
+  }
+
+  /// One turn of the loop: take what came, read what may be read, say what is due.
+  private func turn(now: ContinuousClock.Instant) throws(StreamerError) {
+    control.drain()
+    for answer in worker.takeAnswers() { try take(answer, now: now) }
+    try pollLanes(now: now)
+    if case .waiting(let until) = phase, now >= until, ending == nil { establish() }
+    try readOn(now: now)
+    try giveBack(now: now)
+    try commit(now: now)
+    probe(now: now)
+    endOn(now: now)
+    observe(now: now)
+  }
+
+  private func take(_ answer: Answer, now: ContinuousClock.Instant) throws(StreamerError) {
+    switch answer {
+    case .established(.success(let consumer)): try established(consumer, now: now)
+    case .established(.failure(let error)): notEstablished(error, now: now)
+    case .table(let generation, let result):
+      asked = nil
+      guard generation == flow.generation else { return }
+      flow.answer(try result.get())
+    case .committed(let places, let reason, let error):
+      try committed(places, reason, error, now: now)
+    case .durable(let index, let generation, let error):
+      let lane = flow.lanes[index]
+      if lane.generation == generation { lane.sink.durabilityJobEnded(error) }
+    case .probed(let answer): probed(answer, now: now)
+    case .done: break
+    }
+  }
+
+  /// How long the thread may sleep.
+  private func timeout(now: ContinuousClock.Instant) -> Duration {
+    var next = now + Limits.kafkaCommitInterval
+    if case .waiting(let until) = phase { next = min(next, until) }
+    if let blockedSince, !isPaused { next = min(next, blockedSince + Limits.kafkaPauseAfter) }
+    if let revocation, !revocation.isCommitting { next = min(next, revocation.deadline) }
+    if let ending, !ending.isCommitting { next = min(next, ending.deadline) }
+    return max(next - now, .zero)
+  }
+
+  // MARK: - Delivery
+
+  private func pollLanes(now: ContinuousClock.Instant) throws(StreamerError) {
+    for (index, lane) in flow.lanes.enumerated() where lane.isOpen {
+      do { try lane.poll() } catch {
+        try fail(lane: index, error, now: now)
+        continue
+      }
+      if let job = lane.sink.durabilityJob() {
+        let generation = lane.generation
+        submit { .durable(lane: index, generation: generation, job()) }
+      }
+    }
+  }
+
+  /// Takes the numbers over to status and metrics, a few times a second at most.
+  private func observe(now: ContinuousClock.Instant) {
+    guard now >= nextObservation else { return }
+    nextObservation = now + .milliseconds(200)
+    let waiting = flow.lanes.first { !$0.isIdle() }
+    observer.observe(
+      events: flow.eventCount, malformed: flow.malformedCount, isOverBudget: flow.isOverBudget,
+      isIdle: waiting == nil, progress: UInt64(waiting?.counts.delivered ?? 0), now: now)
+    for (index, lane) in zip(plan.sinks.indices, flow.lanes) {
+      observer.observe(
+        sink: index, lane.counts, inFlightBytes: lane.inFlightBytes)
+      if lane.isOpen { observer.observe(lane.sink, index) }
+    }
+  }
+
+  /// Hands work to the I/O worker; its queue is longer than the pipeline can have work for.
+  func submit(_ work: @escaping @Sendable () -> Answer) {
+    let accepted = worker.submit(work)
+    precondition(
+      accepted, "the I/O worker's queue is full although each kind of work waits its turn")
+  }
+}
