@@ -30,7 +30,7 @@ extension Integration {
 
     /// User and system time of the process, in hundredths of a second (proc(5): fields 14, 15).
     private func cpuTicks(_ process: Subprocess) throws -> Int {
-      let stat = try FileBytes.text("/proc/\(process.identifier)/stat")
+      let stat = try FileBytes.text(of: "/proc/\(process.processID)/stat")
       let fields = stat.split(separator: " ")
       return try #require(Int(fields[13])) + #require(Int(fields[14]))
     }

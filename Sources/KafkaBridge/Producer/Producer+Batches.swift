@@ -37,7 +37,16 @@ extension Producer {
   public func flushBatches() -> BatchOutcome {
     precondition(wakeUp != nil, "nothing is produced by a closed producer")
     var outcome = BatchOutcome()
-    let before = outstanding
+    let before = inLibrary
+    submitAll()
+    outcome.accepted = inLibrary - before
+    outcome.held = heldCount
+    if !refused.isEmpty { swap(&outcome.failed, &refused) }
+    return outcome
+  }
+
+  /// Hands over what every listed partition has, as far as it may go now.
+  func submitAll() {
     var kept = 0
     for index in work.indices {
       let (topic, partition) = work[index]
@@ -50,10 +59,6 @@ extension Producer {
       }
     }
     work.removeLast(work.count - kept)
-    outcome.accepted = outstanding - before
-    outcome.held = heldCount
-    if !refused.isEmpty { swap(&outcome.failed, &refused) }
-    return outcome
   }
 
   /// Puts a partition on the list of those with records to hand over.
@@ -65,13 +70,13 @@ extension Producer {
 
   /// Hands over what one partition has, held records first.
   func submit(_ topic: Topic, _ partition: Int) {
+    renewStanding(topic, partition)
+    if topic.batches[partition].standing != .known { holdAll(topic, partition) }
     if !topic.batches[partition].held.isEmpty {
       retryHeld(topic, partition)
       if !topic.batches[partition].held.isEmpty {
         // The queue is still full: what came since has to wait behind.
-        let messages = unsafe topic.batches[partition].messages
-        for index in unsafe messages.indices { unsafe hold(messages[index], topic, partition) }
-        unsafe topic.batches[partition].messages.removeAll(keepingCapacity: true)
+        holdAll(topic, partition)
         return
       }
     }
@@ -83,9 +88,24 @@ extension Producer {
         rd_kafka_produce_batch(
           topic.handle, Int32(partition), RD_KAFKA_MSG_F_COPY, $0.baseAddress, Int32($0.count)))
     }
-    outstanding += accepted
+    inLibrary += accepted
     if accepted < count { sortOut(topic, partition) }
     unsafe topic.batches[partition].messages.removeAll(keepingCapacity: true)
+  }
+
+  private func holdAll(_ topic: Topic, _ partition: Int) {
+    let messages = unsafe topic.batches[partition].messages
+    for index in unsafe messages.indices { unsafe hold(messages[index], topic, partition) }
+    unsafe topic.batches[partition].messages.removeAll(keepingCapacity: true)
+  }
+
+  /// After a long pause the leader may have forgotten this producer.
+  private func renewStanding(_ topic: Topic, _ partition: Int) {
+    let now = ContinuousClock.now
+    if now - topic.batches[partition].lastSubmit > Standing.lasts {
+      topic.batches[partition].standing = .unknown
+    }
+    topic.batches[partition].lastSubmit = now
   }
 
   // The rare path after a batch that was not taken whole: each message says why.

@@ -26,11 +26,11 @@ extension Producer {
     let deadline = Deadline(timeout)
     repeat {
       for report in flushBatches().failed { body(report) }
-      if outstanding == 0 && heldCount == 0 { break }
+      if inLibrary == 0 && heldCount == 0 { break }
       _ = drain(waiting: deadline.milliseconds(atMost: 100), body)
     } while !deadline.isPast && fatalError == nil
     let grace = Deadline(Producer.closingGrace)
-    if outstanding > 0 || heldCount > 0 { giveUp(until: grace, body) }
+    if inLibrary > 0 || heldCount > 0 { giveUp(until: grace, body) }
     topics.withLock { topics in
       for topic in topics.values {
         topic.batches.removeAll()
@@ -42,7 +42,7 @@ extension Producer {
     wakeUp = nil
     let left = grace.milliseconds()
     return Closing(
-      unreported: outstanding,
+      unreported: inLibrary,
       isDestroyed: handle.destroy(within: .milliseconds(Int64(left))))
   }
 
@@ -62,7 +62,7 @@ extension Producer {
     unsafe rd_kafka_purge(
       handle.client,
       RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING)
-    while outstanding > 0, !grace.isPast {
+    while inLibrary > 0, !grace.isPast {
       _ = drain(waiting: grace.milliseconds(atMost: 100), body)
     }
   }

@@ -15,13 +15,13 @@ extension Producer {
     precondition(
       index >= 0 && index < topic.partitionCount, "a record's partition lies outside its topic")
     submit(topic, index)
-    if topic.batches[index].held.isEmpty {
+    if topic.batches[index].held.isEmpty, topic.batches[index].standing == .known {
       let code = unsafe hand(
         topic, index, key: key, value: value, headers: headers, timestamp: timestamp ?? 0,
         opaque: opaque)
       switch code {
       case RD_KAFKA_RESP_ERR_NO_ERROR:
-        outstanding += 1
+        inLibrary += 1
         return
       case RD_KAFKA_RESP_ERR__QUEUE_FULL: break
       default:
@@ -55,15 +55,18 @@ extension Producer {
     list(topic, partition)
   }
 
-  /// Hands over the held records of a partition, up to the first that does not fit.
+  /// Hands over the held records of a partition, up to the first that does not fit; one alone to a
+  /// leader that does not know us.
   func retryHeld(_ topic: Topic, _ partition: Int) {
     var done = 0
     for record in topic.batches[partition].held {
+      if topic.batches[partition].standing == .probing { break }
       let code = hand(record, topic, partition)
       if code == RD_KAFKA_RESP_ERR__QUEUE_FULL { break }
       done += 1
       if code == RD_KAFKA_RESP_ERR_NO_ERROR {
-        outstanding += 1
+        inLibrary += 1
+        probe(topic, partition)
       } else {
         refuse(
           code, topic, partition, opaque: record.opaque, byteCount: record.byteCount)
@@ -71,6 +74,26 @@ extension Producer {
     }
     topic.batches[partition].held.removeFirst(done)
     heldCount -= done
+  }
+
+  /// The record just handed over goes alone when the leader does not know us.
+  private func probe(_ topic: Topic, _ partition: Int) {
+    guard topic.batches[partition].standing == .unknown else { return }
+    topic.batches[partition].standing = .probing
+    probes.append((topic, partition))
+  }
+
+  /// A record was acknowledged: if it went alone, the others of its partition may follow.
+  func acknowledged(_ message: UnsafePointer<rd_kafka_message_t>) {
+    guard unsafe message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else { return }
+    // SAFETY: handles are compared, not used.
+    let probe = probes.firstIndex {
+      unsafe $0.topic.handle == message.pointee.rkt
+        && $0.partition == Int(message.pointee.partition)
+    }
+    guard let probe else { return }
+    let (topic, partition) = probes.remove(at: probe)
+    topic.batches[partition].standing = .known
   }
 
   private func hand(

@@ -8,7 +8,7 @@ extension Producer {
   /// seconds, everything else after `timeout` (10 s is sensible: the first handshake of a cold
   /// broker takes up to three).
   public func checkConnection(timeout: Duration) throws(KafkaError) {
-    precondition(outstanding == 0, "the connection is checked before anything is produced")
+    precondition(inLibrary == 0, "the connection is checked before anything is produced")
     var check = StartupCheck(timeout: timeout)
     try check.run(handle) { body in
       guard let queue = unsafe wakeUp?.queue else { return }

@@ -29,10 +29,14 @@ import Synchronization
   var work: [(topic: Topic, partition: Int)] = []
   /// Refused records that the next flush returns.
   var refused: [DeliveryReport] = []
+  /// The partitions whose first record is on its way alone.
+  var probes: [(topic: Topic, partition: Int)] = []
   /// How many records wait in the producer with copied bytes.
   var heldCount = 0
   /// How many records librdkafka has and has not reported.
-  public internal(set) var outstanding = 0
+  var inLibrary = 0
+  /// How many records were handed over and have not been reported.
+  public var outstanding: Int { inLibrary + heldCount }
 
   /// The last error event: the reason of an outage, in the broker's own words.
   ///
@@ -88,16 +92,22 @@ import Synchronization
   public func poll(_ body: (DeliveryReport) -> Void) -> Int {
     // Cleared first: what comes while the queue is drained makes it readable again.
     wakeUp?.clear()
-    return drain(waiting: 0, body)
+    let count = drain(waiting: 0, body)
+    guard heldCount > 0 else { return count }
+    // Room in the queue, or a leader that knows us now: what was held may go on.
+    submitAll()
+    for report in refused { body(report) }
+    refused.removeAll()
+    return count
   }
 
-  /// Takes events until there are none, waiting for the first one.
   /// The error that was reported last, once: the next call gives only what came since.
   public func takeError() -> KafkaError? {
     defer { lastError = nil }
     return lastError
   }
 
+  /// Takes events until there are none, waiting for the first one.
   func drain(waiting milliseconds: CInt, _ body: (DeliveryReport) -> Void) -> Int {
     var count = 0
     var timeout = milliseconds
@@ -107,8 +117,9 @@ import Synchronization
       timeout = 0
       if unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR {
         while let message = unsafe rd_kafka_event_message_next(event) {
-          outstanding &-= 1
+          inLibrary &-= 1
           count &+= 1
+          if !probes.isEmpty { unsafe acknowledged(message) }
           body(unsafe DeliveryReport(message))
         }
       } else {

@@ -31,13 +31,35 @@ import CRdKafka
 @safe struct PartitionBatch {
   /// Views of the caller's bytes, valid until the next flush.
   var messages: [rd_kafka_message_t] = unsafe []
-  /// Records that a full queue refused; they come before `messages`.
+  /// Records that have to wait; they come before `messages`.
   var held: [HeldRecord] = []
+  /// What the broker knows of this producer in this partition.
+  var standing = Standing.unknown
+  /// When something was last handed over.
+  var lastSubmit = ContinuousClock.now
   /// Whether the producer's list of partitions with work has this one.
   var isListed = false
 }
 
-/// A record whose bytes had to be copied because librdkafka's queue was full.
+/// What a partition's leader knows of a producer.
+///
+/// A leader that knows nothing of a producer accepts any sequence number as its first. So if the
+/// first request fails (the topic has just been created and the leader is not ready) while a second
+/// one is on its way, that one is taken, and librdkafka calls the first "implicitly acked": records
+/// are lost and reported as delivered. Hence the first record of each partition goes alone.
+enum Standing {
+  /// Nothing was acknowledged yet, or so long ago that the leader may have forgotten.
+  case unknown
+  /// One record is on its way, alone.
+  case probing
+  /// A record was acknowledged: from now on the leader refuses gaps.
+  case known
+
+  /// After which pause a leader may have forgotten; brokers keep a producer's state for a day.
+  static let lasts = Duration.seconds(3600)
+}
+
+/// A record whose bytes had to be copied because it has to wait.
 struct HeldRecord {
   let key: [UInt8]?
   let value: [UInt8]?
