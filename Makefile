@@ -6,10 +6,10 @@ SWIFT ?= swift
 SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
-.PHONY: help setup build demo test integration lint format bench fixtures ci clean
+.PHONY: help setup build demo test integration test-allocations lint format bench fixtures ci clean
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 setup: ## install the Debian packages that are missing
 	@Scripts/setup
@@ -25,6 +25,10 @@ test: setup ## every test; those on a real Kafka need KAFKA_KIT (default: ../sha
 
 integration: setup ## only the black-box tests on real servers; CHAOS_SECONDS=60 for the long run
 	$(SWIFT_TEST) --filter IntegrationTests
+
+test-allocations: setup ## that a row costs no allocation, in optimised code
+	PSQL_STREAMER_ALLOCATIONS=1 $(SWIFT) run -c release -Xswiftc -enable-testing \
+	  --scratch-path .build/allocations $(SWIFT_FLAGS) allocation-check
 
 lint: ## formats, shell scripts, compose file
 	@Scripts/lint

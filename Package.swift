@@ -46,7 +46,8 @@ let package = Package(
       swiftSettings: settings),
     .executableTarget(name: "psql-streamer", dependencies: ["Streamer"], swiftSettings: settings),
 
-    .target(name: "Support", path: "Tests/Support", swiftSettings: settings),
+    .target(
+      name: "Support", dependencies: ["PGWire"], path: "Tests/Support", swiftSettings: settings),
     .testTarget(name: "PGWireTests", dependencies: ["PGWire", "Support"], swiftSettings: settings),
     .testTarget(
       name: "KafkaBridgeTests", dependencies: ["KafkaBridge", "Support"], swiftSettings: settings),
@@ -58,3 +59,14 @@ let package = Package(
   ],
   cxxLanguageStandard: .cxx17
 )
+
+// The check of `make test-allocations` needs Streamer built for testing in release, so ordinary
+// builds leave it out.
+if Context.environment["PSQL_STREAMER_ALLOCATIONS"] != nil {
+  package.targets += [
+    .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+    .executableTarget(
+      name: "allocation-check", dependencies: ["Streamer", "Support", "AllocationCounter"],
+      path: "Tests/AllocationCheck", swiftSettings: settings),
+  ]
+}

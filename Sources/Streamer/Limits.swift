@@ -44,4 +44,6 @@ enum Limits {
   static let kafkaPauseAfter = Duration.seconds(1)
   /// The longest pause before what a Kafka source needs is tried again.
   static let kafkaLongestRetry = Duration.seconds(5)
+  /// How long nothing is committed after partitions were given back, when the group says nothing.
+  static let kafkaRejoin = Duration.seconds(10)
 }

@@ -95,9 +95,11 @@ struct Feedback {
     return min(kept, sent)
   }
 
-  /// When something will be due by time alone.
-  func nextDeadline(_ confirmed: [LSN]) -> ContinuousClock.Instant {
-    let status = lastStatus + statusInterval
-    return saving == nil && confirmed != saved ? min(status, lastSave + saveInterval) : status
+  /// When a status update will be due by time alone.
+  var statusDeadline: ContinuousClock.Instant { lastStatus + statusInterval }
+
+  /// When `confirmed` will be due to be saved; nil when it is saved or being saved.
+  func saveDeadline(_ confirmed: [LSN]) -> ContinuousClock.Instant? {
+    saving == nil && confirmed != saved ? lastSave + saveInterval : nil
   }
 }

@@ -167,11 +167,13 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
     switch phase {
     case .waiting(let until): next = min(next, until)
     case .streaming:
+      // Without a stream there is nobody to send a status to: that deadline would never move on.
+      if let status = feedback?.statusDeadline { next = min(next, status) }
       if stream?.hasPending == true, pipeline?.isBlocked == false { return .zero }
       if interest.contains(.readable), let readBy = stream?.pace.readBy { next = min(next, readBy) }
     case .establishing, .ended: break
     }
-    if let feedback { next = min(next, feedback.nextDeadline(confirmed)) }
+    if let save = feedback?.saveDeadline(confirmed) { next = min(next, save) }
     if isObservationStale { next = min(next, nextObservation) }
     if let stopDeadline { next = min(next, stopDeadline) }
     return max(next - now, .zero)

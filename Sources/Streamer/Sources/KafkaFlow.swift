@@ -212,7 +212,7 @@ final class KafkaFlow {
   }
 
   /// Takes one record; false when it has to wait.
-  private func take(_ partition: Int, _ offset: Int64, _ key: RawSpan?, _ value: RawSpan?) -> Bool {
+  func take(_ partition: Int, _ offset: Int64, _ key: RawSpan?, _ value: RawSpan?) -> Bool {
     // What was read of a partition that is no longer ours comes again, to whoever has it.
     guard partitions[partition].isOwned else { return true }
     guard !isHeld, request == nil, failure == nil else { return false }

@@ -90,6 +90,10 @@ extension KafkaPipeline {
     guard let consumer else { return }
     log.info("partitions are given", ["count": places.count])
     try flow.own(places)
+    if rejoining > 0 {
+      rejoining -= 1
+      if rejoining == 0 { nextCommit = .now }
+    }
     try guarded { () throws(KafkaError) in
       try consumer.assign(places)
       if isPaused { try consumer.pause(places) }
@@ -123,6 +127,7 @@ extension KafkaPipeline {
   func commit(now: ContinuousClock.Instant) throws(StreamerError) {
     guard let consumer, now >= nextCommit, ending == nil else { return }
     nextCommit = now + Limits.kafkaCommitInterval
+    rejoining = 0
     let places = flow.takeCommittable()
     guard !places.isEmpty else { return }
     try guarded { () throws(KafkaError) in try consumer.commitLater(places) }
@@ -143,6 +148,11 @@ extension KafkaPipeline {
       guard let revocation else { return }
       self.revocation = nil
       try unassign(revocation.places)
+      // What is given back is followed by an answer to this round, and by another round in which
+      // the group gives it to somebody else. A commit behind the request to join comes with the
+      // number of a generation that is over, for which librdkafka gives up all other partitions.
+      rejoining = 2
+      nextCommit = now + Limits.kafkaRejoin
       // A sink failed meanwhile: what is left is read again before anything else is.
       if flow.isHeld { try rewind() }
     case .end: phase = .ended(ending?.error)

@@ -177,6 +177,7 @@ extension KafkaPipeline {
 
   /// Leaves the group, closes the sinks and the worker.
   func finish(_ error: StreamerError?) -> StreamerError? {
+    observe(now: .now, atOnce: true)
     if isWatching, let consumer { poller.forget(consumer.eventDescriptor) }
     let open = SinkList(flow.lanes.map(\.sink))
     submit { [consumer] in

@@ -96,6 +96,8 @@ final class KafkaPipeline: Service.Pipeline, @unchecked Sendable {
   /// Until when a first connection is tried; nil once it has streamed, or for ever.
   var startDeadline: ContinuousClock.Instant?
   var nextCommit = ContinuousClock.now
+  /// How many answers of the group have to come before anything is committed again.
+  var rejoining = 0
   var nextObservation = ContinuousClock.now
 
   /// Makes a pipeline that has not started.
@@ -204,8 +206,8 @@ final class KafkaPipeline: Service.Pipeline, @unchecked Sendable {
   }
 
   /// Takes the numbers over to status and metrics, a few times a second at most.
-  private func observe(now: ContinuousClock.Instant) {
-    guard now >= nextObservation else { return }
+  func observe(now: ContinuousClock.Instant, atOnce: Bool = false) {
+    guard atOnce || now >= nextObservation else { return }
     nextObservation = now + .milliseconds(200)
     let waiting = flow.lanes.first { !$0.isIdle() }
     observer.observe(

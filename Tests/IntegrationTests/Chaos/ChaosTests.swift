@@ -26,7 +26,7 @@ extension Integration {
       let verdict = try self.verdict(scenario)
       printToStandardError("chaos, calm: \(verdict.summary)")
       #expect(verdict.repetitions == 0)
-      #expect(verdict.problems == [])
+      #expect(verdict.problems == [], "\(scenario.warnings)")
     }
 
     @Test func `SIGTERM and restart under load: no duplicate at all`() throws {
@@ -48,7 +48,7 @@ extension Integration {
       printToStandardError("chaos, \(stops) times SIGTERM: \(verdict.summary)")
       #expect(stops > 1)
       #expect(verdict.repetitions == 0)
-      #expect(verdict.problems == [])
+      #expect(verdict.problems == [], "\(scenario.warnings)")
     }
 
     @Test func `A lost connection inside one process: no duplicate at all`() throws {
@@ -66,7 +66,7 @@ extension Integration {
       let verdict = try self.verdict(scenario)
       printToStandardError("chaos, walsenders terminated: \(verdict.summary)")
       #expect(verdict.repetitions == 0)
-      #expect(verdict.problems == [])
+      #expect(verdict.problems == [], "\(scenario.warnings)")
     }
 
     /// What may happen to the three processes.
@@ -111,7 +111,7 @@ extension Integration {
       #expect(try scenario.stop(streamer) == .exited(0))
       let verdict = try self.verdict(scenario)
       printToStandardError("chaos, \(blows.count) blows: \(verdict.summary)")
-      #expect(verdict.problems == [])
+      #expect(verdict.problems == [], "\(scenario.warnings)")
     }
 
     private func verdict(_ scenario: Scenario) throws -> ChaosVerdict {

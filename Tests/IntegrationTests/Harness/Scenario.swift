@@ -12,6 +12,7 @@ final class Scenario: Sendable {
   let httpPort: Int
   let slot: String
   private let lines: Lines
+  private let launched = Mutex<[Subprocess]>([])
 
   /// Lines that a test adds to the parts of the configuration.
   struct Lines: Sendable {
@@ -102,7 +103,20 @@ final class Scenario: Sendable {
   func launch() throws -> Subprocess {
     let file = directory.file("psql-streamer.toml")
     try FileBytes.write(configuration, to: file)
-    return try Subprocess(Binary.psqlStreamer, ["run", "--config", file])
+    let streamer = try Subprocess(Binary.psqlStreamer, ["run", "--config", file])
+    launched.withLock { $0.append(streamer) }
+    return streamer
+  }
+
+  /// What all streamers of this scenario logged beyond the ordinary, for the report of a failure.
+  var warnings: String {
+    launched.withLock { all in
+      all.enumerated().map { number, streamer in
+        let lines = streamer.standardError.split(separator: "\n")
+          .filter { !$0.contains("level=info") }
+        return "streamer \(number + 1):\n\(lines.joined(separator: "\n"))"
+      }.joined(separator: "\n")
+    }
   }
 
   /// SIGTERM, then the exit code of a clean stop is expected by the caller.

@@ -94,8 +94,9 @@ private struct Recorder {
       var entry = pollfd(fd: stream.descriptor, events: Int16(POLLIN), revents: 0)
       guard unsafe poll(&entry, 1, 200) > 0 else { continue }
       _ = try stream.receive(now: .now)
-      bytes += Self.copy(stream.input.readable)
-      stream.input.consume(stream.input.count)
+      let received = Self.copy(stream.received)
+      bytes += received
+      stream.consume(received.count)
     }
   }
 

@@ -1,4 +1,5 @@
 import PGWire
+import Support
 
 @testable import Streamer
 

@@ -60,7 +60,9 @@ import Testing
     var feedback = feedback([LSN(10)])
     #expect(feedback.status(sent: LSN(20), now: start + .seconds(9)) == nil)
     #expect(feedback.status(sent: LSN(20), now: start + .seconds(10)) != nil)
-    #expect(feedback.nextDeadline([LSN(10)]) == start + .seconds(20))
+    #expect(feedback.statusDeadline == start + .seconds(20))
+    #expect(feedback.saveDeadline([LSN(10)]) == nil, "nothing has moved")
+    #expect(feedback.saveDeadline([LSN(11)]) == start + .seconds(1))
   }
 
   @Test func neverGoesBackOnOneConnection() {

@@ -1,4 +1,5 @@
 import PGWire
+import Support
 import Testing
 
 @testable import Streamer

@@ -149,6 +149,7 @@ final class PipelineSimulation {
     trouble += 1
     received = []
     server.connect(at: pipeline.startLSN)
+    for lane in pipeline.lanes { lane.opened() }
     pipeline.connected()
     feedback.connected(now: now)
   }
@@ -303,6 +304,12 @@ final class PipelineSimulation {
         return
       }
     }
-    throw Violation("it did not come to rest: \(stored) of \(end)")
+    let lanes = pipeline.lanes.map { lane in
+      "open \(lane.tracker.isOpen), full \(lane.tracker.isFull), in flight \(lane.inFlightBytes)"
+    }
+    let isOverBudget = pipeline.isOverBudget
+    throw Violation(
+      "it did not come to rest: \(stored) of \(end); over budget \(isOverBudget); \(lanes), "
+        + "\(sinks.map(\.summary))")
   }
 }

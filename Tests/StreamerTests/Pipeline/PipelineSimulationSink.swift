@@ -136,6 +136,11 @@ final class SimulatedSink: Sink {
     unreported = []
   }
 
+  /// How many records wait in each partition, and how many reports, for an error's text.
+  var summary: String {
+    "\(partitions.map(\.count)) waiting, \(unreported.count) unreported, failed \(hasFailed)"
+  }
+
   /// Makes a few records of one partition durable; they are reported by the next poll.
   func deliver(using random: inout SeededRandom) {
     let partition = Int.random(in: 0..<4, using: &random)

@@ -1,4 +1,5 @@
 import PGWire
+import Support
 
 /// A table of the simulation, and what its changes look like on the wire and as events.
 ///
