@@ -69,7 +69,8 @@ extension Integration {
       try eventually("the slot in use") {
         try server.psql("SELECT count(*) FROM pg_replication_slots WHERE active") == "1"
       }
-      try server.psql("INSERT INTO t VALUES (1)")
+      // More than a pipe holds: the reader goes while the rest is being written.
+      try server.psql("INSERT INTO t SELECT generate_series(1, 20000)")
       #expect(try pipe.wait() == .exited(0))
       #expect(pipe.standardOutput.split(separator: "\n").count == 1)
       #expect(pipe.standardError == "code 0\n")
@@ -112,6 +113,7 @@ extension Integration {
         let output = try Subprocess.run(Binary.psqlStreamer, ["tail"] + arguments)
         #expect(output.termination == .exited(Int32(code)), "\(output.standardError)")
         #expect(output.standardError.split(separator: "\n").count == 1, "\(output.standardError)")
+        #expect(!output.standardError.contains("createPublication"))
         #expect(!output.standardError.contains(secret) && output.standardOutput.isEmpty)
       }
       try expectNothingLeft()

@@ -71,9 +71,12 @@ enum TailCommand {
 
   /// The same error about what the user knows, which is no source of a configuration.
   private static func named(_ error: StreamerError, _ more: String) -> StreamerError {
-    StreamerError(
+    // What a configuration could say is no remedy here.
+    let isSetting = error.hint.contains("createPublication")
+    let hint = isSetting ? "Create it, or name tables with --table." : error.hint
+    return StreamerError(
       what: "tail", why: error.why.isEmpty ? error.what : error.why,
-      hint: [error.hint, more].filter { !$0.isEmpty }.joined(separator: " "), exit: error.exit)
+      hint: [hint, more].filter { !$0.isEmpty }.joined(separator: " "), exit: error.exit)
   }
 
   /// Waits until the pipeline has ended; a signal, or a reader that has gone, stops it.
