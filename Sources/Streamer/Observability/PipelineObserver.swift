@@ -144,8 +144,9 @@ final class PipelineObserver {
     metrics.inFlightBytes.add(Double(inFlightBytes - last.inFlight))
   }
 
-  /// Takes over what an open sink says of itself. One that cannot deliver for now is retrying, until
-  /// something is delivered again.
+  /// Takes over what an open sink says of itself.
+  ///
+  /// One that cannot deliver for now is retrying, until something is delivered again.
   func observe(_ sink: any Sink, _ index: Int) {
     let (status, metrics) = (sinks[index], sinkMetrics[index])
     metrics.kafkaQueueMessages.set(sink.queueLength)

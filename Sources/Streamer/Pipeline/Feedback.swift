@@ -44,9 +44,8 @@ struct Feedback {
     _ confirmed: [LSN], atOnce: Bool, now: ContinuousClock.Instant
   ) -> [LSN]? {
     guard saving == nil, confirmed != saved else { return nil }
-    guard atOnce || isUrgent || now >= lastSave + saveInterval || unsavedBytes >= Limits.saveAfterBytes else {
-      return nil
-    }
+    let isDue = now >= lastSave + saveInterval || unsavedBytes >= Limits.saveAfterBytes
+    guard atOnce || isUrgent || isDue else { return nil }
     saving = confirmed
     lastSave = now
     unsavedBytes = 0

@@ -16,7 +16,8 @@ extension StreamerError {
     let isMissing = error.category == .missingTopic
     self.init(
       what: "sink \(sink)", why: "\(error)",
-      hint: isMissing ? "createTopics = \"create\" lets psql-streamer create it." : "", exit: isRefusal ? .preflight : .failure,
+      hint: isMissing ? "createTopics = \"create\" lets psql-streamer create it." : "",
+      exit: isRefusal ? .preflight : .failure,
       retryable: !isRefusal)
   }
 }

@@ -37,8 +37,9 @@ enum KafkaProperties {
     }
   }
 
-  /// What librdkafka logs: warnings and worse as warnings, the rest for debugging. So are its remarks
-  /// on our own settings (it calls the gapless guarantee experimental).
+  /// What librdkafka logs: warnings and worse as warnings, the rest for debugging.
+  ///
+  /// So are its remarks on our own settings (it calls the gapless guarantee experimental).
   static func handler(_ log: Log) -> KafkaLogHandler {
     { line in
       let pairs: Log.Pairs = ["facility": line.facility, "text": line.text]

@@ -48,9 +48,10 @@ import Testing
     producer.close(timeout: .seconds(1))
   }
 
-  /// A leader that does not know the producer takes any sequence number as the first. When the first
-  /// request fails and a second one is on its way, librdkafka 2.0.2 takes the second one's success
-  /// for both: the first record was never written, and is reported as delivered.
+  /// A leader that does not know the producer takes any sequence number as the first.
+  ///
+  /// When the first request fails and a second one is on its way, librdkafka 2.0.2 takes the second
+  /// one's success for both: the first record was never written, and is reported as delivered.
   @Test func firstRecordOfAPartitionIsNotAcknowledgedByTheSecond() throws {
     let cluster = try MockCluster()
     try cluster.createTopic("orders", partitions: 1)
