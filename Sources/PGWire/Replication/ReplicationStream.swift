@@ -14,14 +14,12 @@ import Glibc
   public private(set) var pace = ReadPace()
   private var output = ByteWriter(capacity: 256)
   private var sentOutput = 0
-  private let hasLowWaterMark: Bool
 
   /// Takes over a connection on which START_REPLICATION was answered with CopyBothResponse.
   public init(_ connection: consuming Connection) {
     let parts = connection.intoParts()
     transport = parts.transport
     input = parts.input
-    hasLowWaterMark = Self.isTCP(transport.descriptor)
   }
 
   /// What was received and not consumed yet: whole messages, and the beginning of one.
@@ -38,12 +36,9 @@ import Glibc
   /// Whether a status update waits for the socket to take it.
   public var wantsWrite: Bool { sentOutput < output.count }
 
-  /// Whether bytes may wait inside TLS, which the socket does not announce.
+  /// Whether more may be there at once: inside TLS, which the socket does not announce, or behind a
+  /// read that filled the room.
   public private(set) var hasPending = false
-
-  /// Whether reads should be spaced out by the reader itself: a burst on a socket whose low-water
-  /// mark epoll does not honour.
-  public var needsNap: Bool { pace.mode == .burst && !hasLowWaterMark }
 
   /// Reads what is there, up to the window's free room, and says how many bytes came.
   ///
@@ -51,19 +46,20 @@ import Glibc
   public mutating func receive(now: ContinuousClock.Instant) throws(PGError) -> Int {
     var received = 0
     var outcome = Transport.Outcome.wouldBlock
+    var isFull = false
     // With TLS the socket is silent about what OpenSSL has decrypted: read until nothing is left.
     repeat {
       received += try unsafe input.withFreeSpace(minimum: 64 << 10) { room throws(PGError) -> Int in
         outcome = try unsafe transport.read(into: room)
         guard case .bytes(let count) = outcome else { return 0 }
+        isFull = count == room.count
         return count
       }
     } while transport.isEncrypted && outcome.isBytes && received < 1 << 20
-    hasPending = transport.isEncrypted && outcome.isBytes
+    // A read that filled the room has probably left something behind.
+    hasPending = outcome.isBytes && (transport.isEncrypted || isFull)
     if outcome == .closed, received == 0 { throw .closed(.copyBoth) }
-    let before = pace.mode
     pace.read(received, at: now)
-    if pace.mode != before, hasLowWaterMark { setLowWaterMark() }
     return received
   }
 
@@ -99,20 +95,6 @@ import Glibc
     output.append(UInt8(ascii: "X"))  // Terminate
     output.append(bigEndian: Int32(4))
     try? flush()
-  }
-
-  private func setLowWaterMark() {
-    var bytes = CInt(pace.mode == .burst ? ReadPace.burstBytes : 1)
-    let size = socklen_t(MemoryLayout<CInt>.size)
-    // A refused mark costs speed, not correctness: reads are due by time as well.
-    _ = unsafe setsockopt(transport.descriptor, SOL_SOCKET, SO_RCVLOWAT, &bytes, size)
-  }
-
-  private static func isTCP(_ descriptor: CInt) -> Bool {
-    var domain: CInt = 0
-    var size = socklen_t(MemoryLayout<CInt>.size)
-    let result = unsafe getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size)
-    return result == 0 && domain != AF_UNIX
   }
 
   private static func microsecondsSince2000() -> Int64 {

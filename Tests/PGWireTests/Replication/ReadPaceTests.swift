@@ -16,7 +16,7 @@ import Testing
     pace.read(40_000, at: start)
     pace.read(40_000, at: start + .milliseconds(9))
     #expect(pace.mode == .burst)
-    #expect(pace.readBy == start + .milliseconds(19))
+    #expect(pace.readBy == start + .milliseconds(9) + ReadPace.gulp)
   }
 
   @Test func theSameBytesOverALongerTimeDoNot() {
@@ -25,24 +25,21 @@ import Testing
     #expect(pace.mode == .calm)
   }
 
-  @Test func oneThinWindowDoesNotEndABurstButSeveralDo() {
+  @Test func oneThinGulpDoesNotEndABurstButSeveralDo() {
     var pace = ReadPace()
     pace.read(100_000, at: start)
-    for window in 1..<ReadPace.thinWindows {
-      pace.read(1000, at: start + .milliseconds(10 * window))
-    }
+    for gulp in 1..<ReadPace.thinGulps { pace.read(1000, at: start + ReadPace.gulp * gulp) }
     #expect(pace.mode == .burst)
-    pace.read(1000, at: start + .milliseconds(10 * ReadPace.thinWindows))
+    pace.read(1000, at: start + ReadPace.gulp * ReadPace.thinGulps)
     #expect(pace.mode == .calm)
     #expect(pace.readBy == nil)
   }
 
-  @Test func aFullWindowStartsTheCountAnew() {
+  @Test func aFullGulpStartsTheCountAnew() {
     var pace = ReadPace()
     pace.read(100_000, at: start)
-    for window in 1...20 {
-      let bytes = window % 4 == 0 ? 70_000 : 1000
-      pace.read(bytes, at: start + .milliseconds(10 * window))
+    for gulp in 1...20 {
+      pace.read(gulp % 2 == 0 ? 70_000 : 1000, at: start + ReadPace.gulp * gulp)
     }
     #expect(pace.mode == .burst)
   }

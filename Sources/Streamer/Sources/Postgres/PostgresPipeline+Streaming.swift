@@ -28,18 +28,17 @@ extension PostgresPipeline {
     self.stream = consume stream
   }
 
-  /// Reads once, when the socket has something, a burst has gathered long enough, or TLS holds
-  /// decrypted bytes back; never while the pipeline is blocked, so that TCP pushes back.
+  /// Reads once, when the socket has something in the calm, a burst has gathered long enough, or more
+  /// is known to be there; never while the pipeline is blocked, so that TCP pushes back.
   private func read(
     _ stream: inout ReplicationStream, now: ContinuousClock.Instant
   ) throws(PGError) {
     guard pipeline?.isBlocked == false,
       stopDeadline == nil || pipeline?.isBetweenTransactions == false
     else { return }
-    let isDue = stream.pace.readBy.map { now >= $0 } ?? false
-    guard isReadable || isDue || stream.hasPending else { return }
+    let isDue = stream.pace.readBy.map { now >= $0 } ?? isReadable
+    guard isDue || stream.hasPending else { return }
     isReadable = false
-    if stream.needsNap { Self.nap() }
     _ = try stream.receive(now: .now)
   }
 
@@ -84,20 +83,15 @@ extension PostgresPipeline {
     submit { [session] in .relation(session.lookUp(request, sinks: sinks)) }
   }
 
-  /// Tells epoll what the socket is waited for: nothing to read while the pipeline is blocked.
+  /// Tells epoll what the socket is waited for: nothing to read while the pipeline is blocked, or in a
+  /// burst, when only the time wakes.
   private func watchServer(_ stream: borrowing ReplicationStream) throws(StreamerError) {
     var wanted: Poller.Interest = []
-    if pipeline?.isBlocked == false { wanted.insert(.readable) }
+    if pipeline?.isBlocked == false, stream.pace.mode == .calm { wanted.insert(.readable) }
     if stream.wantsWrite { wanted.insert(.writable) }
     guard wanted != interest else { return }
     interest = wanted
     try poller.watch(stream.descriptor, tag: Tag.server, for: wanted)
-  }
-
-  /// A fifth of a millisecond: in a burst on a Unix socket the server's rows gather meanwhile.
-  private static func nap() {
-    var time = timespec(tv_sec: 0, tv_nsec: 150_000)
-    _ = unsafe nanosleep(&time, nil)
   }
 
   // MARK: - The end

@@ -170,7 +170,7 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
       // Without a stream there is nobody to send a status to: that deadline would never move on.
       if let status = feedback?.statusDeadline { next = min(next, status) }
       if stream?.hasPending == true, pipeline?.isBlocked == false { return .zero }
-      if interest.contains(.readable), let readBy = stream?.pace.readBy { next = min(next, readBy) }
+      if pipeline?.isBlocked == false, let readBy = stream?.pace.readBy { next = min(next, readBy) }
     case .establishing, .ended: break
     }
     if let save = feedback?.saveDeadline(confirmed) { next = min(next, save) }
