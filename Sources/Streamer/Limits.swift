@@ -6,10 +6,6 @@ enum Limits {
   static let unsettledTransactions = 1 << 16
   /// Bytes of encoded records that gather before they are handed to a sink.
   static let batchBytes = 256 << 10
-  /// The receive buffer's size in bytes when no larger message is on the way.
-  static let receiveBufferBytes = 1 << 20
-  /// The largest message of a server, in bytes: PostgreSQL's own limit of an allocation.
-  static let messageBytes = 1 << 30
   /// Bytes delivered after which the position is saved without waiting for the interval.
   static let saveAfterBytes = 8 << 20
   /// What a record may take besides its key and value, in bytes.

@@ -5,8 +5,10 @@ extension PostgresPipeline {
   /// Lets the worker open the sinks that need it and start a stream.
   func establish() {
     phase = .establishing
+    isEstablishing = true
     observer.entered(hasStarted ? .retrying : .starting, cause: lastFailure)
     let opening = SinkList(sinks.isEmpty ? unopened : sinks)
+    opened = opening.sinks
     let all = SinkList(pipeline?.lanes.map(\.sink) ?? sinks)
     let resume = pipeline == nil ? nil : confirmed
     let known = identity
@@ -20,6 +22,9 @@ extension PostgresPipeline {
     _ established: EstablishedSession, now: ContinuousClock.Instant
   ) throws(StreamerError) {
     guard let stream = established.takeStream() else { return }
+    // A sink that failed meanwhile was replaced by one that this attempt did not open.
+    let isCovered = unopened.allSatisfy { sink in opened.contains { $0 === sink } }
+    guard isCovered else { return establish() }
     if pipeline == nil {
       let lanes = zip(zip(plan.sinks, sinks), established.positions).map { sink, position in
         Lane(
@@ -52,11 +57,11 @@ extension PostgresPipeline {
     isReadable = stream.received.byteCount > 0
     isAskingForRelation = false
     unopened = []
+    opened = []
     self.stream = consume stream
     phase = .streaming
     started.store(true, ordering: .relaxed)
     lastFailure = nil
-    backoff.reset()
     startDeadline = nil
     observer.entered(.streaming, cause: nil)
     log.info(
@@ -72,6 +77,7 @@ extension PostgresPipeline {
     let isTooLate = startDeadline.map { now >= $0 } ?? false
     let isStandby = error.cause == .slotActive
     if error.cause == .historyChanged { forgetHistory() }
+    if case .ended = phase { return }
     guard plan.reconnects, error.isRetryable, !isTooLate || isStandby else {
       log.error("the pipeline has failed", ["error": "\(error)"])
       phase = .ended(error)
@@ -81,6 +87,8 @@ extension PostgresPipeline {
       // Without a connection nothing more can be read or confirmed: what is delivered is saved.
       return
     }
+    // The attempt that is under way decides what comes next: a second one would find the slot active.
+    guard !isEstablishing else { return }
     let pause = isStandby ? Limits.standbyPoll : backoff.next(using: &random)
     log.warning("trying again", ["error": "\(error)", "in": DurationText.text(pause)])
     observer.entered(isStandby ? .standby : .retrying, cause: error)

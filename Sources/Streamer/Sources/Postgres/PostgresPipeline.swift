@@ -67,6 +67,10 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
   var isAskingForRelation = false
   /// What failed last, until it streams again.
   var lastFailure: StreamerError?
+  /// The worker is about to answer an attempt to start a stream.
+  var isEstablishing = false
+  /// The sinks that this attempt opens.
+  var opened: [any Sink] = []
   /// Sinks that replace failed ones and are not open yet.
   var unopened: [any Sink] = []
   /// Until when a first connection is tried; nil once it has streamed, or for ever.
@@ -143,8 +147,9 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
 
   private func take(_ answer: Answer, now: ContinuousClock.Instant) throws(StreamerError) {
     switch answer {
-    case .established(.success(let session)): try established(session, now: now)
-    case .established(.failure(let error)): throw error
+    case .established(let result):
+      isEstablishing = false
+      try established(try result.get(), now: now)
     case .relation(.success(let relation)):
       isAskingForRelation = false
       pipeline?.answer(relation)
@@ -155,6 +160,8 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
         observer.saveFailed()
         throw error
       }
+      // Only progress shortens the pauses again: a stream that starts and breaks at once is none.
+      backoff.reset()
     case .durable(let index, let error): pipeline?.lanes[index].sink.durabilityJobEnded(error)
     case .slot(let slot): if let slot { observer.slot(slot) }
     case .done: break
