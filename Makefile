@@ -6,7 +6,7 @@ SWIFT ?= swift
 SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
-.PHONY: help setup servers build demo test integration test-allocations lint format bench fixtures ci clean
+.PHONY: help setup servers build demo test integration test-allocations compatibility lint format bench fixtures ci clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ integration: servers ## only the black-box tests on real servers; CHAOS_SECONDS=
 test-allocations: setup ## that a row costs no allocation, in optimised code
 	PSQL_STREAMER_ALLOCATIONS=1 $(SWIFT) run -c release -Xswiftc -enable-testing \
 	  --scratch-path .build/allocations $(SWIFT_FLAGS) allocation-check
+
+compatibility: servers ## write docs/COMPATIBILITY.md from what servers of each version do
+	PSQL_STREAMER_COMPATIBILITY=1 $(SWIFT_TEST) --filter Integration.Matrix
 
 lint: ## formats, shell scripts, compose file
 	@Scripts/lint
