@@ -41,7 +41,7 @@ public struct ConnectionParameters: Sendable {
   public let targetSessionAttrs: TargetSessionAttrs
   /// Whether hosts and addresses are tried in an order that chance decides.
   public let loadBalanceHosts: LoadBalanceHosts
-  /// The time for each address, at least 2 s; nil for none of its own.
+  /// The time for each address; nil for none of its own.
   public let connectTimeout: Duration?
   /// `options` of the StartupMessage: command-line options for the server's process.
   public let options: String?
@@ -84,7 +84,7 @@ public struct ConnectionParameters: Sendable {
     self.loadBalanceHosts = try Self.choice(values, .loadBalanceHosts) ?? .disable
     let seconds = try Self.integer(values, .connectTimeout) ?? 0
     self.connectTimeout =
-      seconds > 0 ? .seconds(max(seconds, ConnectionLimits.shortestConnectTimeout)) : nil
+      seconds > 0 ? .seconds(seconds) : nil
     self.options = values[.options]
     self.applicationName = values[.applicationName] ?? values[.fallbackApplicationName]
     self.environmentSettings = Self.environmentSettings(environment)
