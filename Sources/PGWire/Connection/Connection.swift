@@ -32,7 +32,7 @@ public struct Connection: ~Copyable {
   public let protocolVersion: ProtocolVersion
   /// Cancels what this session is doing, from any thread; nil when the server gave no key.
   public let cancelRequest: CancelRequest?
-  private let keyData: BackendKeyData?
+  let keyData: BackendKeyData?
   /// The last notices of the server, 16 at most.
   public private(set) var notices: [ServerError]
   /// The host that was reached, as configured.

@@ -34,7 +34,8 @@ struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
       return addresses.map { family, bytes, numeric in
         SocketAddress(
           family: family, bytes: bytes,
-          description: numeric == host.name ?? host.address ? host.description : "\(host) (\(numeric))")
+          description: numeric == host.name ?? host.address
+            ? host.description : "\(host) (\(numeric))")
       }
     case .failed(let status, let error):
       throw .connect(address: host.description, reason: reason(status, error))
