@@ -100,8 +100,8 @@ public struct ConnectionParameters: Sendable {
     for keyword in ConnectionKeyword.allCases {
       let variable = keyword.environmentVariable.flatMap { environment[$0] }
       let value = string.values[keyword] ?? service[keyword] ?? variable
-      // An empty value means the default, as in libpq.
-      guard let value, !value.isEmpty else { continue }
+      // An empty value means the default, but is no word, as in libpq.
+      guard let value, !value.isEmpty || keyword.definition.isChoice else { continue }
       try keyword.check(value)
       values[keyword] = value
     }

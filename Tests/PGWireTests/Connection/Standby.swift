@@ -1,40 +1,40 @@
 import Glibc
 import Support
 
-/// A hot standby of a server, made by pg_basebackup.
+/// A hot standby of a server, made by pg_basebackup; it is killed with the object.
 final class Standby: Sendable {
   let port: Int
   private let directory: TemporaryDirectory
-  private let primary: PostgresServer
+  private let process: Subprocess
 
   init(of primary: PostgresServer) throws {
-    self.primary = primary
     port = try FreePort.take()
     directory = try TemporaryDirectory("standby", owner: geteuid() == 0 ? "postgres" : nil)
-    try Self.run(
+    let data = directory.file("data")
+    let backup = Self.line(
       primary.program("pg_basebackup"),
       [
-        "-h", primary.socketDirectory, "-p", "\(primary.port)", "-U", "postgres", "-D",
-        directory.file("data"), "-R", "-X", "stream", "-c", "fast",
+        "-h", primary.socketDirectory, "-p", "\(primary.port)", "-U", "postgres", "-D", data, "-R",
+        "-X", "stream", "-c", "fast",
       ])
-    try Self.run(
-      primary.program("pg_ctl"),
-      [
-        "-D", directory.file("data"), "-l", directory.file("log"), "-w", "-t", "60", "-o",
-        "-p \(port) -k \(directory.path)", "start",
-      ])
-  }
-
-  deinit {
-    try? Self.run(
-      primary.program("pg_ctl"), ["-D", directory.file("data"), "-m", "immediate", "-w", "stop"])
-  }
-
-  private static func run(_ program: String, _ arguments: [String]) throws {
-    guard geteuid() == 0 else {
-      try Subprocess.check(program, arguments)
-      return
+    try Subprocess.check(backup.program, backup.arguments)
+    let server = Self.line(
+      primary.program("postgres"), ["-D", data, "-p", "\(port)", "-k", directory.path])
+    process = try Subprocess(server.program, server.arguments)
+    let ready = [
+      "-h", directory.path, "-p", "\(port)", "-U", "postgres", "-d", "postgres", "-q",
+    ]
+    let program = primary.program("pg_isready")
+    try eventually("a standby") {
+      try Subprocess.run(program, ready).termination == .exited(0)
     }
-    try Subprocess.check("runuser", ["-u", "postgres", "--", program] + arguments)
+  }
+
+  /// Servers do not run as root.
+  private static func line(
+    _ program: String, _ arguments: [String]
+  ) -> (program: String, arguments: [String]) {
+    geteuid() == 0
+      ? ("runuser", ["-u", "postgres", "--", program] + arguments) : (program, arguments)
   }
 }
