@@ -28,6 +28,8 @@ struct LiveAgreementTests {
   private func weGetIn(_ text: String) -> (isIn: Bool, error: PGError?) {
     do throws(PGError) {
       let connection = try Connection.open(ConnectionParameters(ConnectionString(text)))
+      let (isEncrypted, cancel) = (connection.isEncrypted, connection.cancelRequest)
+      #expect(cancel?.encryption == (isEncrypted ? .requested : .clear))
       connection.close()
       return (true, nil)
     } catch {

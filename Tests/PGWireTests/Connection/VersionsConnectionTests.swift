@@ -91,8 +91,9 @@ struct VersionsConnectionTests {
     for negotiation in ["direct", "postgres"] {
       var connection = try open(
         server.dsn(password: "p", more: "\(trust) sslnegotiation=\(negotiation)"))
-      let isEncrypted = connection.isEncrypted
+      let (isEncrypted, cancel) = (connection.isEncrypted, connection.cancelRequest)
       #expect(isEncrypted)
+      #expect(cancel?.encryption == (negotiation == "direct" ? .direct : .requested))
       #expect(try connection.query("SELECT 1").first?.rows == [["1"]])
       try checkCancelling(&connection, server)
       connection.close()
