@@ -10,6 +10,8 @@ public enum PGError: Error, Hashable, Sendable {
   case tls(String)
   /// The client refused to go on with authentication.
   case authentication(String)
+  /// Options of START_REPLICATION that do not go together.
+  case options(String)
   /// The server answered with an error.
   case server(ServerError)
   /// The server sent what the protocol does not allow in this phase.
@@ -46,7 +48,7 @@ extension PGError {
   /// The one place where this is decided.
   public var isRetryable: Bool {
     switch self {
-    case .connectionString, .tls, .authentication, .protocol, .unsupported: false
+    case .connectionString, .tls, .authentication, .protocol, .unsupported, .options: false
     case .connect, .timeout, .closed, .transport: true
     case .everyHostFailed(let errors): errors.contains { $0.isRetryable }
     case .server(let error): Self.isRetryable(sqlState: error.code)
@@ -83,6 +85,7 @@ extension PGError: CustomStringConvertible {
       case .connect(let address, let reason): "cannot connect to \(address): \(reason)"
       case .tls(let what): "TLS: \(what)"
       case .authentication(let what): "authentication: \(what)"
+      case .options(let what): "replication options: \(what)"
       case .server(let error): error.description
       case .protocol(let error, let phase, let tag):
         "protocol violation in \(phase.rawValue)"
