@@ -10,6 +10,8 @@ public enum PGError: Error, Hashable, Sendable {
   case tls(String)
   /// The client refused to go on with authentication.
   case authentication(String)
+  /// What was asked for does not exist on this server.
+  case unsupported(String)
   /// The server answered with an error.
   case server(ServerError)
   /// The server sent what the protocol does not allow in this phase.
@@ -44,7 +46,7 @@ extension PGError {
   /// The one place where this is decided.
   public var isRetryable: Bool {
     switch self {
-    case .connectionString, .tls, .authentication, .protocol: false
+    case .connectionString, .tls, .authentication, .unsupported, .protocol: false
     case .connect, .timeout, .closed, .transport: true
     case .everyHostFailed(let errors): errors.contains { $0.isRetryable }
     case .server(let error): Self.isRetryable(sqlState: error.code)
@@ -81,6 +83,7 @@ extension PGError: CustomStringConvertible {
       case .connect(let address, let reason): "cannot connect to \(address): \(reason)"
       case .tls(let what): "TLS: \(what)"
       case .authentication(let what): "authentication: \(what)"
+      case .unsupported(let what): what
       case .server(let error): error.description
       case .protocol(let error, let phase, let tag):
         "protocol violation in \(phase.rawValue)"
