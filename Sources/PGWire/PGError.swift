@@ -20,6 +20,8 @@ public enum PGError: Error, Hashable, Sendable {
   case closed(ConnectionPhase)
   /// Reading or writing failed.
   case transport(reason: String, phase: ConnectionPhase)
+  /// The server is too old for what was asked of it.
+  case unsupported(ServerFeature, on: ServerVersion)
   /// Every host and address was tried; the errors in the order of the attempts.
   case everyHostFailed([PGError])
 }
@@ -44,7 +46,7 @@ extension PGError {
   /// The one place where this is decided.
   public var isRetryable: Bool {
     switch self {
-    case .connectionString, .tls, .authentication, .protocol: false
+    case .connectionString, .tls, .authentication, .protocol, .unsupported: false
     case .connect, .timeout, .closed, .transport: true
     case .everyHostFailed(let errors): errors.contains { $0.isRetryable }
     case .server(let error): Self.isRetryable(sqlState: error.code)
@@ -89,6 +91,9 @@ extension PGError: CustomStringConvertible {
       case .closed(let phase):
         "the server closed the connection during \(phase.rawValue). See its log"
       case .transport(let reason, let phase): "connection lost during \(phase.rawValue): \(reason)"
+      case .unsupported(let feature, let server):
+        "\(feature.rawValue) cannot be had: the server is PostgreSQL \(server). "
+          + "It exists since version \(feature.firstMajor)"
       case .everyHostFailed(let errors):
         "every host failed: " + errors.map(\.description).joined(separator: "; ")
       }
