@@ -34,7 +34,8 @@ public enum TypeCatalogQuery {
         ) r(oid)
       )
       SELECT t.oid, n.nspname, t.typname,
-        CASE WHEN t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc THEN 'a'
+        CASE WHEN t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc
+            AND t.typtype <> 'd' THEN 'a'
           ELSE t.typtype::pg_catalog.text END,
         t.typcategory,
         CASE t.typtype WHEN 'd' THEN t.typbasetype

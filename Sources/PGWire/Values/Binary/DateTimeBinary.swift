@@ -36,7 +36,8 @@ enum DateTimeBinary {
         ? microseconds / microsecondsPerDay : (microseconds + 1) / microsecondsPerDay - 1
       let isBeforeChrist = append(day: day, to: &text)
       text.append(Ascii.space)
-      append(time: UInt64(microseconds - day * microsecondsPerDay), to: &text)
+      // The first day begins before the least number of microseconds; the difference is small.
+      append(time: UInt64(microseconds &- day &* microsecondsPerDay), to: &text)
       if rule == .timestampWithZone { text.append("+00") }
       if isBeforeChrist { text.append(" BC") }
     }
