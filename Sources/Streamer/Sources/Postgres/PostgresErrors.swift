@@ -4,7 +4,7 @@ extension StreamerError {
   /// What a failure of the PostgreSQL client means for a source: its remedy, whether trying again
   /// may help, and how the process ends when it happens at the start.
   init(_ error: PGError, source: PostgresSourceConfiguration, name: String) {
-    let cause = Self.serverError(error)
+    let cause = error.serverError
     let isUsage: Bool
     if case .connectionString = error { isUsage = true } else { isUsage = false }
     self.init(
@@ -25,14 +25,6 @@ extension StreamerError {
     case .server(let error): self.init(PGError.server(error), source: source, name: name)
     case .ended:
       self.init(what: "source \(name)", why: "the server ended the stream", retryable: true)
-    }
-  }
-
-  private static func serverError(_ error: PGError) -> ServerError? {
-    switch error {
-    case .server(let server): server
-    case .everyHostFailed(let errors): errors.lazy.compactMap(serverError).first
-    default: nil
     }
   }
 
