@@ -82,7 +82,9 @@ struct StartupMachine: Sendable {
       try note(try decode(tag, body, ParameterStatus.decode))
     case .backendKeyData where authentication.isAuthenticated:
       keyData = try decode(tag, body, BackendKeyData.decode)
-    case .readyForQuery where authentication.isAuthenticated: return true
+    case .readyForQuery where authentication.isAuthenticated:
+      _ = try decode(tag, body, ReadyForQuery.decode)
+      return true
     default: throw violation("this message does not belong here", tag)
     }
     return false
