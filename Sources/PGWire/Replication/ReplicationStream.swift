@@ -29,12 +29,6 @@ import Glibc
     input = parts.input
   }
 
-  /// Takes over a transport that copies in both directions already.
-  init(_ transport: consuming Transport, _ input: consuming InputBuffer) {
-    self.transport = transport
-    self.input = input
-  }
-
   /// What was received and not consumed yet: whole messages, and the beginning of one.
   public var received: RawSpan {
     @_lifetime(borrow self) get { input.readable }

@@ -15,6 +15,8 @@ final class FaultyServer: Sendable {
     case message
     /// Receives that many bytes, slowly.
     case bytes(Int)
+    /// Does nothing until the flag is set.
+    case wait(Flag)
     /// Sends.
     case send([UInt8])
     /// Sends what depends on the messages received so far, tags and lengths included.
@@ -69,6 +71,7 @@ final class FaultyServer: Sendable {
       case .packet: received.append(Self.receiveMessage(stream.descriptor, headerSize: 4))
       case .message: received.append(Self.receiveMessage(stream.descriptor, headerSize: 5))
       case .bytes(let count): received.append(Self.receive(count, stream.descriptor, slowly: true))
+      case .wait(let flag): while !flag.isSet { usleep(100) }
       case .send(let bytes): stream.deliver(bytes)
       case .answer(let answer): stream.deliver(answer(received))
       }
@@ -178,6 +181,13 @@ final class FaultyListener: Sendable {
     _ = unsafe setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
     return peer
   }
+}
+
+/// A flag between two threads.
+final class Flag: Sendable {
+  private let value = Atomic<Bool>(false)
+  var isSet: Bool { value.load(ordering: .acquiring) }
+  func set() { value.store(true, ordering: .releasing) }
 }
 
 /// A thread that can be joined.

@@ -143,10 +143,3 @@ import Testing
     return count
   }()
 }
-
-/// A flag between two threads.
-final class Flag: Sendable {
-  private let value = Atomic<Bool>(false)
-  var isSet: Bool { value.load(ordering: .acquiring) }
-  func set() { value.store(true, ordering: .releasing) }
-}

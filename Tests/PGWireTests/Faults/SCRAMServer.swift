@@ -54,13 +54,15 @@ struct SCRAMServer: Sendable {
 
   private func last(_ initial: [UInt8], _ response: [UInt8]) -> [UInt8] {
     if let final { return Array(final.utf8) }
+    // No client gets here with another count.
+    guard let rounds = Int(iterations), (1...100_000).contains(rounds) else { return [] }
     let text = String(decoding: response, as: UTF8.self)
     let withoutProof = text.split(separator: ",").dropLast().joined(separator: ",")
     let comma = [UInt8(ascii: ",")]
     let signed = initial + comma + first(initial) + comma + Array(withoutProof.utf8)
     do {
       let salted = try Digest.pbkdf2SHA256(
-        password: Array(password.utf8), salt: salt, iterations: Int(iterations) ?? 1)
+        password: Array(password.utf8), salt: salt, iterations: rounds)
       let key = try Digest.hmacSHA256(key: salted, Array("Server Key".utf8))
       var signature = try Digest.hmacSHA256(key: key, signed)
       if hasWrongSignature { signature[0] ^= 1 }
