@@ -17,9 +17,9 @@ extension StreamerError {
   /// What a fault of the stream means.
   init(_ fault: StreamFault, source: PostgresSourceConfiguration, name: String) {
     switch fault {
-    case .malformed(let error, let message):
+    case .malformed(let error, let place):
       self.init(
-        what: "source \(name)", why: "the server sent a malformed \(message): \(error)",
+        what: "source \(name)", why: "protocol violation in replication, \(place): \(error)",
         hint: "The connection was closed; reading begins again at the confirmed position.",
         retryable: true)
     case .server(let error): self.init(PGError.server(error), source: source, name: name)
