@@ -12,7 +12,9 @@ import Testing
   ) -> PGError? {
     var machine = StartupMachine(
       PasswordAuthentication(
-        user: "u", password: "p", channelBinding: .prefer, material: .clear, nonce: [0x61]))
+        user: "u", credential: Credential(password: "p"), rules: AuthenticationRules(),
+        material: .clear, nonce: [0x61]),
+      versions: .v3_0 ... .v3_0)
     var output = ByteWriter()
     let before = authenticated ? Scripted.authenticationOk : Scripted.notice
     let window = before + Scripted.message(message.tag, body)
@@ -94,7 +96,8 @@ import Testing
     let span = unsafe body.span.bytes
     do throws(DecodingError) {
       if case .xLogData(_, _, let payload) = try ReplicationMessage(span) {
-        _ = try PgOutputDecoder().decode(payload)
+        var decoder = PgOutputDecoder()
+        _ = try decoder.decode(payload)
       }
       return nil
     } catch {
@@ -166,7 +169,9 @@ import Testing
       for length in Self.lengths + [65_537] {
         var machine = StartupMachine(
           PasswordAuthentication(
-            user: "u", password: "p", channelBinding: .prefer, material: .clear, nonce: [0x61]))
+            user: "u", credential: Credential(password: "p"), rules: AuthenticationRules(),
+            material: .clear, nonce: [0x61]),
+          versions: .v3_0 ... .v3_0)
         var output = ByteWriter()
         // The first message alone may be an error in the format of protocol 2.
         let window = Scripted.notice + [tag] + WireMessage.integer(length)
