@@ -119,6 +119,9 @@ public struct Connection: ~Copyable {
       case .readyForQuery:
         if let error = answer.error { throw .server(error) }
         throw violation("the command did not start replication", tag)
+      case .copyInResponse:
+        isBroken = true
+        throw violation("the command did not start replication", tag)
       default: break
       }
     }

@@ -10,6 +10,8 @@ enum ConnectionLimits {
   static let queryMessage = 64 << 20
   /// The most bytes of rows that one query may return.
   static let queryResult = 256 << 20
+  /// The most commands that one query may consist of.
+  static let queryCommands = 10_000
   /// The most notices kept for the caller; older ones are dropped.
   static let notices = 16
   /// The largest passfile, in bytes.

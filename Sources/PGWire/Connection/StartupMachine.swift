@@ -101,7 +101,9 @@ struct StartupMachine: Sendable {
         throw violation("protocol 3.0 has keys of 4 bytes only", tag)
       }
       keyData = key
-    case .readyForQuery where authentication.isAuthenticated: return true
+    case .readyForQuery where authentication.isAuthenticated:
+      _ = try decode(tag, body, ReadyForQuery.decode)
+      return true
     default: throw violation("this message does not belong here", tag)
     }
     return false
