@@ -20,9 +20,15 @@ struct LiveAgreementTests {
   ]
 
   private func psqlGetsIn(_ text: String) throws -> Bool {
+    try psqlIsEncrypted(text) != nil
+  }
+
+  /// Whether psql had TLS; nil when it did not get in.
+  private func psqlIsEncrypted(_ text: String) throws -> Bool? {
     let folder = try #require(PostgresPrograms.installed[17])
-    let output = try Subprocess.run("\(folder)/psql", ["-X", "-w", text, "-c", ""])
-    return output.termination == .exited(0)
+    let query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+    let output = try Subprocess.run("\(folder)/psql", ["-XAtw", text, "-c", query])
+    return output.termination == .exited(0) ? output.standardOutput == "t\n" : nil
   }
 
   private func weGetIn(_ text: String) -> (isIn: Bool, error: PGError?) {
@@ -117,6 +123,54 @@ struct LiveAgreementTests {
       try compare(trust + byName + "sslcrl=\(server.tls("empty.crl"))", host: "localhost")
     }
     try compare("user=trust_user \(byName) sslrootcert=system", host: "localhost")
+  }
+
+  /// Where we are stricter, on purpose (docs/CONNECTING.md).
+  @Test func revocationsThatCannotBeRead() throws {
+    let text =
+      "dbname=postgres host=127.0.0.1 port=\(server.port) user=trust_user sslmode=verify-ca "
+      + "sslrootcert=\(server.tls("ca.crt")) sslcrl=\(server.tls("none.crl"))"
+    #expect(try psqlGetsIn(text))
+    let error = weGetIn(text).error
+    #expect(error?.description.contains("sslcrl cannot be read") == true)
+  }
+
+  /// Where libpq goes on in clear, since the certificate is wrong, we keep TLS.
+  @Test func preferWithAnotherAuthority() throws {
+    let text =
+      "dbname=postgres host=127.0.0.1 port=\(server.port) user=trust_user sslmode=prefer "
+      + "sslrootcert=\(server.tls("other.crt"))"
+    #expect(try psqlIsEncrypted(text) == false)
+    let connection = try Connection.open(ConnectionParameters(ConnectionString(text)))
+    let isEncrypted = connection.isEncrypted
+    #expect(isEncrypted)
+    connection.close()
+  }
+
+  /// The default list of revoked certificates counts when it is there.
+  @Test func theDefaultFiles() throws {
+    let home = try TemporaryDirectory("home")
+    let folder = home.file(".postgresql")
+    try Subprocess.check("mkdir", [folder])
+    try Subprocess.check("cp", [server.tls("ca.crt"), "\(folder)/root.crt"])
+    let text =
+      "dbname=postgres host=localhost hostaddr=127.0.0.1 port=\(server.port) user=trust_user "
+      + "sslmode=verify-full"
+    func open() throws(PGError) {
+      let connection = try Connection.open(
+        ConnectionParameters(ConnectionString(text), environment: ["HOME": home.path]))
+      connection.close()
+    }
+    try open()
+    try Subprocess.check("cp", [server.tls("empty.crl"), "\(folder)/root.crl"])
+    try open()
+    try Subprocess.check("cp", [server.tls("revoked.crl"), "\(folder)/root.crl"])
+    do throws(PGError) {
+      try open()
+      Issue.record("a revoked certificate was expected to be refused")
+    } catch {
+      #expect(error.description.contains("revoked"))
+    }
   }
 
   /// The keys that a verifier is made of stand in for its password.
