@@ -18,7 +18,7 @@ public struct ConnectionParameters: Sendable {
   public static let defaultPort: UInt16 = 5432
 
   /// The servers, tried in this order.
-  public let hosts: [Host]
+  public private(set) var hosts: [Host]
   /// The role to log in as.
   public let user: String
   /// The database.
@@ -90,6 +90,13 @@ public struct ConnectionParameters: Sendable {
     self.environmentSettings = Self.environmentSettings(environment)
     self.socketOptions = try SocketOptions(values)
     self.scramKeys = try Credential.SCRAMKeys(values)
+  }
+
+  /// The same for one server only, such as ``Connection/reachedHost``.
+  public func only(_ host: Host) -> ConnectionParameters {
+    var copy = self
+    copy.hosts = [host]
+    return copy
   }
 
   private static func merge(

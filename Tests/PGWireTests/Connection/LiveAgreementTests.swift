@@ -205,6 +205,31 @@ struct LiveAgreementTests {
     #expect(reason.contains("impostor"))
   }
 
+  /// A name's further addresses and the other hosts are left out, the name is kept for TLS.
+  @Test func theSameServerAgain() throws {
+    let parameters = try ConnectionParameters(
+      ConnectionString(
+        "host=/nonexistent,localhost port=1,\(server.port) dbname=postgres user=trust_user "
+          + "sslmode=verify-full sslrootcert=\(server.tls("ca.crt"))"))
+    let first = try Connection.open(parameters)
+    let reached = first.reachedHost
+    first.close()
+    #expect(reached == .init(name: "localhost", address: "127.0.0.1", port: server.port))
+    let only = parameters.only(reached)
+    #expect(only.hosts == [reached])
+    let second = try Connection.open(only)
+    let isEncrypted = second.isEncrypted
+    #expect(isEncrypted)
+    second.close()
+    let socket = try Connection.open(
+      ConnectionParameters(
+        ConnectionString(
+          "host=\(server.directory) port=\(server.port) user=trust_user dbname=postgres")))
+    let same = (socket.host == socket.reachedHost)
+    #expect(same)
+    socket.close()
+  }
+
   @Test func environmentSettings() throws {
     let environment = ["PGTZ": "Asia/Kolkata", "PGDATESTYLE": "German", "PGGEQO": "default"]
     let text = "host=127.0.0.1 port=\(server.port) dbname=postgres user=trust_user"

@@ -84,6 +84,17 @@ struct ProtocolNegotiationTests {
     }
   }
 
+  @Test func changedBytesNeverTrap() {
+    let bytes = Self.negotiate(Self.v30, ["_pq_.a"]) + Self.end(key: 4)
+    for index in bytes.indices {
+      for value in [0, 0x7F, 0x80, 0xFF, bytes[index] ^ 1] as [UInt8] {
+        var changed = bytes
+        changed[index] = value
+        _ = try? run(changed, .v3_0 ... .v3_2)
+      }
+    }
+  }
+
   @Test func theLeastVersionIsKept() {
     #expect(throws: PGError.self) {
       try run(Self.negotiate(Self.v30, []) + Self.end(key: 4), .v3_2 ... .v3_2)

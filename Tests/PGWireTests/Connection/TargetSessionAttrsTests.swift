@@ -69,8 +69,10 @@ struct TargetSessionSearchTests {
     let (standby, primary) = (try Self.server(isStandby: true), try Self.server(isStandby: false))
     let connection = try ScriptedClient.open(
       [standby.port, primary.port], "target_session_attrs=primary")
-    let port = connection.host.port
+    let (port, reached) = (connection.host.port, connection.reachedHost)
     #expect(port == primary.port)
+    // Whoever wants a second connection wants it to the same server.
+    #expect(reached == .init(name: "127.0.0.1", address: "127.0.0.1", port: primary.port))
     connection.close()
     // The one that does not fit is left with a good-bye.
     #expect(standby.finish() == 1)

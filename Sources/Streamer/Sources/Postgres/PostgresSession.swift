@@ -9,6 +9,8 @@ final class PostgresSession: @unchecked Sendable {
   let store: any PositionStore
   let log: Log
   private var catalog: RelationCatalog?
+  /// How to reach the server that the stream comes from, without its fellows in `dsn`.
+  private var here: ConnectionParameters?
 
   init(_ plan: PipelinePlan, store: any PositionStore, log: Log) {
     self.plan = plan
@@ -92,13 +94,17 @@ final class PostgresSession: @unchecked Sendable {
         environment: ConnectionParameters.processEnvironment())
     }
     var plain = try mapped { () throws(PGError) in try open(parameters, replication: false) }
+    // Everything else must be asked of this very server: another host may be another one.
+    let here = parameters.only(plain.reachedHost)
+    if self.here?.hosts != here.hosts { catalog?.disconnect() }
+    self.here = here
     let server = try ServerFacts(asking: &plain, source: source, name: plan.name)
     try preparePublication(&plain, server)
     let version = server.version
     catalog = catalog ?? makeCatalog(parameters, version)
 
     var replication = try mapped { () throws(PGError) in
-      try open(parameters, replication: true, server: version)
+      try open(here, replication: true, server: version)
     }
     let system = try identify(&replication)
     let identity = PositionIdentity(
@@ -149,7 +155,7 @@ extension PostgresSession {
     _ parameters: ConnectionParameters, _ server: ServerVersion
   ) -> RelationCatalog {
     RelationCatalog(source: plan.name, store: store) { [unowned self] () throws(PGError) in
-      try open(parameters, replication: false, server: server)
+      try open(here ?? parameters, replication: false, server: server)
     }
   }
 
