@@ -83,8 +83,7 @@ public struct ConnectionParameters: Sendable {
     self.targetSessionAttrs = try Self.choice(values, .targetSessionAttrs) ?? .any
     self.loadBalanceHosts = try Self.choice(values, .loadBalanceHosts) ?? .disable
     let seconds = try Self.integer(values, .connectTimeout) ?? 0
-    self.connectTimeout =
-      seconds > 0 ? .seconds(seconds) : nil
+    self.connectTimeout = seconds > 0 ? .seconds(seconds) : nil
     self.options = values[.options]
     self.applicationName = values[.applicationName] ?? values[.fallbackApplicationName]
     self.environmentSettings = Self.environmentSettings(environment)
