@@ -20,7 +20,7 @@ enum ConnectionStringFuzz: FuzzTarget {
       (0, "postgresql://u:p%40@h1:1,[::1]:2,/tmp:3/db?sslmode=require&connect_timeout=2"),
       (0, "postgres:///db?host=/var/run/postgresql&ssl=true"),
       (0, "hostaddr=127.0.0.1,::1 host=a,b"),
-      (1, "@host:5432/db?sslmode=disable"), (1, "/x@host/db"), (2, " host=db1 sslmode=require"),
+      (1, "@host:5432/db?sslmode=disable"), (2, " host=db1 sslmode=require"),
       (2, " words port=x"), (3, "host=db1 dbname=shop"), (4, "' sslmode=on"), (5, "&sslmode=x"),
     ].map { [$0.0] + Array($0.1.utf8) }
   }
@@ -31,7 +31,10 @@ enum ConnectionStringFuzz: FuzzTarget {
     let text = String(decoding: input.all(), as: UTF8.self)
     switch form {
     case 0: try read(text)
-    case 1: try read("postgresql://u:\(secret)\(text)", secret)
+    case 1:
+      // Without an "@" before the first "/" it is no password: libpq reads a host and its port.
+      guard text.prefix(while: { $0 != "/" }).contains("@") else { return }
+      try read("postgresql://u:\(secret)\(text)", secret)
     case 2: try read("user=u password=\(secret)\(text)", secret)
     case 3: try read("\(text) password=\(secret)", secret)
     case 4: try read("password='\(secret)\(text)", secret)
@@ -57,6 +60,12 @@ enum ConnectionStringFuzz: FuzzTarget {
       shown.append(DSNRedaction.redact(text))
     }
     guard let secret else { return }
+    // As in libpq "user= password=x" names a user: what is no password cannot be hidden as one.
+    if let understood = password ?? (outcome == .value("") ? "" : nil),
+      !understood.contains(secret)
+    {
+      return
+    }
     // What follows the secret may hold it again, in a place that is no secret's.
     guard text.utf8.count(of: secret) == 1 else { return }
     for line in shown {

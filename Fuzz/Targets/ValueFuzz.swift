@@ -64,6 +64,8 @@ enum ValueFuzz: FuzzTarget {
     // What the server has checked already is not checked again: only JSON stands there.
     let isEmbedded = [114, 3802, 199].contains(oid) && options.json == .embed
     guard !isEmbedded || holdsJSON(text) else { return }
+    // jsonb is written by the server itself, in one line.
+    guard oid != 3802 || text.allSatisfy({ $0 >= 0x20 }) else { return }
 
     var encoders = ValueEncoders(options: options)
     let encoder = encoders.resolve(oid, in: catalog)
