@@ -30,10 +30,10 @@ struct Cuts {
 
   init(_ seed: UInt8) { state = UInt64(seed) &* 0x9e37_79b9_7f4a_7c15 }
 
-  /// A number from 1 to `limit`, mostly small.
-  mutating func next(upTo limit: Int) -> Int {
+  /// A number from 1 to `limit`, mostly at most `usually`.
+  mutating func next(upTo limit: Int, usually: Int = 7) -> Int {
     state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-    let most = state >> 60 == 0 ? limit : min(limit, 7)
+    let most = state >> 60 == 0 ? limit : min(limit, usually)
     return 1 + Int((state >> 33) % UInt64(most))
   }
 }

@@ -25,6 +25,7 @@ enum FuzzTargets {
     FramingFuzz.self, BackendMessageFuzz.self, StartupFuzz.self, PgOutputFuzz.self,
     PipelineFuzz.self, SCRAMFuzz.self, SASLprepFuzz.self, ConnectionStringFuzz.self,
     PassfileFuzz.self, ContainerTextFuzz.self, ValueFuzz.self, ConfigurationFuzz.self,
+    ServiceFileFuzz.self, BinaryValueFuzz.self, RecordingFuzz.self,
   ]
 
   /// Looks a target up; the planted bug is no target of `all`.

@@ -9,7 +9,7 @@ enum PipelineFuzz: FuzzTarget {
 
   static var seeds: [[UInt8]] {
     get throws {
-      try Recordings.streams().filter { $0.count < 20_000 }.map { [1, 5] + $0 }
+      try Recordings.streams().filter { $0.count < 8_000 }.map { [1, 5] + $0 }
         + [[0, 9] + messages(try payloads())]
     }
   }
@@ -31,7 +31,7 @@ enum PipelineFuzz: FuzzTarget {
     var cuts = Cuts(input.byte())
     let stream = isRaw ? input.all() : framed(&input)
     let whole = try PipelineRun(stream) { stream.count }
-    let cut = try PipelineRun(stream) { cuts.next(upTo: 1 << 12) }
+    let cut = try PipelineRun(stream) { cuts.next(upTo: 1 << 12, usually: 300) }
     try require(
       whole.outcome == cut.outcome && whole.sink.records == cut.sink.records,
       "a stream gives \(whole) in one piece and \(cut) in parts")

@@ -48,7 +48,7 @@ enum SCRAMFuzz: FuzzTarget {
   }
 
   private static func started() -> SCRAM {
-    var scram = SCRAM(password: password, nonce: nonce, binding: .none)
+    var scram = SCRAM(.password(password), nonce: nonce, binding: .none)
     _ = scram.clientFirst()
     return scram
   }

@@ -26,6 +26,7 @@ enum StartupFuzz: FuzzTarget {
       [0, 3] + frames([("R", [0, 0, 0, 5, 1, 2, 3, 4])] + ready),
       [1, 4] + frames(scram + ready), [2, 5] + frames(scram + ready),
       [0, 6] + Array("EFATAL:  sorry, too many clients already\n\0".utf8),
+      [0, 9] + frames([("v", [0, 3, 0, 0, 0, 0, 0, 1] + Array("_pq_.x\0".utf8))] + ready),
       [0, 7] + frames([("N", Array("SNOTICE\0Mhello\0\0".utf8))] + ready),
       [0, 8] + frames([("E", Array("SFATAL\0VFATAL\0C28P01\0Mno\0\0".utf8))]),
     ]
@@ -52,9 +53,11 @@ enum StartupFuzz: FuzzTarget {
   ) throws(Violation) -> Outcome {
     var machine = StartupMachine(
       PasswordAuthentication(
-        user: "u", password: password, channelBinding: binding,
+        user: "u", credential: Credential(password: password),
+        rules: AuthenticationRules(channelBinding: binding),
         // A choice that never meets TLS would leave half of the rules out.
-        material: binding == .prefer ? .tls(serverEndPoint: [1, 2, 3]) : .clear, nonce: nonce))
+        material: binding == .prefer ? .tls(serverEndPoint: [1, 2, 3]) : .clear, nonce: nonce),
+      versions: .v3_0 ... .v3_2)
     var answers: [UInt8] = []
     return try Outcome.of { () throws(PGError) in
       var window: [UInt8] = []
@@ -82,7 +85,7 @@ enum StartupFuzz: FuzzTarget {
 extension StartupMachine {
   /// What a start has learned.
   fileprivate var summary: String {
-    let parameters = parameterStatus.sorted { $0.key < $1.key }
+    let parameters = "\(version) " + "\(parameterStatus.sorted { $0.key < $1.key })"
     return "\(parameters) \(keyData?.description ?? "") \(notices.count)"
   }
 }

@@ -38,24 +38,6 @@ enum ValueFuzz: FuzzTarget {
     1187, 199, 3904, 3908, 4451, 20000, 20001, 20002, 20005, 20010, 20011,
   ]
 
-  private static let catalog: TypeCatalog = {
-    func type(_ oid: UInt32, _ name: String, _ kind: TypeDescription.Kind) -> TypeDescription {
-      TypeDescription(oid: oid, schema: "any", name: name, kind: kind)
-    }
-    var catalog = TypeCatalog()
-    catalog.learn([
-      type(20000, "hstore", .base(.userDefined)),
-      type(20001, "_hstore", .array(element: 20000, delimiter: 0x2C)),
-      type(20002, "vector", .base(.userDefined)), type(20003, "small", .domain(base: 21)),
-      type(
-        20005, "pair", .composite([.init(name: "a", type: 20003), .init(name: "q\"", type: 25)])),
-      type(20010, "_pair", .array(element: 20005, delimiter: 0x2C)),
-      type(
-        20011, "deep", .composite([.init(name: "x", type: 20010), .init(name: "y", type: 3904)])),
-    ])
-    return catalog
-  }()
-
   static func run(_ input: [UInt8]) throws(Violation) {
     var input = FuzzInput(input)
     let oid = input.choice(oids)
@@ -68,7 +50,7 @@ enum ValueFuzz: FuzzTarget {
     guard oid != 3802 || text.allSatisfy({ $0 >= 0x20 }) else { return }
 
     var encoders = ValueEncoders(options: options)
-    let encoder = encoders.resolve(oid, in: catalog)
+    let encoder = encoders.resolve(oid, in: ExampleTypes.catalog)
     var output = ByteWriter()
     output.append("kept")
     do throws(DecodingError) {
