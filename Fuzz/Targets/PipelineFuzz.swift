@@ -65,7 +65,8 @@ private struct PipelineRun: CustomStringConvertible {
     let lane = Lane(
       name: "sink", routing: TopicRouting(fallback: "t"), sink: sink,
       encoder: EventEncoder(systemIdentifier: 7, host: "h", database: "d", options: options),
-      position: .zero)
+      // A ring of the usual size would take longer to make than most streams to read.
+      position: .zero, capacity: 256)
     lane.messageRoute = Route(topic: 0, table: "")
     var pipeline = Pipeline(
       lanes: [lane], database: "d", inFlightLimit: 1 << 20,
