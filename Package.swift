@@ -70,3 +70,11 @@ if Context.environment["PSQL_STREAMER_ALLOCATIONS"] != nil {
       path: "Tests/AllocationCheck", swiftSettings: settings),
   ]
 }
+
+// `make bench-decode`.
+if Context.environment["PSQL_STREAMER_BENCHMARKS"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "bench-decode", dependencies: ["PGWire", "Support"], path: "Benchmarks/Decode",
+      swiftSettings: settings))
+}
