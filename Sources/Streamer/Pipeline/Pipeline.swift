@@ -17,7 +17,7 @@ struct Pipeline: ~Copyable {
   /// Gives each table its counters.
   let observer: PipelineObserver
 
-  private let decoder = PgOutputDecoder()
+  private var decoder = PgOutputDecoder()
   private var plans: [UInt32: RelationPlan] = [:]
   private var lastPlan: RelationPlan?
 
@@ -92,6 +92,7 @@ struct Pipeline: ~Copyable {
 
   /// A new connection begins: what the old one said of tables is void.
   mutating func connected() {
+    decoder = PgOutputDecoder()
     plans.removeAll()
     lastPlan = nil
     transaction = nil
@@ -190,6 +191,9 @@ struct Pipeline: ~Copyable {
     case .truncate(let truncate): try truncated(truncate, at: lsn)
     case .message(let message): try logical(message)
     case .origin, .type: break
+    case .streamStart, .streamStop, .streamCommit, .streamAbort, .beginPrepare, .prepare,
+      .streamPrepare, .commitPrepared, .rollbackPrepared:
+      throw violation("a message that was not asked for")
     }
   }
 
