@@ -74,7 +74,7 @@ enum DecodeBenchmark {
         count.bytes &+= body.byteCount
       }
     case .decoding:
-      let decoder = PgOutputDecoder()
+      var decoder = PgOutputDecoder()
       try eachMessage(window) { tag, body throws(DecodingError) in
         count.messages += 1
         guard tag == .copyData else { return }
@@ -84,7 +84,7 @@ enum DecodeBenchmark {
         }
       }
     case .walking:
-      let decoder = PgOutputDecoder()
+      var decoder = PgOutputDecoder()
       try eachMessage(window) { tag, body throws(DecodingError) in
         count.messages += 1
         guard tag == .copyData else { return }

@@ -24,7 +24,7 @@ enum DecoderCheck {
   }
 
   private static func read(_ window: RawSpan) throws(DecodingError) -> Int {
-    let decoder = PgOutputDecoder()
+    var decoder = PgOutputDecoder()
     var messages = 0
     var offset = 0
     while case .complete(let frame) = try MessageFrame.scan(window, at: offset) {

@@ -89,7 +89,10 @@ struct FaultyStream {
     }
   }
 
-  private func sendAll(_ bytes: ArraySlice<UInt8>) {
+  private func sendAll(_ bytes: ArraySlice<UInt8>) { Self.sendAll(bytes, to: descriptor) }
+
+  /// Sends all, or as much as the peer takes until it is gone.
+  static func sendAll(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) {
     var rest = bytes
     while !rest.isEmpty {
       let count = unsafe rest.withUnsafeBytes {
