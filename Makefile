@@ -7,7 +7,7 @@ SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
 .PHONY: help setup servers build demo test integration test-allocations fuzz fuzz-selftest lint \
-  format bench fixtures ci clean
+  format bench bench-decode fixtures ci clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ format: ## rewrite the Swift files in the project's format
 
 bench: build ## drain times beside pg_recvlogical; BENCH_ROWS, BENCH_TX, BENCH_ROUNDS scale it
 	@python3 Benchmarks/drain
+
+bench-decode: ## GB/s from a stream's bytes to changes, on one core
+	PSQL_STREAMER_BENCHMARKS=1 $(SWIFT) run -c release --scratch-path .build/benchmarks \
+	  $(SWIFT_FLAGS) bench-decode
 
 fixtures: setup ## record Fixtures/ anew from real servers
 	PSQL_STREAMER_RECORD=1 $(SWIFT_TEST) --filter FixtureRecording
