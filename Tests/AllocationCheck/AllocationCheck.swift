@@ -42,6 +42,7 @@ enum AllocationCheck {
       position: .zero)
     var pipeline = Pipeline(
       lanes: [lane], database: "d", inFlightLimit: 1 << 30,
+      spool: Spool.Settings(directory: "/tmp", memory: 1 << 20),
       observer: PipelineObserver(
         source: SourceStatus(name: "s", type: "postgres"),
         sinks: [SinkStatus(name: "sink", type: "kafka")], metrics: Metrics()))

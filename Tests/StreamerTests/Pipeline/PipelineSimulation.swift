@@ -23,6 +23,7 @@ final class PipelineSimulation {
   private let inFlightLimit: Int
   private let capacity: Int
   private let walRetain: UInt64
+  private let spool: Spool.Settings
   private let schedule: [Step]
   private var random: SeededRandom
   private var server: SimulatedServer
@@ -55,7 +56,9 @@ final class PipelineSimulation {
       source: SourceStatus(name: "s", type: "postgres"),
       sinks: [SinkStatus(name: "a", type: "kafka"), SinkStatus(name: "b", type: "kafka")],
       metrics: Metrics())
-    pipeline = Pipeline(lanes: [], database: "", inFlightLimit: 0, observer: observer)
+    spool = Spool.Settings(directory: "/nowhere", memory: 1 << 20)
+    pipeline = Pipeline(
+      lanes: [], database: "", inFlightLimit: 0, spool: spool, observer: observer)
     feedback = Self.feedback(stored, walRetain, now)
     start(repeating: true)
   }
@@ -135,7 +138,7 @@ final class PipelineSimulation {
     lanes[0].messageRoute = Route(topic: 0, table: "")
     pipeline = Pipeline(
       lanes: lanes, database: SimulatedHistory.database, inFlightLimit: inFlightLimit,
-      observer: observer)
+      spool: spool, observer: observer)
     feedback = Self.feedback(stored, walRetain, now)
     saving = nil
     if repeating {
@@ -150,7 +153,7 @@ final class PipelineSimulation {
     received = []
     server.connect(at: pipeline.startLSN)
     for lane in pipeline.lanes { lane.opened() }
-    pipeline.connected()
+    pipeline.connected(at: pipeline.startLSN)
     feedback.connected(now: now)
   }
 
