@@ -26,6 +26,8 @@ struct Pipeline: ~Copyable {
   var spool: Spool
   /// The kept transaction that is being read; nil when the window is.
   var replay: StreamReplay?
+  /// Bytes of a kept transaction that one call of ``consume(_:untilCommit:)`` reads at most.
+  var replaySliceBytes = Limits.replaySliceBytes
   /// The prepared transaction that is kept although it does not come in chunks.
   var keptPrepare: UInt32?
   /// Where the connection began to read.
@@ -144,7 +146,7 @@ struct Pipeline: ~Copyable {
   /// a slice of it at each call. With `untilCommit` it stops as soon as no transaction is open.
   mutating func consume(_ window: RawSpan, untilCommit: Bool = false) throws(StreamFault) -> Int {
     var consumed = 0
-    var slice = Limits.replaySliceBytes
+    var slice = replaySliceBytes
     defer { for lane in lanes { lane.flush() } }
     try replayOn(&slice)
     while !isReplaying, !isBlocked, !(untilCommit && isBetweenTransactions) {
