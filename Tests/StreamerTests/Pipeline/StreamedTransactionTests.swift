@@ -229,8 +229,8 @@ import Testing
         try pipeline.feed(write)
         return "nothing"
       } catch {
-        guard case .malformed(let error, let message) = error else { return "\(error)" }
-        return "\(message): \(error)"
+        guard case .malformed(let error, let place) = error else { return "\(error)" }
+        return "\(place.message): \(error)"
       }
     }
     #expect(
@@ -259,7 +259,7 @@ import Testing
       fault {
         chunk(&$0, 10, first: true, ServerBytes.streamed([UInt8(ascii: "I"), 0], 10))
         $0.streamCommit(10, LSN(0x100), end: LSN(0x120))
-      } == "pgoutput 'I' of a stream: 4 bytes were expected, 1 are left (offset 5)")
+      } == "pgoutput 'I': 4 bytes were expected, 1 are left (offset 5)")
   }
 }
 

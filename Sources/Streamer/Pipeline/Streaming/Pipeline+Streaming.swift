@@ -78,14 +78,17 @@ extension Pipeline {
       do { hasNext = try replay.next() } catch { throw .spool(error) }
       guard hasNext else { return try end(replay) }
       slice -= replay.payload.byteCount
-      do { try replayed(&replay) } catch {
-        throw .malformed(error, message: "pgoutput '\(Character(replay.tag))' of a stream")
-      }
+      do { try replayed(replay) } catch { throw .malformed(error, place(in: replay)) }
     }
     self.replay = consume replay
   }
 
-  private mutating func replayed(_ replay: inout StreamReplay) throws(DecodingError) {
+  /// Where a kept message lies; of the stream's bytes, those up to its transaction's end are counted.
+  private func place(in replay: borrowing StreamReplay) -> StreamPlace {
+    StreamPlace(kept: replay.payload, at: LSN(replay.place), streamOffset: streamOffset)
+  }
+
+  private mutating func replayed(_ replay: borrowing StreamReplay) throws(DecodingError) {
     var decoder = replay.decoder
     let place = replay.place
     switch try decoder.decode(replay.payload) {
@@ -105,7 +108,7 @@ extension Pipeline {
       case .prepare(let gid, let lsn): try outcome(.prepare, gid: gid, at: lsn)
       case .commitPrepared(let gid, let lsn): try outcome(.commitPrepared, gid: gid, at: lsn)
       }
-    } catch { throw .malformed(error, message: "end of a stream") }
+    } catch { throw .malformed(error, place(in: replay)) }
     tables.endStream()
     close(endLSN: replay.endLSN)
     streamEnded(replay.summary(events: events))

@@ -69,9 +69,6 @@ struct StreamReplay: ~Copyable {
     }
   }
 
-  /// The current message's tag, for errors.
-  var tag: Unicode.Scalar { Unicode.Scalar(payload.byteCount > 0 ? payload[0] : 0) }
-
   /// Moves on to the next record; false behind the last.
   mutating func next() throws(SpoolFault) -> Bool {
     if isInFile {
