@@ -47,6 +47,9 @@ fuzz: setup ## libFuzzer on every target of Fuzz/; SECONDS=60 each, TARGET=name 
 fuzz-selftest: setup ## that fuzzing finds a planted bug
 	@$(FUZZ) selftest
 
+compatibility: servers ## write docs/COMPATIBILITY.md from what servers of each version do
+	PSQL_STREAMER_COMPATIBILITY=1 $(SWIFT_TEST) --filter Integration.Matrix
+
 lint: ## formats, shell scripts, compose file
 	@Scripts/lint
 
