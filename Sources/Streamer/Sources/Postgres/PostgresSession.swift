@@ -121,10 +121,12 @@ final class PostgresSession: @unchecked Sendable {
     }
     let start = positions.min() ?? slot
     try mapped { () throws(PGError) in
+      var options = PgOutputOptions(publications: [source.publication])
+      options.protocolVersion = 1
+      options.messages = source.messages
+      options = try options.supported(by: server.version)
       try replication.startCopyBoth(
-        ReplicationCommand.start(
-          slot: source.replicationSlot, at: start, publications: [source.publication],
-          messages: source.messages, serverVersion: server.version.number))
+        ReplicationCommand.start(slot: source.replicationSlot, at: start, options))
     }
     let host = replication.host.name ?? parameters.hosts.first?.description ?? ""
     return EstablishedSession(
