@@ -6,7 +6,7 @@ SWIFT ?= swift
 SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
-.PHONY: help setup servers build demo test integration test-allocations lint format bench fixtures ci clean
+.PHONY: help setup servers build demo test integration test-allocations lint format bench bench-stream fixtures ci clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ format: ## rewrite the Swift files in the project's format
 
 bench: build ## drain times beside pg_recvlogical; BENCH_ROWS, BENCH_TX, BENCH_ROUNDS scale it
 	@python3 Benchmarks/drain
+
+bench-stream: build ## memory and spool of one streamed transaction of BENCH_ROWS (10 000 000) rows
+	@python3 Benchmarks/stream
 
 fixtures: setup ## record Fixtures/ anew from real servers
 	PSQL_STREAMER_RECORD=1 $(SWIFT_TEST) --filter FixtureRecording

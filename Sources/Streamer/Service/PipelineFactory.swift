@@ -30,6 +30,7 @@ enum PipelineFactory {
   ) -> PipelinePlan {
     PipelinePlan(
       name: name, source: source, sinks: sinks.map { plan($0, source: name, configuration) },
+      spool: source.spool.settings(store: configuration.store),
       inFlight: configuration.inFlight.bytes, startTimeout: configuration.startTimeout ?? .zero,
       shutdownTimeout: configuration.shutdownTimeout, reconnects: reconnects)
   }

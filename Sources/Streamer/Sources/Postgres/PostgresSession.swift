@@ -20,9 +20,9 @@ final class PostgresSession: @unchecked Sendable {
   /// Opens the sinks that are not open, and starts a stream at the least position of all sinks.
   ///
   /// `resume` are the positions that the pipeline has confirmed in this process, nil at its start;
-  /// `known` is the history they belong to.
+  /// `known` is the history they belong to. Without `streams` every transaction comes whole.
   func establish(
-    opening: SinkList, all: SinkList, resume: [LSN]?, known: PositionIdentity?
+    opening: SinkList, all: SinkList, resume: [LSN]?, known: PositionIdentity?, streams: Bool
   ) -> Result<EstablishedSession, StreamerError> {
     do {
       for sink in opening.sinks { try sink.open() }
@@ -34,7 +34,8 @@ final class PostgresSession: @unchecked Sendable {
           messageTopics.append(nil)
         }
       }
-      let session = try connect(resume: resume, known: known, messageTopics: messageTopics)
+      let session = try connect(
+        resume: resume, known: known, streams: streams, messageTopics: messageTopics)
       return .success(session)
     } catch {
       catalog?.disconnect()
@@ -84,7 +85,7 @@ final class PostgresSession: @unchecked Sendable {
   // MARK: - Steps
 
   private func connect(
-    resume: [LSN]?, known: PositionIdentity?, messageTopics: [TopicID?]
+    resume: [LSN]?, known: PositionIdentity?, streams: Bool, messageTopics: [TopicID?]
   ) throws(StreamerError) -> EstablishedSession {
     let parameters = try mapped { () throws(PGError) in
       try ConnectionParameters(
@@ -121,17 +122,15 @@ final class PostgresSession: @unchecked Sendable {
     }
     let start = positions.min() ?? slot
     try mapped { () throws(PGError) in
-      var options = PgOutputOptions(publications: [source.publication])
-      options.protocolVersion = 1
-      options.messages = source.messages
-      options = try options.supported(by: server.version)
+      var options = try source.output.supported(by: server.version)
+      if !streams { options.streaming = .off }
       try replication.startCopyBoth(
         ReplicationCommand.start(slot: source.replicationSlot, at: start, options))
     }
     let host = replication.host.name ?? parameters.hosts.first?.description ?? ""
     return EstablishedSession(
       ReplicationStream(replication), identity: identity, host: host,
-      positions: positions, messageTopics: messageTopics,
+      start: start, positions: positions, messageTopics: messageTopics,
       statusInterval: server.statusInterval)
   }
 }
