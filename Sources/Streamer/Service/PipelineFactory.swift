@@ -105,6 +105,7 @@ extension FormatConfiguration {
     options.interval = ValueOptions.Interval(rawValue: interval.rawValue) ?? .postgres
     options.bytea = ValueOptions.Bytea(rawValue: bytea.rawValue) ?? .base64
     options.json = ValueOptions.JSON(rawValue: json.rawValue) ?? .embed
+    options.geometry = ValueOptions.Geometry(rawValue: geometry.rawValue) ?? .ewkb
     return options
   }
 }
