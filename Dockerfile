@@ -2,7 +2,7 @@
 FROM swift:6.3-bookworm AS build
 RUN apt-get update -q \
  && apt-get install -q -y --no-install-recommends \
-      g++ pkg-config libssl-dev librdkafka-dev libsqlite3-dev libtomlplusplus-dev libsimdjson-dev libmicrohttpd-dev \
+      g++ pkg-config libssl-dev librdkafka-dev libsqlite3-dev libtomlplusplus-dev libsimdjson-dev libmicrohttpd-dev libzstd-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Package.swift ./
@@ -14,7 +14,7 @@ RUN swift build -c release --product psql-streamer --static-swift-stdlib \
 FROM debian:bookworm-slim
 RUN apt-get update -q \
  && apt-get install -q -y --no-install-recommends \
-      ca-certificates libssl3 librdkafka1 libsqlite3-0 libtomlplusplus3 libsimdjson14 libmicrohttpd12 libstdc++6 \
+      ca-certificates libssl3 librdkafka1 libsqlite3-0 libtomlplusplus3 libsimdjson14 libmicrohttpd12 libzstd1 libstdc++6 \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --home-dir /var/lib/psql-streamer --create-home psql-streamer
 COPY --from=build /out/psql-streamer /usr/bin/psql-streamer

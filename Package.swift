@@ -23,6 +23,7 @@ let package = Package(
   products: [
     .executable(name: "psql-streamer", targets: ["psql-streamer"]),
     .library(name: "PGWire", targets: ["PGWire"]),
+    .library(name: "Recording", targets: ["Recording"]),
     .library(name: "KafkaBridge", targets: ["KafkaBridge"]),
   ],
   targets: [
@@ -35,26 +36,36 @@ let package = Package(
     system("CRdKafka", pkgConfig: "rdkafka", package: "librdkafka-dev"),
     system("CSQLite", pkgConfig: "sqlite3", package: "libsqlite3-dev"),
     system("CMicroHTTPD", pkgConfig: "libmicrohttpd", package: "libmicrohttpd-dev"),
+    system("CZstd", pkgConfig: "libzstd", package: "libzstd-dev"),
 
     .target(name: "PGWire", dependencies: ["CLinux", "COpenSSL"], swiftSettings: settings),
+    .target(name: "Recording", dependencies: ["PGWire", "CZstd"], swiftSettings: settings),
     .target(name: "KafkaBridge", dependencies: ["CLinux", "CRdKafka"], swiftSettings: settings),
     .target(
       name: "Streamer",
       dependencies: [
-        "PGWire", "KafkaBridge", "CLinux", "CTOML", "CSimdJSON", "CSQLite", "CMicroHTTPD",
+        "PGWire", "Recording", "KafkaBridge", "CLinux", "CTOML", "CSimdJSON", "CSQLite",
+        "CMicroHTTPD",
       ],
       swiftSettings: settings),
     .executableTarget(name: "psql-streamer", dependencies: ["Streamer"], swiftSettings: settings),
 
     .target(
       name: "Support", dependencies: ["PGWire"], path: "Tests/Support", swiftSettings: settings),
-    .testTarget(name: "PGWireTests", dependencies: ["PGWire", "Support"], swiftSettings: settings),
+    .testTarget(
+      name: "PGWireTests", dependencies: ["PGWire", "Recording", "Support"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "RecordingTests", dependencies: ["PGWire", "Recording", "Support"],
+      swiftSettings: settings),
     .testTarget(
       name: "KafkaBridgeTests", dependencies: ["KafkaBridge", "Support"], swiftSettings: settings),
     .testTarget(
-      name: "StreamerTests", dependencies: ["Streamer", "Support"], swiftSettings: settings),
+      name: "StreamerTests", dependencies: ["Streamer", "Recording", "Support"],
+      swiftSettings: settings),
     .testTarget(
-      name: "IntegrationTests", dependencies: ["PGWire", "KafkaBridge", "Streamer", "Support"],
+      name: "IntegrationTests",
+      dependencies: ["PGWire", "Recording", "KafkaBridge", "Streamer", "Support"],
       swiftSettings: settings),
   ],
   cxxLanguageStandard: .cxx17
@@ -69,4 +80,28 @@ if Context.environment["PSQL_STREAMER_ALLOCATIONS"] != nil {
       name: "allocation-check", dependencies: ["Streamer", "Support", "AllocationCounter"],
       path: "Tests/AllocationCheck", swiftSettings: settings),
   ]
+}
+
+// `make fuzz` links libFuzzer and needs the internals in optimised code; in ordinary builds the same
+// targets are a test that runs the seeds and the inputs which once crashed (Fuzz/Regressions).
+if Context.environment["PSQL_STREAMER_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "fuzz", dependencies: ["PGWire", "Recording", "Streamer", "Support"], path: "Fuzz",
+      exclude: ["Regressions", "Tests"], sources: ["Targets", "Driver"],
+      swiftSettings: settings))
+} else {
+  package.targets.append(
+    .testTarget(
+      name: "FuzzTests", dependencies: ["PGWire", "Recording", "Streamer", "Support"], path: "Fuzz",
+      exclude: ["Regressions", "Driver"], sources: ["Targets", "Tests"],
+      swiftSettings: settings))
+}
+
+// `make bench-decode`.
+if Context.environment["PSQL_STREAMER_BENCHMARKS"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "bench-decode", dependencies: ["PGWire", "Support"], path: "Benchmarks/Decode",
+      swiftSettings: settings))
 }

@@ -68,14 +68,82 @@ public struct ServerBytes {
 
   /// Appends a table's description; such messages carry no position.
   public mutating func relation(_ relation: Relation) {
-    var payload = [UInt8(ascii: "R")] + Self.integer(relation.oid)
-    payload += Self.string(relation.schema) + Self.string(relation.name)
-    payload += [relation.replicaIdentity.rawValue] + Self.integer(Int16(relation.columns.count))
+    xLogData(.zero, Self.relation(relation))
+  }
+
+  /// A table's description.
+  public static func relation(_ relation: Relation) -> [UInt8] {
+    var payload = [UInt8(ascii: "R")] + integer(relation.oid)
+    payload += string(relation.schema) + string(relation.name)
+    payload += [relation.replicaIdentity.rawValue] + integer(Int16(relation.columns.count))
     for column in relation.columns {
-      payload += [column.isKey ? 1 : 0] + Self.string(column.name)
-      payload += Self.integer(column.type) + Self.integer(column.typeModifier)
+      payload += [column.isKey ? 1 : 0] + string(column.name)
+      payload += integer(column.type) + integer(column.typeModifier)
+    }
+    return payload
+  }
+
+  // MARK: - Streamed and prepared transactions
+
+  /// Appends a Stream Start.
+  public mutating func streamStart(_ xid: UInt32, isFirst: Bool) {
+    xLogData(.zero, [UInt8(ascii: "S")] + Self.integer(xid) + [isFirst ? 1 : 0])
+  }
+
+  /// Appends a Stream Stop.
+  public mutating func streamStop() { xLogData(.zero, [UInt8(ascii: "E")]) }
+
+  /// Appends a Stream Commit.
+  public mutating func streamCommit(
+    _ xid: UInt32, _ commitLSN: LSN, end: LSN, time: Int64 = 0
+  ) {
+    let fields = Self.integer(commitLSN.value) + Self.integer(end.value) + Self.integer(time)
+    xLogData(end, [UInt8(ascii: "c")] + Self.integer(xid) + [0] + fields)
+  }
+
+  /// Appends a Stream Abort, with position and time where parallel streaming was asked for.
+  public mutating func streamAbort(
+    _ xid: UInt32, _ subtransaction: UInt32, at position: (lsn: LSN, time: Int64)? = nil
+  ) {
+    var payload = [UInt8(ascii: "A")] + Self.integer(xid) + Self.integer(subtransaction)
+    if let position {
+      payload += Self.integer(position.lsn.value) + Self.integer(position.time)
     }
     xLogData(.zero, payload)
+  }
+
+  /// Appends one of the messages Begin Prepare (`b`), Prepare (`P`) and Stream Prepare (`p`).
+  public mutating func prepare(
+    _ tag: Unicode.Scalar, _ prepareLSN: LSN, end: LSN, time: Int64 = 0, xid: UInt32, gid: String
+  ) {
+    let flags: [UInt8] = tag == "b" ? [] : [0]
+    let fields = Self.integer(prepareLSN.value) + Self.integer(end.value) + Self.integer(time)
+    xLogData(
+      end, [UInt8(ascii: tag)] + flags + fields + Self.integer(xid) + Self.string(gid))
+  }
+
+  /// Appends a Commit Prepared.
+  public mutating func commitPrepared(
+    _ commitLSN: LSN, end: LSN, time: Int64 = 0, xid: UInt32, gid: String
+  ) {
+    let fields = Self.integer(commitLSN.value) + Self.integer(end.value) + Self.integer(time)
+    xLogData(end, [UInt8(ascii: "K"), 0] + fields + Self.integer(xid) + Self.string(gid))
+  }
+
+  /// Appends a Rollback Prepared.
+  public mutating func rollbackPrepared(
+    prepareEnd: LSN, end: LSN, prepareTime: Int64 = 0, time: Int64 = 0, xid: UInt32, gid: String
+  ) {
+    let fields = Self.integer(prepareEnd.value) + Self.integer(end.value)
+    xLogData(
+      end,
+      [UInt8(ascii: "r"), 0] + fields + Self.integer(prepareTime) + Self.integer(time)
+        + Self.integer(xid) + Self.string(gid))
+  }
+
+  /// The same payload as it stands inside a stream: the (sub)transaction behind the tag.
+  public static func streamed(_ payload: [UInt8], _ xid: UInt32) -> [UInt8] {
+    payload.prefix(1) + integer(xid) + payload.dropFirst()
   }
 
   // MARK: - Payloads of changes

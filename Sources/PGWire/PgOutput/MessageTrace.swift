@@ -9,25 +9,36 @@ public enum MessageTrace {
   public static func text(of window: RawSpan) throws(DecodingError) -> String {
     var text = ""
     var offset = 0
+    var decoder = PgOutputDecoder()
     while offset < window.byteCount {
       switch try MessageFrame.scan(window, at: offset) {
       case .incomplete(let missing):
         throw DecodingError(
           .truncated(needed: missing, available: window.byteCount - offset), at: offset)
       case .complete(let frame):
-        text += try line(frame.tag, window.extracting(frame.body)) + "\n"
+        text += try line(frame.tag, window.extracting(frame.body), &decoder) + "\n"
         offset = frame.end
       }
     }
     return text
   }
 
-  /// One message without a newline; throws ``DecodingError`` for a malformed one.
-  ///
-  /// Messages that belong to queries and not to a stream are only named, with their length.
+  /// One message without a newline, where it does not follow on a Stream Start; throws
+  /// ``DecodingError`` for a malformed one.
   public static func line(_ tag: MessageTag, _ body: RawSpan) throws(DecodingError) -> String {
+    var decoder = PgOutputDecoder()
+    return try line(tag, body, &decoder)
+  }
+
+  /// One message without a newline; `decoder` knows where the stream stands.
+  ///
+  /// Messages that belong to queries and not to a stream are only named, with their length. Throws
+  /// ``DecodingError`` for a malformed one.
+  public static func line(
+    _ tag: MessageTag, _ body: RawSpan, _ decoder: inout PgOutputDecoder
+  ) throws(DecodingError) -> String {
     switch tag {
-    case .copyData: return try copyData(body)
+    case .copyData: return try copyData(body, &decoder)
     case .copyDone: return "CopyDone"
     case .errorResponse: return "ErrorResponse \(fields(try ServerError.decode(body)))"
     case .noticeResponse: return "NoticeResponse \(fields(try ServerError.decode(body)))"
@@ -40,13 +51,16 @@ public enum MessageTrace {
     }
   }
 
-  private static func copyData(_ body: RawSpan) throws(DecodingError) -> String {
+  private static func copyData(
+    _ body: RawSpan, _ decoder: inout PgOutputDecoder
+  ) throws(DecodingError) -> String {
     switch try ReplicationMessage(body) {
     case .keepalive(let walEnd, let time, let reply):
       return "Keepalive \(walEnd) \(time)\(reply ? " reply requested" : "")"
     case .xLogData(let start, let time, let payload):
-      let message = try PgOutputDecoder().decode(payload)
-      return "XLogData \(start) \(time) \(plugin(message))"
+      let message = try decoder.decode(payload)
+      let subtransaction = decoder.xid.map { "\($0) " } ?? ""
+      return "XLogData \(start) \(time) \(subtransaction)\(plugin(message))"
     }
   }
 
@@ -64,7 +78,29 @@ public enum MessageTrace {
     case .message(let message):
       "Message \(message.isTransactional ? "transactional " : "")\(message.lsn) "
         + "\(quoted(message.prefix)) \(quoted(message.content))"
+    case .streamStart(let start): "Stream Start \(start.xid)\(start.isFirst ? " first" : "")"
+    case .streamStop: "Stream Stop"
+    case .streamCommit(let xid, let commit):
+      "Stream Commit \(commit.commitLSN) \(commit.endLSN) \(commit.commitTime) \(xid)"
+    case .streamAbort(let abort):
+      "Stream Abort \(abort.xid) \(abort.subtransaction)"
+        + (abort.position.map { " \($0.lsn) \($0.time)" } ?? "")
+    case .beginPrepare(let prepare): "Begin Prepare \(fields(prepare))"
+    case .prepare(let prepare): "Prepare \(fields(prepare))"
+    case .streamPrepare(let prepare): "Stream Prepare \(fields(prepare))"
+    case .commitPrepared(let commit):
+      "Commit Prepared \(commit.commitLSN) \(commit.endLSN) \(commit.commitTime) "
+        + "\(commit.xid) \(quoted(commit.gid))"
+    case .rollbackPrepared(let rollback):
+      "Rollback Prepared \(rollback.prepareEndLSN) \(rollback.rollbackEndLSN) "
+        + "\(rollback.prepareTime) \(rollback.rollbackTime) \(rollback.xid) "
+        + "\(quoted(rollback.gid))"
     }
+  }
+
+  private static func fields(_ prepare: Prepare) -> String {
+    "\(prepare.prepareLSN) \(prepare.endLSN) \(prepare.prepareTime) \(prepare.xid) "
+      + "\(quoted(prepare.gid))"
   }
 
   private static func line(_ relation: Relation) -> String {

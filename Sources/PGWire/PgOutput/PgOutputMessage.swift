@@ -16,6 +16,24 @@ public enum PgOutputMessage: ~Escapable {
   case truncate(Truncate)
   /// An application wrote a logical message.
   case message(LogicalMessage)
+  /// A chunk of an open transaction starts; its changes follow.
+  case streamStart(StreamStart)
+  /// The chunk ends.
+  case streamStop
+  /// A transaction that came in chunks is committed.
+  case streamCommit(xid: UInt32, Commit)
+  /// A transaction that came in chunks was rolled back, or a part of it.
+  case streamAbort(StreamAbort)
+  /// A transaction that is prepared begins; its changes follow.
+  case beginPrepare(Prepare)
+  /// The transaction ends and is prepared.
+  case prepare(Prepare)
+  /// A transaction that came in chunks is prepared.
+  case streamPrepare(Prepare)
+  /// A prepared transaction was committed.
+  case commitPrepared(CommitPrepared)
+  /// A prepared transaction was rolled back.
+  case rollbackPrepared(RollbackPrepared)
 }
 
 /// The start of a transaction (manual: "Begin").

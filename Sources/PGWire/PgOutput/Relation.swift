@@ -77,8 +77,8 @@ public struct Relation: Hashable, Sendable {
 }
 
 extension Relation.Column {
-  /// Makes a column from its parts.
-  public init(name: String, isKey: Bool = false, type: UInt32) {
-    self.init(name: name, isKey: isKey, type: type, typeModifier: -1)
+  /// Makes a column from its parts; −1 is no type modifier.
+  public init(name: String, isKey: Bool = false, type: UInt32, modifier: Int32 = -1) {
+    self.init(name: name, isKey: isKey, type: type, typeModifier: modifier)
   }
 }

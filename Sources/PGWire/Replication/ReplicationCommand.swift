@@ -79,17 +79,11 @@ public enum ReplicationCommand {
 
   /// Starts streaming at `lsn`, or at the slot's own position when that is later.
   ///
-  /// `messages` asks for logical messages and is left out before version 14, which lacks them.
-  public static func start(
-    slot: String, at lsn: LSN, publications: [String], messages: Bool, serverVersion: Int
-  ) -> String {
-    var options = [
-      ("proto_version", "1"),
-      ("publication_names", publications.map(identifier).joined(separator: ",")),
-    ]
-    if messages, serverVersion >= 14_00_00 { options.append(("messages", "true")) }
-    let list = options.map { "\"\($0.0)\" \(literal($0.1))" }.joined(separator: ", ")
-    return "START_REPLICATION SLOT \(identifier(slot)) LOGICAL \(lsn) (\(list))"
+  /// `options` are those that the server has: ``PgOutputOptions/supported(by:)``.
+  public static func start(slot: String, at lsn: LSN, _ options: PgOutputOptions) -> String {
+    let list = options.pairs.map { "\"\($0.name)\" \(literal($0.value))" }
+    return "START_REPLICATION SLOT \(identifier(slot)) LOGICAL \(lsn) "
+      + "(\(list.joined(separator: ", ")))"
   }
 
   /// A name in double quotes, as both grammars read it.

@@ -39,10 +39,11 @@ private struct Recorder {
     _ = try connection.query(
       ReplicationCommand.createSlot(
         "fixture", temporary: true, serverVersion: connection.serverVersion.number))
+    var options = PgOutputOptions(publications: [scenario.publication])
+    options.protocolVersion = 1
+    options = try options.supported(by: connection.serverVersion)
     try connection.startCopyBoth(
-      ReplicationCommand.start(
-        slot: "fixture", at: .zero, publications: [scenario.publication], messages: true,
-        serverVersion: connection.serverVersion.number))
+      ReplicationCommand.start(slot: "fixture", at: .zero, options))
     var stream = ReplicationStream(connection)
     try server.psql(scenario.sql)
     switch scenario.end {

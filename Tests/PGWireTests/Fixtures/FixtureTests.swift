@@ -96,8 +96,9 @@ import Testing
 
   /// Decodes a CopyData message if it is one, and touches the ends of every value.
   private static func walk(_ body: RawSpan) {
+    var decoder = PgOutputDecoder()
     guard case .xLogData(_, _, let payload) = try? ReplicationMessage(body),
-      case .change(let change) = try? PgOutputDecoder().decode(payload)
+      case .change(let change) = try? decoder.decode(payload)
     else { return }
     touch(change.old)
     touch(change.new)
@@ -123,7 +124,8 @@ import Testing
       guard body.first == UInt8(ascii: "w") else { continue }
       let payload = Array(body[25...])
       guard let expected = ChangeModel(payload) else { continue }
-      guard case .change(let change) = try PgOutputDecoder().decode(unsafe payload.span.bytes)
+      var decoder = PgOutputDecoder()
+      guard case .change(let change) = try decoder.decode(unsafe payload.span.bytes)
       else {
         Issue.record("\(fixture): the decoder sees no change in \(payload)")
         return
@@ -148,7 +150,8 @@ import Testing
         payload += (0..<length).map { _ in UInt8.random(in: 0...255, using: &random) }
       }
       let expected = try #require(ChangeModel(payload))
-      guard case .change(let change) = try PgOutputDecoder().decode(unsafe payload.span.bytes)
+      var decoder = PgOutputDecoder()
+      guard case .change(let change) = try decoder.decode(unsafe payload.span.bytes)
       else {
         Issue.record("the decoder sees no change")
         return

@@ -4,7 +4,7 @@ extension StreamerError {
   /// What a failure of the PostgreSQL client means for a source: its remedy, whether trying again
   /// may help, and how the process ends when it happens at the start.
   init(_ error: PGError, source: PostgresSourceConfiguration, name: String) {
-    let cause = Self.serverError(error)
+    let cause = error.serverError
     let isUsage: Bool
     if case .connectionString = error { isUsage = true } else { isUsage = false }
     self.init(
@@ -17,22 +17,19 @@ extension StreamerError {
   /// What a fault of the stream means.
   init(_ fault: StreamFault, source: PostgresSourceConfiguration, name: String) {
     switch fault {
-    case .malformed(let error, let message):
+    case .malformed(let error, let place):
       self.init(
-        what: "source \(name)", why: "the server sent a malformed \(message): \(error)",
+        what: "source \(name)", why: "protocol violation in replication, \(place): \(error)",
         hint: "The connection was closed; reading begins again at the confirmed position.",
         retryable: true)
     case .server(let error): self.init(PGError.server(error), source: source, name: name)
     case .ended:
       self.init(what: "source \(name)", why: "the server ended the stream", retryable: true)
-    }
-  }
-
-  private static func serverError(_ error: PGError) -> ServerError? {
-    switch error {
-    case .server(let server): server
-    case .everyHostFailed(let errors): errors.lazy.compactMap(serverError).first
-    default: nil
+    case .spool(let fault):
+      self.init(
+        what: "source \(name)", why: "\(fault)",
+        hint: "The next connection does without streaming; see spool.", retryable: true,
+        cause: .spoolFailed)
     }
   }
 

@@ -1,0 +1,5 @@
+// libzstd for Swift: its stable interface, as it is.
+#ifndef CZSTD_SHIM_H
+#define CZSTD_SHIM_H
+#include <zstd.h>
+#endif
