@@ -7,7 +7,7 @@ SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
 .PHONY: help setup servers build demo test integration test-allocations fuzz fuzz-selftest lint \
-  format bench fixtures ci clean
+  format bench bench-decode bench-stream compatibility fixtures ci clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ fuzz: setup ## libFuzzer on every target of Fuzz/; SECONDS=60 each, TARGET=name 
 fuzz-selftest: setup ## that fuzzing finds a planted bug
 	@$(FUZZ) selftest
 
+compatibility: servers ## write docs/COMPATIBILITY.md from what servers of each version do
+	PSQL_STREAMER_COMPATIBILITY=1 $(SWIFT_TEST) --filter Integration.Matrix
+
 lint: ## formats, shell scripts, compose file
 	@Scripts/lint
 
@@ -55,6 +58,13 @@ format: ## rewrite the Swift files in the project's format
 
 bench: build ## drain times beside pg_recvlogical; BENCH_ROWS, BENCH_TX, BENCH_ROUNDS scale it
 	@python3 Benchmarks/drain
+
+bench-decode: ## GB/s from a stream's bytes to changes, on one core
+	PSQL_STREAMER_BENCHMARKS=1 $(SWIFT) run -c release --scratch-path .build/benchmarks \
+	  $(SWIFT_FLAGS) bench-decode
+
+bench-stream: build ## memory and spool of one streamed transaction of BENCH_ROWS (10 000 000) rows
+	@python3 Benchmarks/stream
 
 fixtures: setup ## record Fixtures/ anew from real servers
 	PSQL_STREAMER_RECORD=1 $(SWIFT_TEST) --filter FixtureRecording

@@ -97,3 +97,11 @@ if Context.environment["PSQL_STREAMER_FUZZ"] != nil {
       exclude: ["Regressions", "Driver"], sources: ["Targets", "Tests"],
       swiftSettings: settings))
 }
+
+// `make bench-decode`.
+if Context.environment["PSQL_STREAMER_BENCHMARKS"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "bench-decode", dependencies: ["PGWire", "Support"], path: "Benchmarks/Decode",
+      swiftSettings: settings))
+}
