@@ -30,6 +30,7 @@ enum PipelineFactory {
   ) -> PipelinePlan {
     PipelinePlan(
       name: name, source: source, sinks: sinks.map { plan($0, source: name, configuration) },
+      spool: source.spool.settings(store: configuration.store),
       inFlight: configuration.inFlight.bytes, startTimeout: configuration.startTimeout ?? .zero,
       shutdownTimeout: configuration.shutdownTimeout, reconnects: reconnects)
   }
@@ -104,6 +105,7 @@ extension FormatConfiguration {
     options.interval = ValueOptions.Interval(rawValue: interval.rawValue) ?? .postgres
     options.bytea = ValueOptions.Bytea(rawValue: bytea.rawValue) ?? .base64
     options.json = ValueOptions.JSON(rawValue: json.rawValue) ?? .embed
+    options.geometry = ValueOptions.Geometry(rawValue: geometry.rawValue) ?? .ewkb
     return options
   }
 }

@@ -23,6 +23,7 @@ import Testing
       case .malformed(let error, let place): return "\(place.message): \(error)"
       case .server(let error): return "server: \(error.code)"
       case .ended: return "ended"
+      case .spool(let fault): return "\(fault)"
       }
     }
   }
