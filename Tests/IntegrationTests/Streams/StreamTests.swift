@@ -36,7 +36,7 @@ extension Integration {
       }
       #expect(scenario.streamed("one") == 0)
       #expect(scenario.streamed("two") > 10 && scenario.streamed("highest") > 10)
-      #expect(scenario.count("open transactions take more than the spool's", "bounded") > 0)
+      #expect(scenario.count("open transactions take more than the spool's limit", "bounded") > 0)
     }
 
     /// Sessions that write by turns, with savepoints, rollbacks, DDL and messages.
@@ -161,7 +161,7 @@ extension Integration {
     @Test func `A disk that is full costs the streaming, not the events`() throws {
       let scenario = try StreamScenario(
         version: nil, tables: Self.tables,
-        readers: [("s", [#"spool = { dir = "/proc", memory = 0 }"#])])
+        readers: [("s", [#"spool = { dir = "/proc", memory = 0, limit = "1GiB" }"#])])
       try scenario.postgres.psql(
         "INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 5000) i")
       let output = try scenario.finish()[0]
