@@ -6,7 +6,7 @@ extension MatrixChecks {
     columns("wal_status, safe_wal_size", .slotWALStatus),
     MatrixCheck(.slots, "pg_replication_slots: two_phase", since: 14) { server in
       try server.seen { try server.sql("SELECT two_phase FROM pg_replication_slots") }
-    },
+    }.imitable,
     columns("conflicting", .slotsOnStandbys),
     columns("failover, synced, inactive_since, invalidation_reason", .invalidationReason),
     MatrixCheck(
@@ -102,7 +102,7 @@ extension MatrixChecks {
   private static func columns(_ names: String, _ feature: ServerFeature) -> MatrixCheck {
     MatrixCheck(.slots, "pg_replication_slots: \(names)", feature) { server in
       try server.seen { try server.sql("SELECT \(names) FROM pg_replication_slots") }
-    }
+    }.imitable
   }
 
   /// The SQLSTATEs of the usual mistakes; the slot `taken` exists.
