@@ -127,8 +127,9 @@ final class PostgresSession: @unchecked Sendable {
       positions = try begin(&replication, identity, slot: slot, system: system)
     }
     let start = positions.min() ?? slot
+    var options = source.output
     try mapped { () throws(PGError) in
-      var options = try source.output.supported(by: server.version)
+      options = try source.output.supported(by: server.version)
       if !streams { options.streaming = .off }
       try replication.startCopyBoth(
         ReplicationCommand.start(slot: source.replicationSlot, at: start, options))
@@ -136,7 +137,8 @@ final class PostgresSession: @unchecked Sendable {
     let host = replication.host.name ?? parameters.hosts.first?.description ?? ""
     return EstablishedSession(
       ReplicationStream(replication), identity: identity, host: host,
-      start: start, positions: positions, messageTopics: messageTopics,
+      start: start, streams: options.streaming != .off, positions: positions,
+      messageTopics: messageTopics,
       statusInterval: server.statusInterval)
   }
 }
