@@ -91,7 +91,8 @@ extension MatrixChecks {
       var connection = try server.open()
       try connection.startCopyBoth(
         ReplicationCommand.start(
-          slot: name, at: .zero, PgOutputOptions(publications: ["none"]).supported(by: server.version)))
+          slot: name, at: .zero,
+          PgOutputOptions(publications: ["none"]).supported(by: server.version)))
     }
     guard let error else { return .absent("it can be read") }
     guard error.code == "55000" else { return .absent(error.code) }
@@ -112,7 +113,8 @@ extension MatrixChecks {
     func start(_ connection: inout Connection) throws(PGError) {
       try connection.startCopyBoth(
         ReplicationCommand.start(
-          slot: "taken", at: .zero, PgOutputOptions(publications: ["none"]).supported(by: server.version)))
+          slot: "taken", at: .zero,
+          PgOutputOptions(publications: ["none"]).supported(by: server.version)))
     }
     let create = "CREATE_REPLICATION_SLOT"
     var codes = [
