@@ -70,10 +70,11 @@ private struct PipelineRun: CustomStringConvertible {
     lane.messageRoute = Route(topic: 0, table: "")
     var pipeline = Pipeline(
       lanes: [lane], database: "d", inFlightLimit: 1 << 20,
+      spool: Spool.Settings(directory: "/nonexistent", memory: 1 << 20),
       observer: PipelineObserver(
         source: SourceStatus(name: "s", type: "postgres"),
         sinks: [SinkStatus(name: "sink", type: "kafka")], metrics: Metrics()))
-    pipeline.connected()
+    pipeline.connected(at: .zero)
     outcome = .value("")
     do throws(StreamFault) {
       try Self.feed(stream, size, &pipeline)
