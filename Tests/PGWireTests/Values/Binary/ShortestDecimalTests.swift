@@ -11,8 +11,9 @@ import Testing
     return output.bytes.text
   }
 
-  /// Swift takes a decimal halfway between two numbers for the even one; PostgreSQL does not. All
-  /// other numbers have the same digits.
+  /// Swift takes a decimal halfway between two numbers for the even one; PostgreSQL does not.
+  ///
+  /// All other numbers have the same digits.
   @Test func doublesAreTheStandardLibrarys() {
     var random = SeededRandom("doubles")
     var differ = 0
