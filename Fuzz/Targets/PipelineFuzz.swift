@@ -70,10 +70,12 @@ private struct PipelineRun: CustomStringConvertible {
     lane.messageRoute = Route(topic: 0, table: "")
     var pipeline = Pipeline(
       lanes: [lane], database: "d", inFlightLimit: 1 << 20,
+      spool: Spool.Settings(directory: "/tmp", memory: 1 << 10, limit: 1 << 20),
       observer: PipelineObserver(
         source: SourceStatus(name: "s", type: "postgres"),
         sinks: [SinkStatus(name: "sink", type: "kafka")], metrics: Metrics()))
-    pipeline.connected()
+    pipeline.connected(at: .zero)
+    pipeline.replaySliceBytes = .max
     outcome = .value("")
     do throws(StreamFault) {
       try Self.feed(stream, size, &pipeline)
