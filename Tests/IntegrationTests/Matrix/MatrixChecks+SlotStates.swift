@@ -91,21 +91,13 @@ extension MatrixChecks {
       var connection = try server.open()
       try connection.startCopyBoth(
         ReplicationCommand.start(
-          slot: name, at: .zero, noPublication))
+          slot: name, at: .zero,
+          PgOutputOptions(publications: ["none"]).supported(by: server.version)))
     }
     guard let error else { return .absent("it can be read") }
     guard error.code == "55000" else { return .absent(error.code) }
     return .works("“\(error.message.prefix { $0 != "\"" })…”")
   }
-
-  /// Options that every version takes: protocol 1 and a publication that does not exist.
-  private static let noPublication: PgOutputOptions = {
-    var options = PgOutputOptions(publications: ["none"])
-    options.protocolVersion = 1
-    options.messages = false
-    options.streaming = .off
-    return options
-  }()
 
   private static func columns(_ names: String, _ feature: ServerFeature) -> MatrixCheck {
     MatrixCheck(.slots, "pg_replication_slots: \(names)", feature) { server in
@@ -121,7 +113,8 @@ extension MatrixChecks {
     func start(_ connection: inout Connection) throws(PGError) {
       try connection.startCopyBoth(
         ReplicationCommand.start(
-          slot: "taken", at: .zero, noPublication))
+          slot: "taken", at: .zero,
+          PgOutputOptions(publications: ["none"]).supported(by: server.version)))
     }
     let create = "CREATE_REPLICATION_SLOT"
     var codes = [
