@@ -27,6 +27,9 @@ public enum Program {
     case .demo: return try DemoCommand.run()
     case .check(let path, let json): return try CheckCommand.run(configuration: path, json: json)
     case .tail(let options): return try TailCommand.run(options)
+    case .record(let options): return try RecordCommand.run(options)
+    case .replay(let options): return try ReplayCommand.run(options)
+    case .inspect(let options): return try InspectCommand.run(options)
     case .status(let url, let watch): return try StatusCommand.run(url: url, watch: watch)
     case .migrateConfiguration(let path): return try MigrateCommand.run(path)
     }
