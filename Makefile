@@ -6,7 +6,7 @@ SWIFT ?= swift
 SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
-.PHONY: help setup build demo test integration test-allocations lint format bench fixtures ci clean
+.PHONY: help setup servers build demo test integration test-allocations lint format bench fixtures ci clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -14,16 +14,19 @@ help:
 setup: ## install the Debian packages that are missing
 	@Scripts/setup
 
+servers: setup ## the PostgreSQL servers of other versions that the tests compare
+	@Scripts/servers
+
 build: setup ## the release binary: .build/release/psql-streamer
 	$(SWIFT) build -c release --product psql-streamer $(SWIFT_FLAGS)
 
 demo: build ## a throw-away PostgreSQL streamed into an embedded Kafka, shown, cleaned up
 	.build/release/psql-streamer demo
 
-test: setup ## every test; those on a real Kafka need KAFKA_KIT (default: ../shared/kafka)
+test: servers ## every test; those on a real Kafka need KAFKA_KIT (default: ../shared/kafka)
 	$(SWIFT_TEST)
 
-integration: setup ## only the black-box tests on real servers; CHAOS_SECONDS=60 for the long run
+integration: servers ## only the black-box tests on real servers; CHAOS_SECONDS=60 for the long run
 	$(SWIFT_TEST) --filter IntegrationTests
 
 test-allocations: setup ## that a row costs no allocation, in optimised code

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
 int clinux_random(void *buffer, size_t length) {
   unsigned char *at = buffer;
@@ -16,6 +17,14 @@ int clinux_random(void *buffer, size_t length) {
     at += got;
     length -= (size_t)got;
   }
+  return 0;
+}
+
+int clinux_peer_user(int descriptor, uid_t *user) {
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return -1;
+  *user = peer.uid;
   return 0;
 }
 

@@ -33,6 +33,18 @@ static inline long copenssl_set_server_name(SSL *session, const char *name) {
 static inline void copenssl_set_passphrase(SSL_CTX *context, const char *text) {
   SSL_CTX_set_default_passwd_cb_userdata(context, (void *)text);
 }
+static inline int copenssl_note_request(SSL *session, void *unused) {
+  (void)unused;
+  SSL_set_app_data(session, session);
+  return 1;
+}
+/// Sessions of this context remember whether the server asked for a certificate.
+static inline void copenssl_note_certificate_requests(SSL_CTX *context) {
+  SSL_CTX_set_cert_cb(context, copenssl_note_request, NULL);
+}
+static inline int copenssl_was_certificate_requested(const SSL *session) {
+  return SSL_get_app_data(session) != NULL;
+}
 /// One alternative name of a certificate; its bytes belong to the list.
 typedef struct {
   int type;

@@ -10,8 +10,8 @@ public enum PGError: Error, Hashable, Sendable {
   case tls(String)
   /// The client refused to go on with authentication.
   case authentication(String)
-  /// What was asked for does not exist on this server.
-  case unsupported(String)
+  /// Options of START_REPLICATION that do not go together.
+  case options(String)
   /// The server answered with an error.
   case server(ServerError)
   /// The server sent what the protocol does not allow in this phase.
@@ -22,8 +22,14 @@ public enum PGError: Error, Hashable, Sendable {
   case closed(ConnectionPhase)
   /// Reading or writing failed.
   case transport(reason: String, phase: ConnectionPhase)
-  /// Every host and address was tried; the errors in the order of the attempts.
-  case everyHostFailed([PGError])
+  /// The server is too old for what was asked of it.
+  case unsupported(ServerFeature, on: ServerVersion)
+  /// The session is not of the kind that `target_session_attrs` asks for.
+  case unsuitableServer(String)
+  /// More than one attempt failed; in their order.
+  ///
+  /// The last one ended the search: by a refusal, or because nothing was left to try.
+  case attemptsFailed([FailedAttempt])
 }
 
 /// What a connection is doing; errors name it.
@@ -46,16 +52,26 @@ extension PGError {
   /// The one place where this is decided.
   public var isRetryable: Bool {
     switch self {
-    case .connectionString, .tls, .authentication, .unsupported, .protocol: false
-    case .connect, .timeout, .closed, .transport: true
-    case .everyHostFailed(let errors): errors.contains { $0.isRetryable }
+    case .connectionString, .tls, .authentication, .protocol, .unsupported, .options: false
+    case .connect, .timeout, .closed, .transport, .unsuitableServer: true
+    // Whatever came before the last one was worth going on with.
+    case .attemptsFailed(let attempts): attempts.last?.error.isRetryable ?? false
     case .server(let error): Self.isRetryable(sqlState: error.code)
     }
   }
 
   /// The SQLSTATE that the server gave; nil when the error is not the server's.
   public var sqlState: String? {
-    if case .server(let error) = self { error.code } else { nil }
+    serverError?.code
+  }
+
+  /// What the server said; of several attempts, the last one's.
+  public var serverError: ServerError? {
+    switch self {
+    case .server(let error): error
+    case .attemptsFailed(let attempts): attempts.last?.error.serverError
+    default: nil
+    }
   }
 
   /// By SQLSTATE (manual: "PostgreSQL Error Codes").
@@ -83,7 +99,7 @@ extension PGError: CustomStringConvertible {
       case .connect(let address, let reason): "cannot connect to \(address): \(reason)"
       case .tls(let what): "TLS: \(what)"
       case .authentication(let what): "authentication: \(what)"
-      case .unsupported(let what): what
+      case .options(let what): "replication options: \(what)"
       case .server(let error): error.description
       case .protocol(let error, let phase, let tag):
         "protocol violation in \(phase.rawValue)"
@@ -92,8 +108,12 @@ extension PGError: CustomStringConvertible {
       case .closed(let phase):
         "the server closed the connection during \(phase.rawValue). See its log"
       case .transport(let reason, let phase): "connection lost during \(phase.rawValue): \(reason)"
-      case .everyHostFailed(let errors):
-        "every host failed: " + errors.map(\.description).joined(separator: "; ")
+      case .unsupported(let feature, let server):
+        "\(feature.rawValue) cannot be had: the server is PostgreSQL \(server). "
+          + "It exists since version \(feature.firstMajor)"
+      case .unsuitableServer(let what): "the server is not the wanted one: \(what)"
+      case .attemptsFailed(let attempts):
+        "no connection: " + attempts.map(\.description).joined(separator: "; ")
       }
     return text.onOneLine
   }

@@ -41,6 +41,14 @@ import Testing
     #expect(try server.psql("SELECT count(*) FROM t") == "1")
   }
 
+  @Test(arguments: PostgresPrograms.installed.keys.sorted())
+  func `A server of each version that is installed runs`(version: Int) throws {
+    let server = try PostgresServer(version: version)
+    #expect(try server.majorVersion() == version)
+    try server.restart()
+    #expect(try server.psql("SELECT 1") == "1")
+  }
+
   @Test(.needsKafka) func `A broker keeps records over a crash`() throws {
     let broker = try KafkaBroker()
     try broker.createTopic("t", partitions: 1)

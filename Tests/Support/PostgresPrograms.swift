@@ -2,8 +2,32 @@ import Glibc
 import Synchronization
 
 /// The programs of one PostgreSQL version, and the user they may run as.
-struct PostgresPrograms: Sendable {
+public struct PostgresPrograms: Sendable {
   let directory: String
+
+  /// The folder of each major version's programs that this machine has.
+  ///
+  /// The distribution's own in /usr/lib/postgresql, and those that `Scripts/servers` put below
+  /// .build/servers or the folder that `PSQL_STREAMER_SERVERS` names.
+  public static let installed: [Int: String] = {
+    let servers = TestEnvironment["PSQL_STREAMER_SERVERS"] ?? "\(Binary.project)/.build/servers"
+    var found: [Int: String] = [:]
+    for version in 10...30 {
+      let places = ["/usr/lib/postgresql/\(version)/bin", "\(servers)/\(version)/bin"]
+      found[version] = places.first { FileBytes.exists("\($0)/initdb") }
+    }
+    return found
+  }()
+
+  /// Those of one major version.
+  ///
+  /// - Throws: `SupportError` when this machine does not have it.
+  static func of(version: Int) throws -> PostgresPrograms {
+    guard let directory = installed[version] else {
+      throw SupportError("no PostgreSQL \(version): run make servers")
+    }
+    return PostgresPrograms(directory: directory)
+  }
 
   /// The newest version below /usr/lib/postgresql, or the one in `PG_BIN`.
   static func found() throws -> PostgresPrograms {

@@ -49,14 +49,15 @@ public final class PostgresServer: Sendable {
   ///   - hba: the lines of pg_hba.conf.
   ///   - tls: nil is a server without TLS.
   ///   - initdb: more arguments for initdb, e.g. `["--encoding=LATIN1"]`.
-  ///   - bin: the folder of another version's programs.
+  ///   - version: the major version, one of `PostgresPrograms.installed`; nil is the newest of
+  ///     the distribution, or what `PG_BIN` names.
   /// - Throws: `SupportError` when there is no PostgreSQL or it does not start.
   public init(
     settings: [String: String] = [:],
     hba: [String] = PostgresServer.trustEverybody, tls: TLS? = nil,
-    initdb: [String] = [], bin: String? = nil
+    initdb: [String] = [], version: Int? = nil
   ) throws {
-    programs = try bin.map { PostgresPrograms(directory: $0) } ?? PostgresPrograms.found()
+    programs = try version.map(PostgresPrograms.of(version:)) ?? PostgresPrograms.found()
     directory = try TemporaryDirectory("pg", owner: programs.owner)
     port = try FreePort.take()
     socketDirectory = directory.path

@@ -11,6 +11,15 @@ extension Trait where Self == ConditionTrait {
     }
   }
 
+  /// The test needs this major version of PostgreSQL; without it it is skipped and says so.
+  public static func needsPostgres(_ version: Int) -> Self {
+    .enabled("PostgreSQL \(version) is needed") {
+      Requirement.present(
+        PostgresPrograms.installed[version] != nil,
+        else: "no PostgreSQL \(version): run make servers")
+    }
+  }
+
   /// The test needs a real Kafka broker; without a kit it is skipped and says so.
   public static var needsKafka: Self {
     .enabled("a Kafka kit is needed") {

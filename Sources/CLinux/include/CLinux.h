@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <sys/types.h>
 
 /// The data field of an epoll event as an integer: the union is awkward in Swift.
 static inline uint64_t clinux_epoll_data(const struct epoll_event *event) {
@@ -22,6 +23,8 @@ static inline struct epoll_event clinux_epoll_event(uint32_t events, uint64_t da
 }
 /// getrandom(2): fills the buffer or returns -1 with errno.
 int clinux_random(void *buffer, size_t length);
+/// SO_PEERCRED: the user at the other end of a Unix socket; -1 with errno.
+int clinux_peer_user(int descriptor, uid_t *user);
 /// pthread_setname_np for the calling thread; names are cut at 15 bytes.
 void clinux_name_thread(const char *name);
 #endif

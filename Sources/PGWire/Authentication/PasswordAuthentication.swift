@@ -11,20 +11,20 @@ struct PasswordAuthentication: Sendable {
   }
 
   private let user: String
-  private let password: [UInt8]?
-  private let channelBinding: ChannelBinding
+  private let credential: Credential
+  private let rules: AuthenticationRules
   private let material: BindingMaterial
   private let nonce: [UInt8]
   private var state = State.untouched
 
   /// Makes it for one connection; `nonce` is used by SCRAM only.
   init(
-    user: String, password: String?, channelBinding: ChannelBinding, material: BindingMaterial,
+    user: String, credential: Credential, rules: AuthenticationRules, material: BindingMaterial,
     nonce: [UInt8]
   ) {
     self.user = user
-    self.password = password.map { Array($0.utf8) }
-    self.channelBinding = channelBinding
+    self.credential = credential
+    self.rules = rules
     self.material = material
     self.nonce = nonce
   }
@@ -36,14 +36,16 @@ struct PasswordAuthentication: Sendable {
   mutating func answer(
     _ request: AuthenticationRequest, into output: inout ByteWriter
   ) throws(PGError) {
+    try rules.check(request)
     switch request {
     case .ok: try accept()
     case .cleartextPassword:
       try beginPassword(method: "a cleartext password")
-      FrontendMessage.password(try givenPassword(), into: &output)
+      FrontendMessage.password(try credential.givenPassword(of: user), into: &output)
     case .md5Password(let salt):
       try beginPassword(method: "an MD5 password")
-      let hash = try MD5Password.hash(user: user, password: try givenPassword(), salt: salt)
+      let hash = try MD5Password.hash(
+        user: user, password: try credential.givenPassword(of: user), salt: salt)
       FrontendMessage.password(hash, into: &output)
     case .sasl(let mechanisms): try beginSASL(mechanisms, into: &output)
     case .saslContinue(let challenge):
@@ -63,6 +65,7 @@ struct PasswordAuthentication: Sendable {
   }
 
   private mutating func accept() throws(PGError) {
+    var (isComplete, isBound) = (true, false)
     switch state {
     case .authenticated: throw outOfOrder("a second AuthenticationOk")
     case .scram(let scram):
@@ -71,22 +74,17 @@ struct PasswordAuthentication: Sendable {
           "the server ended SCRAM before proving that it knows the password: it may be an "
             + "impostor. Check host and port, and use sslmode=verify-full")
       }
-      if channelBinding == .require, case .bound = scram.binding {} else { try refuseUnbound() }
-    case .untouched, .answered: try refuseUnbound()
+      if case .bound = scram.binding { isBound = true }
+    case .untouched: isComplete = false
+    case .answered: break
     }
+    try rules.checkEnd(isComplete: isComplete, isBound: isBound)
     state = .authenticated
-  }
-
-  private func refuseUnbound() throws(PGError) {
-    guard channelBinding == .require else { return }
-    throw .authentication(
-      "channel_binding=require, but the server let the client in without it. Use scram-sha-256 in "
-        + "pg_hba.conf")
   }
 
   private mutating func beginPassword(method: String) throws(PGError) {
     guard case .untouched = state else { throw outOfOrder("another request") }
-    guard channelBinding != .require else {
+    guard rules.channelBinding != .require else {
       throw .authentication(
         "channel_binding=require, but the server asks for \(method). Use scram-sha-256 in "
           + "pg_hba.conf")
@@ -99,24 +97,17 @@ struct PasswordAuthentication: Sendable {
   ) throws(PGError) {
     guard case .untouched = state else { throw outOfOrder("another request") }
     let binding = try SCRAMBinding.choose(
-      offered: mechanisms, material: material, wish: channelBinding)
-    var scram = SCRAM(
-      password: SASLprep.prepare(try givenPassword()), nonce: nonce, binding: binding)
+      offered: mechanisms, material: material, wish: rules.channelBinding)
+    let secret: SCRAM.Secret =
+      if let keys = credential.scramKeys {
+        .keys(keys)
+      } else {
+        .password(SASLprep.prepare(try credential.givenPassword(of: user)))
+      }
+    var scram = SCRAM(secret, nonce: nonce, binding: binding)
     let first = scram.clientFirst()
     state = .scram(scram)
     FrontendMessage.saslInitialResponse(mechanism: binding.mechanism, first, into: &output)
-  }
-
-  private func givenPassword() throws(PGError) -> [UInt8] {
-    guard let password, !password.isEmpty else {
-      throw .authentication(
-        "the server asks user \(user) for a password and none is given. Set password in the "
-          + "connection string, PGPASSWORD or a passfile")
-    }
-    guard !password.contains(0) else {
-      throw .authentication("the password of user \(user) holds a zero byte. Take it out")
-    }
-    return password
   }
 
   private func outOfOrder(_ what: String) -> PGError {

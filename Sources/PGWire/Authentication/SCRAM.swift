@@ -18,20 +18,28 @@ struct SCRAM: Sendable {
     case failed
   }
 
+  /// What the client proves that it knows.
+  enum Secret: Sendable {
+    /// A password that has been through ``SASLprep``.
+    case password([UInt8])
+    /// The keys that would be derived from it.
+    case keys(Credential.SCRAMKeys)
+  }
+
   /// How the exchange is bound to the connection.
   let binding: SCRAMBinding
-  private let password: [UInt8]
+  private let secret: Secret
   private let nonce: [UInt8]
   private let user: String
   private var state = State.start
 
   /// Starts an exchange.
   ///
-  /// `password` has been through ``SASLprep``; `nonce` is printable ASCII without commas and must
-  /// be unpredictable except in tests. The RFC's examples name a `user`.
-  init(password: [UInt8], nonce: [UInt8], binding: SCRAMBinding, user: String = "") {
+  /// `nonce` is printable ASCII without commas and must be unpredictable except in tests. The RFC's
+  /// examples name a `user`.
+  init(_ secret: Secret, nonce: [UInt8], binding: SCRAMBinding, user: String = "") {
     precondition(!nonce.isEmpty, "a nonce has at least one character")
-    self.password = password
+    self.secret = secret
     self.nonce = nonce
     self.binding = binding
     self.user = user
@@ -54,20 +62,17 @@ struct SCRAM: Sendable {
     }
     state = .failed
     let challenge = try parse(serverFirst: serverFirst)
-    let salted = try Digest.pbkdf2SHA256(
-      password: password, salt: challenge.salt, iterations: challenge.iterations)
-    let clientKey = try Digest.hmacSHA256(key: salted, Array("Client Key".utf8))
-    let serverKey = try Digest.hmacSHA256(key: salted, Array("Server Key".utf8))
-    let storedKey = try Digest.sha256(clientKey)
+    let keys = try keys(salt: challenge.salt, iterations: challenge.iterations)
+    let storedKey = try Digest.sha256(keys.client)
 
     let withoutProof =
       Array("c=".utf8) + Base64.encode(binding.input) + Array(",r=".utf8) + challenge.nonce
     let comma = [UInt8(ascii: ",")]
     let authMessage = clientFirstBare + comma + serverFirst + comma + withoutProof
     let clientSignature = try Digest.hmacSHA256(key: storedKey, authMessage)
-    let proof = zip(clientKey, clientSignature).map { $0 ^ $1 }
+    let proof = zip(keys.client, clientSignature).map { $0 ^ $1 }
     state = .waitingForServerFinal(
-      signature: try Digest.hmacSHA256(key: serverKey, authMessage))
+      signature: try Digest.hmacSHA256(key: keys.server, authMessage))
     return withoutProof + Array(",p=".utf8) + Base64.encode(proof)
   }
 
@@ -91,6 +96,18 @@ struct SCRAM: Sendable {
           + "be an impostor. Check host and port, and use sslmode=verify-full")
     }
     state = .verified
+  }
+
+  private func keys(salt: [UInt8], iterations: Int) throws(PGError) -> Credential.SCRAMKeys {
+    switch secret {
+    case .keys(let keys): return keys
+    case .password(let password):
+      let salted = try Digest.pbkdf2SHA256(
+        password: password, salt: salt, iterations: iterations)
+      return Credential.SCRAMKeys(
+        client: try Digest.hmacSHA256(key: salted, Array("Client Key".utf8)),
+        server: try Digest.hmacSHA256(key: salted, Array("Server Key".utf8)))
+    }
   }
 
   private var clientFirstBare: [UInt8] { Array("n=\(user),r=".utf8) + nonce }

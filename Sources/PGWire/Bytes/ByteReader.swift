@@ -56,6 +56,23 @@
     return part
   }
 
+  /// Reads a 32-bit length and as many bytes behind it, as a view of the message's own.
+  @inlinable @_lifetime(self: copy self) @_lifetime(copy self)
+  public mutating func sizedSpan() throws(DecodingError) -> RawSpan {
+    let count = Int(try integer(Int32.self))
+    guard count >= 0 else { throw DecodingError(.badLength(count), at: position &- 4) }
+    return try span(count)
+  }
+
+  /// Skips a 32-bit length and as many bytes behind it.
+  @inlinable @_lifetime(self: copy self)
+  public mutating func skipSized() throws(DecodingError) {
+    let count = Int(try integer(Int32.self))
+    guard count >= 0 else { throw DecodingError(.badLength(count), at: position &- 4) }
+    guard remaining >= count else { throw truncated(count) }
+    position &+= count
+  }
+
   /// Reads the bytes that are left, maybe none.
   @inlinable @_lifetime(self: copy self) @_lifetime(copy self)
   public mutating func rest() -> RawSpan {

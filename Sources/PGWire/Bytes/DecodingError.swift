@@ -20,7 +20,8 @@ public struct DecodingError: Error, Hashable, Sendable {
 
   /// What was wrong.
   public let reason: Reason
-  /// Where: bytes from the start of the message's body.
+  /// Where: bytes from the start of the message's body; for what CopyData holds, from the start of
+  /// the innermost message, its tag included; for a length in a message's header, from its tag.
   public let offset: Int
 
   /// Makes an error for the byte at `offset` of a message's body.

@@ -9,12 +9,16 @@
   private var end = 0
   private let initialCapacity: Int
   private let limit: Int
+  /// How much may be received behind a message before that is consumed, in bytes.
+  static let readAhead = 2 << 20
+  /// The largest message, its tag and length included, and what is read ahead.
+  public static let defaultLimit = MessageFrame.defaultLimit + 1 + readAhead
 
   /// Makes an empty buffer.
   ///
   /// `capacity` and `limit` are bytes; the limit must cover the largest message that framing lets
-  /// through, its tag and length included.
-  public init(capacity: Int = 1 << 20, limit: Int = MessageFrame.defaultLimit + 1) {
+  /// through, its tag and length included, and what is received behind it at once.
+  public init(capacity: Int = 1 << 20, limit: Int = defaultLimit) {
     precondition(capacity > 0 && limit >= capacity, "a buffer's limit covers its capacity")
     unsafe self.base = .allocate(byteCount: capacity, alignment: 16)
     self.capacity = capacity

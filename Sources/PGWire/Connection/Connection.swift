@@ -17,8 +17,6 @@ public struct Connection: ~Copyable {
     let parameterStatus: [String: String]
     /// The server's version.
     let serverVersion: ServerVersion
-    /// For a CancelRequest; nil when the server gave no key.
-    let keyData: BackendKeyData?
   }
 
   var transport: Transport
@@ -30,8 +28,11 @@ public struct Connection: ~Copyable {
   public private(set) var parameterStatus: [String: String]
   /// The server's version.
   public let serverVersion: ServerVersion
-  /// For a CancelRequest; nil when the server gave no key.
-  public let keyData: BackendKeyData?
+  /// The version of the protocol that is spoken.
+  public let protocolVersion: ProtocolVersion
+  /// Cancels what this session is doing, from any thread; nil when the server gave no key.
+  public let cancelRequest: CancelRequest?
+  private let keyData: BackendKeyData?
   /// The last notices of the server, 16 at most.
   public private(set) var notices: [ServerError]
   /// The host that was reached, as configured.
@@ -40,7 +41,7 @@ public struct Connection: ~Copyable {
   /// Takes over a stream whose startup is done.
   init(
     _ transport: consuming Transport, _ input: consuming InputBuffer, _ startup: StartupMachine,
-    host: ConnectionParameters.Host, notices: [ServerError]
+    host: ConnectionParameters.Host, cancelRequest: CancelRequest?, notices: [ServerError]
   ) throws(PGError) {
     let text = startup.parameterStatus["server_version"] ?? ""
     guard let version = ServerVersion(text) else {
@@ -53,6 +54,8 @@ public struct Connection: ~Copyable {
     self.input = input
     self.parameterStatus = startup.parameterStatus
     self.keyData = startup.keyData
+    self.protocolVersion = startup.version
+    self.cancelRequest = cancelRequest
     self.notices = notices + startup.notices
     self.host = host
   }
@@ -70,7 +73,13 @@ public struct Connection: ~Copyable {
   public mutating func query(
     _ sql: String, timeout: Duration = .seconds(60)
   ) throws(PGError) -> [QueryResult] {
-    let deadline = Deadline(after: timeout)
+    try query(sql, until: Deadline(after: timeout))
+  }
+
+  /// The same with a deadline that is shared with others.
+  mutating func query(
+    _ sql: String, until deadline: Deadline
+  ) throws(PGError) -> [QueryResult] {
     try send(sql, until: deadline)
     var answer = QueryAnswer()
     while true {
@@ -110,6 +119,9 @@ public struct Connection: ~Copyable {
       case .readyForQuery:
         if let error = answer.error { throw .server(error) }
         throw violation("the command did not start replication", tag)
+      case .copyInResponse:
+        isBroken = true
+        throw violation("the command did not start replication", tag)
       default: break
       }
     }
@@ -119,7 +131,7 @@ public struct Connection: ~Copyable {
   consuming func intoParts() -> Parts {
     Parts(
       transport: transport, input: input, parameterStatus: parameterStatus,
-      serverVersion: serverVersion, keyData: keyData)
+      serverVersion: serverVersion)
   }
 
   /// Says good-bye and closes; a server that is gone already is no error.

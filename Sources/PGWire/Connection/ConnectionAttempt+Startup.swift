@@ -3,17 +3,27 @@ import CLinux
 /// The startup of a session on a stream whose encryption is settled.
 extension ConnectionAttempt {
   /// Sends the StartupMessage and goes on to ReadyForQuery.
-  func start(_ transport: consuming Transport) throws(PGError) -> Connection {
-    let (password, warning) = parameters.password(for: host)
+  func start(
+    _ transport: consuming Transport, _ encryption: Encryption
+  ) throws(PGError) -> Connection {
+    let (password, warning) = parameters.password(for: endpoint.host)
+    let rules = AuthenticationRules(
+      channelBinding: parameters.channelBinding, required: parameters.requiredAuthentication,
+      requiredCertificate: parameters.tls.certificateMode == .require
+        ? transport.certificateUse : nil)
     var machine = StartupMachine(
       PasswordAuthentication(
-        user: parameters.user, password: password, channelBinding: parameters.channelBinding,
-        material: try transport.bindingMaterial(), nonce: try Self.nonce()))
+        user: parameters.user,
+        credential: Credential(password: password, scramKeys: parameters.scramKeys), rules: rules,
+        material: try transport.bindingMaterial(), nonce: try Self.nonce()),
+      versions: parameters.protocolVersions)
     var input = InputBuffer(
       capacity: replication
         ? ConnectionLimits.replicationWindow : ConnectionLimits.queryWindow)
     var output = ByteWriter()
-    FrontendMessage.startup(parameters: try startupParameters(), into: &output)
+    FrontendMessage.startup(
+      version: parameters.protocolVersions.upperBound, parameters: try startupParameters(),
+      into: &output)
     var action = StartupMachine.Action.send
     while action != .ready {
       switch action {
@@ -34,11 +44,16 @@ extension ConnectionAttempt {
       input.consume(consumed)
     }
     transport.phase = .query
+    // Once TLS is on, a CancelRequest must have it as well.
+    let used: Encryption =
+      !transport.isEncrypted ? .clear : encryption == .direct ? .direct : .requested
+    let cancel = machine.keyData.map { CancelRequest(endpoint, used, $0) }
     return try Connection(
-      transport, input, machine, host: host, notices: warning.map { [Self.notice($0)] } ?? [])
+      transport, input, machine, host: endpoint.host, cancelRequest: cancel,
+      notices: warning.map { [Self.notice($0)] } ?? [])
   }
 
-  private var what: String { "waiting for \(address) to finish the startup" }
+  private var what: String { "waiting for \(endpoint.address) to finish the startup" }
 
   /// A server that closed before we could write has usually said why: an alert of TLS, an error.
   private func explain(
@@ -75,6 +90,8 @@ extension ConnectionAttempt {
       list.append(("client_encoding", "UTF8"))
     }
     list += extra
+    let isSet = Set(list.map { $0.0.lowercased() })
+    list += parameters.environmentSettings.filter { !isSet.contains($0.name) }
     for (name, value) in list where name.utf8.contains(0) || value.utf8.contains(0) {
       throw .connectionString("startup parameter \(name) holds a zero byte. Take it out")
     }

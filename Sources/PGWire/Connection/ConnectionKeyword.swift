@@ -1,7 +1,6 @@
 /// The keywords of a connection string that libpq 18 knows (manual: "Parameter Key Words").
 ///
-/// All are read; those that this client does not act on and that would weaken security if ignored
-/// are refused by ``ConnectionParameters``.
+/// All are read; ``definition`` says what becomes of each.
 public enum ConnectionKeyword: String, Hashable, Sendable, CaseIterable {
   case host, hostaddr, port, dbname, user, password, passfile
   case requireAuth = "require_auth"
@@ -28,7 +27,7 @@ public enum ConnectionKeyword: String, Hashable, Sendable, CaseIterable {
   case krbsrvname, gsslib, gssdelegation
   case scramClientKey = "scram_client_key"
   case scramServerKey = "scram_server_key"
-  case service, servicefile
+  case service
   case targetSessionAttrs = "target_session_attrs"
   case loadBalanceHosts = "load_balance_hosts"
   case oauthIssuer = "oauth_issuer"
@@ -36,54 +35,101 @@ public enum ConnectionKeyword: String, Hashable, Sendable, CaseIterable {
   case oauthClientSecret = "oauth_client_secret"
   case oauthScope = "oauth_scope"
 
-  /// Whether its value is a secret, which no text ever shows.
-  public var isSecret: Bool {
-    switch self {
-    case .password, .sslpassword, .scramClientKey, .scramServerKey, .oauthClientSecret: true
-    default: false
+  /// What this client does with a keyword's value.
+  public enum Treatment: Hashable, Sendable {
+    /// Acts on it as libpq does.
+    case used
+    /// Reads it and does nothing with it, for this reason.
+    case ignored(String)
+    /// Takes only these values, since it would do something else than was meant with others.
+    case restricted(to: [String], String)
+  }
+
+  /// What there is to know about a keyword.
+  public struct Definition: Hashable, Sendable {
+    /// The environment variable that stands in for it, if there is one.
+    public let environmentVariable: String?
+    /// Whether its value is a secret, which no text ever shows.
+    public let isSecret: Bool
+    /// What becomes of it.
+    public let treatment: Treatment
+
+    init(
+      _ environmentVariable: String? = nil, isSecret: Bool = false, _ treatment: Treatment = .used
+    ) {
+      self.environmentVariable = environmentVariable
+      self.isSecret = isSecret
+      self.treatment = treatment
     }
   }
 
-  /// The environment variable that stands in for it, if there is one.
-  public var environmentVariable: String? {
-    switch self {
-    case .host: "PGHOST"
-    case .hostaddr: "PGHOSTADDR"
-    case .port: "PGPORT"
-    case .dbname: "PGDATABASE"
-    case .user: "PGUSER"
-    case .password: "PGPASSWORD"
-    case .passfile: "PGPASSFILE"
-    case .requireAuth: "PGREQUIREAUTH"
-    case .channelBinding: "PGCHANNELBINDING"
-    case .service: "PGSERVICE"
-    case .servicefile: "PGSERVICEFILE"
-    case .options: "PGOPTIONS"
-    case .applicationName: "PGAPPNAME"
-    case .sslmode: "PGSSLMODE"
-    case .sslnegotiation: "PGSSLNEGOTIATION"
-    case .sslcompression: "PGSSLCOMPRESSION"
-    case .sslcert: "PGSSLCERT"
-    case .sslkey: "PGSSLKEY"
-    case .sslcertmode: "PGSSLCERTMODE"
-    case .sslrootcert: "PGSSLROOTCERT"
-    case .sslcrl: "PGSSLCRL"
-    case .sslcrldir: "PGSSLCRLDIR"
-    case .sslsni: "PGSSLSNI"
-    case .requirepeer: "PGREQUIREPEER"
-    case .sslMinProtocolVersion: "PGSSLMINPROTOCOLVERSION"
-    case .sslMaxProtocolVersion: "PGSSLMAXPROTOCOLVERSION"
-    case .gssencmode: "PGGSSENCMODE"
-    case .krbsrvname: "PGKRBSRVNAME"
-    case .gsslib: "PGGSSLIB"
-    case .gssdelegation: "PGGSSDELEGATION"
-    case .connectTimeout: "PGCONNECT_TIMEOUT"
-    case .clientEncoding: "PGCLIENTENCODING"
-    case .targetSessionAttrs: "PGTARGETSESSIONATTRS"
-    case .loadBalanceHosts: "PGLOADBALANCEHOSTS"
-    case .minProtocolVersion: "PGMINPROTOCOLVERSION"
-    case .maxProtocolVersion: "PGMAXPROTOCOLVERSION"
-    default: nil
+  /// The table of all keywords.
+  public var definition: Definition {
+    let noGSS = Treatment.ignored("GSSAPI is not spoken")
+    let noOAuth = Treatment.ignored("OAuth is not spoken: a server that insists on it is refused")
+    return switch self {
+    case .host: .init("PGHOST")
+    case .hostaddr: .init("PGHOSTADDR")
+    case .port: .init("PGPORT")
+    case .dbname: .init("PGDATABASE")
+    case .user: .init("PGUSER")
+    case .password: .init("PGPASSWORD", isSecret: true)
+    case .passfile: .init("PGPASSFILE")
+    case .requireAuth: .init("PGREQUIREAUTH")
+    case .channelBinding: .init("PGCHANNELBINDING")
+    case .connectTimeout: .init("PGCONNECT_TIMEOUT")
+    case .clientEncoding: .init("PGCLIENTENCODING", .ignored("texts are always read as UTF-8"))
+    case .options: .init("PGOPTIONS")
+    case .applicationName: .init("PGAPPNAME")
+    case .fallbackApplicationName: .init()
+    case .keepalives, .keepalivesIdle, .keepalivesInterval, .keepalivesCount, .tcpUserTimeout:
+      .init()
+    case .replication: .init(nil, .ignored("each connection is opened as what it is needed for"))
+    case .gssencmode:
+      .init("PGGSSENCMODE", .restricted(to: ["disable", "prefer"], "GSSAPI is not spoken"))
+    case .sslmode: .init("PGSSLMODE")
+    case .sslnegotiation: .init("PGSSLNEGOTIATION")
+    case .sslcompression:
+      .init("PGSSLCOMPRESSION", .ignored("TLS is never compressed, as in libpq"))
+    case .sslcert: .init("PGSSLCERT")
+    case .sslkey: .init("PGSSLKEY")
+    case .sslkeylogfile: .init(nil, .restricted(to: [], "keys of TLS are not written to files"))
+    case .sslpassword: .init(isSecret: true)
+    case .sslcertmode: .init("PGSSLCERTMODE")
+    case .sslrootcert: .init("PGSSLROOTCERT")
+    case .sslcrl: .init("PGSSLCRL")
+    case .sslcrldir: .init("PGSSLCRLDIR")
+    case .sslsni: .init("PGSSLSNI")
+    case .requirepeer: .init("PGREQUIREPEER")
+    case .sslMinProtocolVersion: .init("PGSSLMINPROTOCOLVERSION")
+    case .sslMaxProtocolVersion: .init("PGSSLMAXPROTOCOLVERSION")
+    case .minProtocolVersion: .init("PGMINPROTOCOLVERSION")
+    case .maxProtocolVersion: .init("PGMAXPROTOCOLVERSION")
+    case .krbsrvname: .init("PGKRBSRVNAME", noGSS)
+    case .gsslib: .init("PGGSSLIB", noGSS)
+    case .gssdelegation: .init("PGGSSDELEGATION", noGSS)
+    case .scramClientKey, .scramServerKey: .init(isSecret: true)
+    case .service: .init("PGSERVICE")
+    case .targetSessionAttrs: .init("PGTARGETSESSIONATTRS")
+    case .loadBalanceHosts: .init("PGLOADBALANCEHOSTS")
+    case .oauthIssuer, .oauthClientID, .oauthScope: .init(nil, noOAuth)
+    case .oauthClientSecret: .init(nil, isSecret: true, noOAuth)
     }
+  }
+
+  /// Whether its value is a secret, which no text ever shows.
+  public var isSecret: Bool { definition.isSecret }
+
+  /// The environment variable that stands in for it, if there is one.
+  public var environmentVariable: String? { definition.environmentVariable }
+
+  /// Refuses a value that this client would not do justice to.
+  func check(_ value: String) throws(PGError) {
+    guard case .restricted(let allowed, let reason) = definition.treatment,
+      !allowed.contains(value)
+    else { return }
+    let remedy =
+      allowed.isEmpty ? "Leave it out" : "Use \(allowed.joined(separator: " or ")) instead"
+    throw .connectionString("\(rawValue)=\(value) is not supported: \(reason). \(remedy)")
   }
 }

@@ -10,10 +10,18 @@ enum ConnectionLimits {
   static let queryMessage = 64 << 20
   /// The most bytes of rows that one query may return.
   static let queryResult = 256 << 20
+  /// The most commands that one query may consist of.
+  static let queryCommands = 10_000
   /// The most notices kept for the caller; older ones are dropped.
   static let notices = 16
   /// The largest passfile, in bytes.
   static let passfile = 1 << 20
+  /// The largest service file, in bytes.
+  static let serviceFile = 1 << 20
+  /// The most look-ups of host names that may wait for the resolver at a time, abandoned ones too.
+  static let nameLookups = 16
+  /// The shortest `connect_timeout`, in seconds, as in libpq: less fails before it has begun.
+  static let shortestConnectTimeout = 2
   /// The window of a connection that only runs queries, in bytes.
   static let queryWindow = 64 << 10
   /// The window of a replication connection, in bytes.

@@ -18,15 +18,15 @@ extension ConnectionParameters {
     return variables
   }
 
-  /// The name of the user this process runs as.
-  static func operatingSystemUser() -> String? {
+  /// The name of a user, by default the one this process runs as.
+  static func operatingSystemUser(_ number: uid_t = geteuid()) -> String? {
     var entry = unsafe passwd()
     var found: UnsafeMutablePointer<passwd>?
     var buffer = [CChar](repeating: 0, count: 4096)
     // SAFETY: the entry's strings lie in the buffer, which lives until the name is copied.
     return unsafe buffer.withUnsafeMutableBufferPointer { space in
       guard let start = space.baseAddress,
-        unsafe getpwuid_r(geteuid(), &entry, start, space.count, &found) == 0,
+        unsafe getpwuid_r(number, &entry, start, space.count, &found) == 0,
         unsafe found != nil, let name = unsafe entry.pw_name
       else { return nil }
       return unsafe String(cString: name)
@@ -39,7 +39,7 @@ extension ConnectionParameters {
   func password(for host: Host) -> (password: String?, warning: String?) {
     if let password { return (password, nil) }
     guard let passfile else { return (nil, nil) }
-    switch PrivateFile.read(passfile, limit: ConnectionLimits.passfile) {
+    switch SmallFile.read(passfile, limit: ConnectionLimits.passfile, isPrivate: true) {
     case .missing: return (nil, nil)
     case .refused(let reason): return (nil, "passfile \(passfile) is ignored: \(reason)")
     case .contents(let bytes):

@@ -1,6 +1,6 @@
 /// Everything needed to connect, from a connection string, the environment and defaults.
 ///
-/// Precedence as in libpq: string, then `PG*` variables, then defaults.
+/// Precedence as in libpq: string, then service file, then `PG*` variables, then defaults.
 public struct ConnectionParameters: Sendable {
   /// One server to try.
   public struct Host: Hashable, Sendable {
@@ -31,26 +31,40 @@ public struct ConnectionParameters: Sendable {
   public let tls: TLSConfiguration
   /// How SCRAM is tied to TLS.
   public let channelBinding: ChannelBinding
-  /// The time for each address; nil for none of its own.
+  /// Which methods the server may authenticate by; nil for all.
+  public let requiredAuthentication: RequiredAuthentication?
+  /// The operating system's user that a server behind a Unix socket must run as; nil for any.
+  public let requiredPeer: String?
+  /// The versions of the protocol that will do; the newest is asked for.
+  public let protocolVersions: ClosedRange<ProtocolVersion>
+  /// Which kind of session is wanted.
+  public let targetSessionAttrs: TargetSessionAttrs
+  /// Whether hosts and addresses are tried in an order that chance decides.
+  public let loadBalanceHosts: LoadBalanceHosts
+  /// The time for each address, at least 2 s; nil for none of its own.
   public let connectTimeout: Duration?
   /// `options` of the StartupMessage: command-line options for the server's process.
   public let options: String?
   /// `application_name`.
   public let applicationName: String?
-  /// All that string and environment say, also what this client does not act on yet.
+  /// Settings from `PGDATESTYLE`, `PGTZ` and `PGGEQO`, for sessions that do not set them anyway.
+  public let environmentSettings: [(name: String, value: String)]
+  /// All that string, service file and environment say, also what this client does not act on.
   public let values: [ConnectionKeyword: String]
 
   let socketOptions: SocketOptions
+  let scramKeys: Credential.SCRAMKeys?
 
   /// Merges and checks everything.
   ///
-  /// `environment` is looked up for `PG*`, `HOME`; pass ``processEnvironment()`` in programs. Throws
-  /// ``PGError/connectionString(_:)``.
+  /// `environment` is looked up for `PG*` and `HOME`; pass ``processEnvironment()`` in programs. A
+  /// service file is read when a service is named. Throws ``PGError/connectionString(_:)``.
   public init(
     _ string: ConnectionString, environment: [String: String] = [:]
   ) throws(PGError) {
-    let values = Self.merge(string, environment)
-    try Self.refuseUnsupported(values)
+    let service = try ServiceFile.values(
+      of: string.values[.service] ?? environment["PGSERVICE"], environment)
+    let values = try Self.merge(string, service, environment)
     self.values = values
     self.hosts = try Self.hosts(values)
     guard let user = values[.user] ?? Self.operatingSystemUser() else {
@@ -63,87 +77,73 @@ public struct ConnectionParameters: Sendable {
     self.passfile = values[.passfile] ?? home.map { $0 + "/.pgpass" }
     self.tls = try TLSConfiguration(values, home: home)
     self.channelBinding = try Self.choice(values, .channelBinding) ?? .prefer
+    self.requiredAuthentication = try Self.parse(values, .requireAuth, RequiredAuthentication.init)
+    self.requiredPeer = values[.requirepeer]
+    self.protocolVersions = try Self.protocolVersions(values)
+    self.targetSessionAttrs = try Self.choice(values, .targetSessionAttrs) ?? .any
+    self.loadBalanceHosts = try Self.choice(values, .loadBalanceHosts) ?? .disable
     let seconds = try Self.integer(values, .connectTimeout) ?? 0
-    self.connectTimeout = seconds > 0 ? .seconds(seconds) : nil
+    self.connectTimeout =
+      seconds > 0 ? .seconds(max(seconds, ConnectionLimits.shortestConnectTimeout)) : nil
     self.options = values[.options]
     self.applicationName = values[.applicationName] ?? values[.fallbackApplicationName]
+    self.environmentSettings = Self.environmentSettings(environment)
     self.socketOptions = try SocketOptions(values)
+    self.scramKeys = try Credential.SCRAMKeys(values)
   }
 
   private static func merge(
-    _ string: ConnectionString, _ environment: [String: String]
-  ) -> [ConnectionKeyword: String] {
+    _ string: ConnectionString, _ service: [ConnectionKeyword: String],
+    _ environment: [String: String]
+  ) throws(PGError) -> [ConnectionKeyword: String] {
     var values: [ConnectionKeyword: String] = [:]
     for keyword in ConnectionKeyword.allCases {
       let variable = keyword.environmentVariable.flatMap { environment[$0] }
+      let value = string.values[keyword] ?? service[keyword] ?? variable
       // An empty value means the default, as in libpq.
-      if let value = string.values[keyword] ?? variable, !value.isEmpty { values[keyword] = value }
+      guard let value, !value.isEmpty else { continue }
+      try keyword.check(value)
+      values[keyword] = value
+    }
+    // The old name of a mode that was the only one.
+    if values[.sslmode] == nil, environment["PGREQUIRESSL"]?.hasPrefix("1") == true {
+      values[.sslmode] = SSLMode.require.rawValue
     }
     return values
   }
 
-  /// What would be less safe, or not what was meant, if it were passed over in silence.
-  private static func refuseUnsupported(
+  /// Variables that libpq turns into settings; `default` leaves the server's.
+  private static func environmentSettings(
+    _ environment: [String: String]
+  ) -> [(name: String, value: String)] {
+    let variables = [("PGDATESTYLE", "datestyle"), ("PGTZ", "timezone"), ("PGGEQO", "geqo")]
+    return variables.compactMap { variable, name in
+      guard let value = environment[variable], value.lowercased() != "default" else { return nil }
+      return (name, value)
+    }
+  }
+
+  /// 3.0 alone unless something else is asked for: not every pooler can say that it lacks 3.2.
+  private static func protocolVersions(
     _ values: [ConnectionKeyword: String]
-  ) throws(PGError) {
-    let harmless: [ConnectionKeyword: Set<String>] = [
-      .requireAuth: [], .requirepeer: [], .service: [],
-      .sslcertmode: ["allow"], .scramClientKey: [], .scramServerKey: [], .sslkeylogfile: [],
-      .sslnegotiation: ["postgres"], .gssencmode: ["disable", "prefer"],
-      .targetSessionAttrs: ["any"], .loadBalanceHosts: ["disable"],
-      .minProtocolVersion: ["3.0"], .maxProtocolVersion: ["3.0", "3.2", "latest"],
-      .sslcompression: ["0"],
-    ]
-    for keyword in ConnectionKeyword.allCases {
-      guard let value = values[keyword], let allowed = harmless[keyword],
-        !allowed.contains(value)
-      else { continue }
-      throw .connectionString(
-        "\(keyword.rawValue)\(keyword.isSecret ? "" : "=" + value) is not supported. Leave it out")
+  ) throws(PGError) -> ClosedRange<ProtocolVersion> {
+    let least = try protocolVersion(values, .minProtocolVersion) ?? .v3_0
+    let most =
+      try protocolVersion(values, .maxProtocolVersion) ?? (least > .v3_0 ? .latest : .v3_0)
+    guard least <= most else {
+      throw .connectionString("min_protocol_version is greater than max_protocol_version")
     }
+    return least...most
   }
 
-  /// Pairs up the lists of `host`, `hostaddr` and `port`.
-  private static func hosts(_ values: [ConnectionKeyword: String]) throws(PGError) -> [Host] {
-    let names = list(values[.host])
-    let addresses = list(values[.hostaddr])
-    let ports = list(values[.port])
-    let count = max(names.count, addresses.count, 1)
-    if !names.isEmpty, !addresses.isEmpty, names.count != addresses.count {
-      throw .connectionString(
-        "\(names.count) host names and \(addresses.count) hostaddr values do not match. "
-          + "Give as many of each")
+  private static func protocolVersion(
+    _ values: [ConnectionKeyword: String], _ keyword: ConnectionKeyword
+  ) throws(PGError) -> ProtocolVersion? {
+    guard let text = values[keyword] else { return nil }
+    guard let version = ProtocolVersion(text) else {
+      throw .connectionString("\(keyword.rawValue)=\(text) is unknown. Use 3.0, 3.2 or latest")
     }
-    guard ports.count <= 1 || ports.count == count else {
-      throw .connectionString(
-        "\(ports.count) ports and \(count) hosts do not match. Give one port or one for each host")
-    }
-    var hosts: [Host] = []
-    for index in 0..<count {
-      let port = ports.isEmpty ? "" : ports.count == 1 ? ports[0] : ports[index]
-      hosts.append(
-        Host(
-          name: index < names.count ? nonEmpty(names[index]) : nil,
-          address: index < addresses.count ? nonEmpty(addresses[index]) : nil,
-          port: try Self.port(port)))
-    }
-    return hosts
-  }
-
-  private static func list(_ text: String?) -> [String] {
-    guard let text else { return [] }
-    return text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-  }
-
-  private static func nonEmpty(_ text: String) -> String? { text.isEmpty ? nil : text }
-
-  private static func port(_ text: String) throws(PGError) -> UInt16 {
-    let trimmed = trim(text)
-    if trimmed.isEmpty { return defaultPort }
-    guard let port = UInt16(trimmed), port > 0 else {
-      throw .connectionString("port \"\(text)\" is no number from 1 to 65535")
-    }
-    return port
+    return version
   }
 }
 
@@ -171,7 +171,16 @@ extension ConnectionParameters {
     return choice
   }
 
-  private static func trim(_ text: String) -> String {
+  /// The value of a keyword as something that has a syntax of its own; nil when it is not set.
+  static func parse<T>(
+    _ values: [ConnectionKeyword: String], _ keyword: ConnectionKeyword,
+    _ parse: (String) throws(PGError) -> T
+  ) throws(PGError) -> T? {
+    guard let text = values[keyword] else { return nil }
+    return try parse(text)
+  }
+
+  static func trim(_ text: String) -> String {
     var text = text[...]
     while let first = text.first, first.isWhitespace { text.removeFirst() }
     while let last = text.last, last.isWhitespace { text.removeLast() }
@@ -184,28 +193,5 @@ extension ConnectionParameters: CustomStringConvertible {
   public var description: String {
     let servers = hosts.map(\.description).joined(separator: ",")
     return "\(user)@\(servers)/\(database) sslmode=\(tls.mode.rawValue)"
-  }
-}
-
-extension ConnectionParameters.Host: CustomStringConvertible {
-  /// Name or address and port.
-  public var description: String {
-    let host = name ?? address ?? ConnectionParameters.defaultSocketDirectory
-    return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-  }
-}
-
-extension ConnectionParameters.Host {
-  /// The directory of the Unix socket; nil when the connection goes by TCP.
-  var socketDirectory: String? {
-    if address != nil { return nil }
-    guard let name else { return ConnectionParameters.defaultSocketDirectory }
-    return name.hasPrefix("/") || name.hasPrefix("@") ? name : nil
-  }
-
-  /// The name that passfiles know this host by.
-  var passfileName: String {
-    let name = name ?? address ?? "localhost"
-    return name == ConnectionParameters.defaultSocketDirectory ? "localhost" : name
   }
 }

@@ -18,6 +18,13 @@ struct Deadline: Sendable {
     return Deadline(instant: min(instant, other))
   }
 
+  /// The end of an equal share of the time left, when it is for that many tries.
+  func share(among tries: Int) -> Deadline {
+    guard let instant, tries > 1 else { return self }
+    let now = ContinuousClock.now
+    return Deadline(instant: now + max(instant - now, .zero) / tries)
+  }
+
   /// Whether the moment has come.
   var hasPassed: Bool { instant.map { $0 <= .now } ?? false }
 

@@ -11,43 +11,75 @@ struct QueryAnswer: Sendable {
 
   private var current = QueryResult()
   private var rowBytes = 0
+  /// Whether the current command has said which columns it returns.
+  private var isDescribed = false
+  /// Whether the current command copies out.
+  private var isCopying = false
 
   /// Takes one message; the caller decides by its tag what to do next.
   mutating func take(_ tag: MessageTag, _ body: RawSpan) throws(PGError) {
     switch tag {
     case .rowDescription:
+      guard !isDescribed else { throw violation("the columns are described twice", tag) }
       current.columns = try decode(tag, body, RowDescription.decode).fields
-    case .dataRow:
-      rowBytes += body.byteCount
-      guard rowBytes <= ConnectionLimits.queryResult else {
-        throw .protocol(
-          DecodingError(.violation("the result is too large"), at: 0), phase: .query, tag: tag)
-      }
-      current.rows.append(try decode(tag, body, DataRow.decode).values)
+      isDescribed = true
+    case .dataRow: try append(try decode(tag, body, DataRow.decode), size: body.byteCount)
     case .commandComplete:
-      current.commandTag = try decode(tag, body) { body throws(DecodingError) in
-        var reader = ByteReader(body)
-        return try reader.string()
-      }
-      finishCommand()
-    case .emptyQueryResponse: finishCommand()
+      current.commandTag = try decode(tag, body, CommandComplete.decode).commandTag
+      try finishCommand(tag)
+    case .emptyQueryResponse:
+      try decode(tag, body, Self.finish)
+      try finishCommand(tag)
     case .errorResponse:
       let failure = try decode(tag, body, ServerError.decode)
       error = error ?? failure
     case .noticeResponse: notices.append(try decode(tag, body, ServerError.decode))
     case .parameterStatus: statuses.append(try decode(tag, body, ParameterStatus.decode))
-    case .readyForQuery, .notificationResponse: break
-    case .copyInResponse, .copyOutResponse, .copyBothResponse, .copyData, .copyDone: break
-    default:
-      throw .protocol(
-        DecodingError(.violation("this message does not belong here"), at: 0), phase: .query,
-        tag: tag)
+    case .readyForQuery:
+      _ = try decode(tag, body, ReadyForQuery.decode)
+      guard error != nil || !isDescribed && !isCopying else {
+        throw violation("the last command has not ended", tag)
+      }
+    case .notificationResponse: _ = try decode(tag, body, NotificationResponse.decode)
+    case .copyInResponse, .copyBothResponse: _ = try decode(tag, body, CopyResponse.decode)
+    case .copyOutResponse:
+      _ = try decode(tag, body, CopyResponse.decode)
+      isCopying = true
+    case .copyData where isCopying: break
+    case .copyDone where isCopying: try decode(tag, body, Self.finish)
+    default: throw violation("this message does not belong here", tag)
     }
   }
 
-  private mutating func finishCommand() {
+  private mutating func append(_ row: DataRow, size: Int) throws(PGError) {
+    guard isDescribed else { throw violation("a row precedes its columns", .dataRow) }
+    guard row.values.count == current.columns.count else {
+      throw violation("a row has another number of columns than was said", .dataRow)
+    }
+    rowBytes += size
+    guard rowBytes <= ConnectionLimits.queryResult else {
+      throw violation("the result is too large", .dataRow)
+    }
+    current.rows.append(row.values)
+  }
+
+  private mutating func finishCommand(_ tag: MessageTag) throws(PGError) {
+    guard results.count < ConnectionLimits.queryCommands else {
+      throw violation("there are too many results", tag)
+    }
     results.append(current)
     current = QueryResult()
+    isDescribed = false
+    isCopying = false
+  }
+
+  /// For messages without a body.
+  private static func finish(_ body: RawSpan) throws(DecodingError) {
+    try ByteReader(body).finish()
+  }
+
+  private func violation(_ rule: StaticText, _ tag: MessageTag) -> PGError {
+    .protocol(DecodingError(.violation(rule), at: 0), phase: .query, tag: tag)
   }
 
   private func decode<T>(

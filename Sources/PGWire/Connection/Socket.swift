@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A connected, non-blocking stream socket; it is closed when its owner lets it go.
@@ -55,6 +56,21 @@ struct Socket: ~Copyable {
       default: ""
       }
     return .connect(address: address.description, reason: systemError(number) + hint)
+  }
+
+  /// Checks that the server behind a Unix socket runs as the user that `requirepeer` names.
+  func checkPeer(_ required: String, _ address: SocketAddress) throws(PGError) {
+    var user: uid_t = 0
+    // SAFETY: the number lives for the call.
+    guard unsafe clinux_peer_user(descriptor, &user) == 0 else {
+      throw .authentication("the user of the server at \(address) is unknown: \(systemError())")
+    }
+    let name = ConnectionParameters.operatingSystemUser(user) ?? "\(user)"
+    guard name == required else {
+      throw .authentication(
+        "requirepeer specifies \"\(required)\", but the user of the server at \(address) is "
+          + "\"\(name)\". Check who runs it")
+    }
   }
 
   /// Waits until poll(2) reports one of the events, an error or a hang-up; false when time is up.

@@ -14,42 +14,67 @@ struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
 
   /// All addresses of a host, in the order of the resolver.
   ///
-  /// A name's look-up blocks as long as the resolver does, whatever the deadline.
-  static func resolve(_ host: ConnectionParameters.Host) throws(PGError) -> [SocketAddress] {
+  /// Throws ``PGError/timeout(_:)`` when the resolver does not answer in time.
+  static func resolve(
+    _ host: ConnectionParameters.Host, until deadline: Deadline
+  ) throws(PGError) -> [SocketAddress] {
     if let directory = host.socketDirectory {
       return [try unixSocket(directory: directory, port: host.port)]
     }
+    // Without a name there is an address: all else goes by the Unix socket.
+    let name = host.address ?? host.name ?? ""
+    var outcome: NameLookup.Outcome? = lookUp(name, host.port, isNumeric: true)
+    if case .failed = outcome, host.address == nil {
+      outcome = try NameLookup.run(name, port: host.port, until: deadline) { name, port in
+        lookUp(name, port, isNumeric: false)
+      }
+    }
+    switch outcome {
+    case .found(let addresses):
+      return addresses.map { family, bytes, numeric in
+        SocketAddress(
+          family: family, bytes: bytes,
+          description: numeric == host.name ? host.description : "\(host) (\(numeric))")
+      }
+    case .failed(let status, let error):
+      throw .connect(address: host.description, reason: reason(status, error))
+    case nil: throw .timeout("looking up \(host)")
+    }
+  }
+
+  /// Whether a text is an address that needs no look-up.
+  static func isNumeric(_ text: String) -> Bool {
+    if case .found = lookUp(text, 0, isNumeric: true) { true } else { false }
+  }
+
+  /// Asks getaddrinfo, which blocks unless the text is numeric.
+  private static func lookUp(
+    _ name: String, _ port: UInt16, isNumeric: Bool
+  ) -> NameLookup.Outcome {
     var hints = unsafe addrinfo()
     unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    unsafe hints.ai_flags = host.address == nil ? 0 : AI_NUMERICHOST
+    unsafe hints.ai_flags = isNumeric ? AI_NUMERICHOST : 0
     var list: UnsafeMutablePointer<addrinfo>?
-    let name = host.address ?? host.name
-    let status = unsafe getaddrinfo(name, String(host.port), &hints, &list)
-    guard status == 0 else {
-      throw .connect(address: host.description, reason: Self.reason(status))
-    }
+    let status = unsafe getaddrinfo(name, String(port), &hints, &list)
+    guard status == 0 else { return .failed(status: status, error: errno) }
     defer { unsafe freeaddrinfo(list) }
-    var addresses: [SocketAddress] = []
+    var addresses: [(family: Int32, bytes: [UInt8], numeric: String)] = []
     // SAFETY: getaddrinfo's list ends with nil and lives until freeaddrinfo.
     var next = unsafe list
     while let entry = unsafe next?.pointee {
       if let address = unsafe entry.ai_addr {
         let bytes = unsafe UnsafeRawBufferPointer(
           start: address, count: Int(entry.ai_addrlen))
-        let numeric = unsafe Self.numeric(address, entry.ai_addrlen)
-        let text =
-          numeric == nil || numeric == host.name
-          ? host.description : "\(host) (\(numeric ?? ""))"
-        unsafe addresses.append(
-          SocketAddress(family: entry.ai_family, bytes: Array(bytes), description: text))
+        let text = unsafe Self.numeric(address, entry.ai_addrlen) ?? name
+        unsafe addresses.append((entry.ai_family, Array(bytes), text))
       }
       unsafe next = entry.ai_next
     }
-    return addresses
+    return .found(addresses)
   }
 
-  private static func reason(_ status: Int32) -> String {
-    if status == EAI_SYSTEM { return systemError() }
+  private static func reason(_ status: Int32, _ error: Int32) -> String {
+    if status == EAI_SYSTEM { return systemError(error) }
     // SAFETY: gai_strerror returns a constant text.
     let text = unsafe gai_strerror(status).map { unsafe String(cString: $0) }
     return "\(text ?? "the name cannot be resolved"). Check the host name and the resolver"

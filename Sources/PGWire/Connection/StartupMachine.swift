@@ -1,5 +1,6 @@
 /// What follows the StartupMessage, up to ReadyForQuery, without I/O (manual: "Start-up").
 ///
+///     [v]   an older version of the protocol than asked for
 ///     R...  authentication
 ///     S*    run-time parameters
 ///     K     key for a CancelRequest
@@ -22,9 +23,21 @@ struct StartupMachine: Sendable {
   private(set) var parameterStatus: [String: String] = [:]
   private(set) var keyData: BackendKeyData?
   private(set) var notices: [ServerError] = []
+  /// The version that is spoken: the newest of ours until the server asks for an older one.
+  private(set) var version: ProtocolVersion
+  private let versions: ClosedRange<ProtocolVersion>
+  private var hasNegotiated = false
   private var isFirstMessage = true
 
-  init(_ authentication: PasswordAuthentication) { self.authentication = authentication }
+  /// Begins after a StartupMessage that asked for the newest of the versions.
+  init(
+    _ authentication: PasswordAuthentication,
+    versions: ClosedRange<ProtocolVersion> = .v3_0 ... .v3_0
+  ) {
+    self.authentication = authentication
+    self.versions = versions
+    self.version = versions.upperBound
+  }
 
   /// Takes what it can from the window; the caller drops `consumed` bytes and acts.
   mutating func receive(
@@ -78,14 +91,37 @@ struct StartupMachine: Sendable {
     case .authentication where !authentication.isAuthenticated:
       let request = try decode(tag, body, AuthenticationRequest.decode)
       try authentication.answer(request, into: &output)
+    case .negotiateProtocolVersion where !authentication.isAuthenticated && !hasNegotiated:
+      try negotiate(try decode(tag, body, NegotiateProtocolVersion.decode))
     case .parameterStatus where authentication.isAuthenticated:
       try note(try decode(tag, body, ParameterStatus.decode))
     case .backendKeyData where authentication.isAuthenticated:
-      keyData = try decode(tag, body, BackendKeyData.decode)
-    case .readyForQuery where authentication.isAuthenticated: return true
+      let key = try decode(tag, body, BackendKeyData.decode)
+      guard key.secretKey.count == 4 || version > .v3_0 else {
+        throw violation("protocol 3.0 has keys of 4 bytes only", tag)
+      }
+      keyData = key
+    case .readyForQuery where authentication.isAuthenticated:
+      _ = try decode(tag, body, ReadyForQuery.decode)
+      return true
     default: throw violation("this message does not belong here", tag)
     }
     return false
+  }
+
+  private mutating func negotiate(_ answer: NegotiateProtocolVersion) throws(PGError) {
+    hasNegotiated = true
+    do throws(DecodingError) {
+      try answer.check(asked: versions.upperBound)
+    } catch {
+      throw .protocol(error, phase: .startup, tag: .negotiateProtocolVersion)
+    }
+    guard answer.version >= versions.lowerBound else {
+      throw violation(
+        "the server speaks only an older protocol than min_protocol_version allows",
+        .negotiateProtocolVersion)
+    }
+    version = answer.version
   }
 
   private func decode<T>(

@@ -86,6 +86,14 @@ public struct Transport: ~Copyable {
     }
   }
 
+  /// What became of the client's certificate; in clear there is none.
+  var certificateUse: AuthenticationRules.CertificateUse {
+    switch layer {
+    case .clear: .init()
+    case .tls(let session): session.certificateUse
+    }
+  }
+
   /// Reads what is there, at most as much as the buffer holds; it must not be empty.
   public mutating func read(
     into buffer: UnsafeMutableRawBufferPointer

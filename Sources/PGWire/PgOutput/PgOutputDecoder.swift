@@ -126,7 +126,7 @@ public struct PgOutputDecoder: Sendable {
       let flags = try reader.byte()
       let lsn = try reader.lsn()
       let prefix = try reader.stringBytes()
-      let content = try reader.span(Int(try reader.integer(Int32.self)))
+      let content = try reader.sizedSpan()
       message = .message(
         LogicalMessage(isTransactional: flags & 1 != 0, lsn: lsn, prefix: prefix, content: content))
     default:

@@ -53,52 +53,45 @@ public struct PgOutputOptions: Hashable, Sendable {
 
   /// The highest version of the protocol that a server speaks.
   public static func highestProtocol(of server: ServerVersion) -> Int {
-    switch server.major {
-    case ..<14: 1
-    case 14: 2
-    case 15: 3
-    default: 4
-    }
+    if ServerFeature.parallelStreaming.isAvailable(on: server) { return 4 }
+    if ServerFeature.twoPhase.isAvailable(on: server) { return 3 }
+    return ServerFeature.streaming.isAvailable(on: server) ? 2 : 1
   }
 
   /// The same options with everything chosen that was left open.
   ///
-  /// Throws ``PGError/unsupported(_:)`` when something was asked for that this server, or the
-  /// version of the protocol, lacks.
+  /// Throws ``PGError/unsupported(_:on:)`` when something was asked for that this server lacks, and
+  /// ``PGError/options(_:)`` when the version of the protocol does.
   public func supported(by server: ServerVersion) throws(PGError) -> PgOutputOptions {
     var options = self
     let highest = Self.highestProtocol(of: server)
     let version = protocolVersion ?? highest
     guard version >= 1, version <= highest else {
-      throw .unsupported(
+      throw .options(
         "protocol \(version): PostgreSQL \(server) speaks 1 to \(highest). Leave it out for the "
           + "highest")
     }
     options.protocolVersion = version
-    func require(
-      _ what: String, server since: Int, protocol least: Int = 1
-    ) throws(PGError) {
-      guard server.major >= since else {
-        throw .unsupported("\(what): it came with PostgreSQL \(since), this is \(server)")
-      }
+    func require(_ feature: ServerFeature, protocol least: Int = 1) throws(PGError) {
+      try feature.require(on: server)
       guard version >= least else {
-        throw .unsupported("\(what): it needs protocol \(least), not \(version)")
+        throw .options("\(feature.rawValue) needs protocol \(least), not \(version)")
       }
     }
-    options.messages = messages && server.major >= 14
+    options.messages = messages && ServerFeature.logicalMessages.isAvailable(on: server)
     switch streaming {
     case nil: options.streaming = version >= 2 ? .on : .off
     case .off: break
-    case .on: try require("streaming", server: 14, protocol: 2)
-    case .parallel: try require("parallel streaming", server: 16, protocol: 4)
+    case .on: try require(.streaming, protocol: 2)
+    case .parallel: try require(.parallelStreaming, protocol: 4)
     }
-    if twoPhase { try require("two-phase commit", server: 15, protocol: 3) }
-    if binary { try require("binary values", server: 14) }
+    if twoPhase { try require(.twoPhase, protocol: 3) }
+    if binary { try require(.binary) }
     switch origin {
     case nil: break
     // Older servers send all transactions without being asked.
-    case .any: if server.major < 16 { options.origin = nil }
-    case .some(.none): try require("the origin filter", server: 16)
+    case .any: if !ServerFeature.originFilter.isAvailable(on: server) { options.origin = nil }
+    case .some(.none): try require(.originFilter)
     }
     return options
   }

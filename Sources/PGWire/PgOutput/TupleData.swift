@@ -23,12 +23,12 @@
   @inlinable @_lifetime(copy reader)
   init(from reader: inout ByteReader) throws(DecodingError) {
     let count = Int(try reader.integer(Int16.self))
-    guard count >= 0 else { throw DecodingError(.badLength(count), at: reader.offset) }
+    guard count >= 0 else { throw DecodingError(.badLength(count), at: reader.offset - 2) }
     let start = reader.offset
     for _ in 0..<count {
       switch try reader.byte() {
       case UInt8(ascii: "t"), UInt8(ascii: "b"):
-        try reader.skip(Int(try reader.integer(Int32.self)))
+        try reader.skipSized()
       case UInt8(ascii: "n"), UInt8(ascii: "u"):
         break
       case let kind:

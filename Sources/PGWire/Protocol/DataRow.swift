@@ -17,11 +17,10 @@ public struct DataRow: Hashable, Sendable {
     var values: [String?] = []
     for _ in 0..<count {
       let length = try reader.integer(Int32.self)
-      if length == -1 {
-        values.append(nil)
-      } else {
-        values.append(try reader.span(Int(length)).text)
+      guard length >= -1 else {
+        throw DecodingError(.badLength(Int(length)), at: reader.offset - 4)
       }
+      values.append(length == -1 ? nil : try reader.span(Int(length)).text)
     }
     try reader.finish()
     return DataRow(values: values)

@@ -3,17 +3,14 @@
 /// A text with a zero byte inside would end its field early, so texts of others are checked by
 /// whoever takes them in; here a zero is a programming error.
 public enum FrontendMessage {
-  /// Protocol version 3.0: major in the high half, minor in the low one.
-  public static let protocolVersion3_0: Int32 = 196_608
-
   /// StartupMessage: no tag, Int32 length, Int32 version, { String name, String value }*, zero.
   public static func startup(
-    version: Int32 = protocolVersion3_0, parameters: [(name: String, value: String)],
+    version: ProtocolVersion = .v3_0, parameters: [(name: String, value: String)],
     into output: inout ByteWriter
   ) {
     let start = output.count
     output.append(bigEndian: Int32(0))
-    output.append(bigEndian: version)
+    output.append(bigEndian: version.number)
     for (name, value) in parameters {
       append(name, to: &output)
       append(value, to: &output)

@@ -11,6 +11,9 @@ public struct MessageFrame: Hashable, Sendable {
   public static let headerSize = 5
   /// The largest length PostgreSQL itself sends: MaxAllocSize and the length field.
   public static let defaultLimit = 0x3FFF_FFFF + 4
+  /// The largest length of messages that are never long, as in libpq: one beyond it means that the
+  /// stream is no longer at a message's start.
+  public static let shortLimit = 30_000
 
   /// What kind of message it is.
   public let tag: MessageTag
@@ -30,7 +33,8 @@ public struct MessageFrame: Hashable, Sendable {
 
   /// Looks for a message that begins at `offset` of the window.
   ///
-  /// `limit` bounds the length field, in bytes; a length below 4 or above it throws.
+  /// `limit` bounds the length field, in bytes; a length below 4 or above it throws, and for tags
+  /// that no long message has one above ``shortLimit``.
   @inlinable public static func scan(
     _ window: RawSpan, at offset: Int = 0, limit: Int = defaultLimit
   ) throws(DecodingError) -> Scan {
@@ -42,6 +46,9 @@ public struct MessageFrame: Hashable, Sendable {
       fromUncheckedByteOffset: offset &+ 1, as: Int32.self)
     let length = Int(Int32(bigEndian: raw))
     guard length >= 4, length <= limit else { throw DecodingError(.badLength(length), at: 1) }
+    if length > shortLimit, !MessageTag(rawValue: tag).mayBeLong {
+      throw DecodingError(.badLength(length), at: 1)
+    }
     guard available > length else { return .incomplete(missing: length + 1 - available) }
     let body = (offset + headerSize)..<(offset + 1 + length)
     return .complete(MessageFrame(tag: MessageTag(rawValue: tag), body: body))

@@ -44,6 +44,18 @@ public struct MessageTag: RawRepresentable, Hashable, Sendable {
   @inlinable public static var rowDescription: MessageTag { MessageTag("T") }
 }
 
+extension MessageTag {
+  /// Whether such a message may be longer than ``MessageFrame/shortLimit``.
+  @usableFromInline var mayBeLong: Bool {
+    switch self {
+    case .copyData, .dataRow, .rowDescription, .errorResponse, .noticeResponse,
+      .notificationResponse:
+      true
+    default: false
+    }
+  }
+}
+
 extension MessageTag: CustomStringConvertible {
   /// The letter in quotes, or the byte in hexadecimal when it is no printable ASCII.
   public var description: String {

@@ -3,20 +3,78 @@
 ///
 /// The replication grammar knows upper-case keywords only, doubles quotes inside quotes, and before
 /// version 14 reads even plain SQL with that grammar: SQL belongs on an ordinary connection.
+/// Versions are numbers as `server_version_num` has them.
 public enum ReplicationCommand {
+  /// What a new slot does with the snapshot of its beginning.
+  public enum Snapshot: String, CaseIterable, Sendable {
+    /// Exports it for other sessions, until the next command on this connection.
+    case export
+    /// Takes it for the transaction that this connection has begun.
+    case use
+    /// Makes none.
+    case nothing
+  }
+
   /// Asks for system identifier, timeline, WAL position and database.
   public static let identifySystem = "IDENTIFY_SYSTEM"
 
-  /// Creates a logical slot of the pgoutput plugin, without an exported snapshot.
-  public static func createSlot(_ name: String, temporary: Bool, serverVersion: Int) -> String {
-    let head =
-      "CREATE_REPLICATION_SLOT \(identifier(name))\(temporary ? " TEMPORARY" : "") LOGICAL \"pgoutput\""
-    return head + (serverVersion >= 15_00_00 ? " (SNAPSHOT 'nothing')" : " NOEXPORT_SNAPSHOT")
+  /// Creates a logical slot of the pgoutput plugin.
+  ///
+  /// The answer's row is the slot's name, its consistent point, the exported snapshot's name and the
+  /// plugin. Throws ``PGError/unsupported(_:on:)`` for what the server is too old for.
+  public static func createSlot(
+    _ name: String, temporary: Bool = false, twoPhase: Bool = false, failover: Bool = false,
+    snapshot: Snapshot = .nothing, serverVersion: Int
+  ) throws(PGError) -> String {
+    let server = ServerVersion(number: serverVersion)
+    if twoPhase { try ServerFeature.twoPhase.require(on: server) }
+    if failover { try ServerFeature.failoverSlots.require(on: server) }
+    var command = "CREATE_REPLICATION_SLOT \(identifier(name))"
+    if temporary { command += " TEMPORARY" }
+    command += " LOGICAL \"pgoutput\""
+    guard ServerFeature.slotOptionList.isAvailable(on: server) else {
+      // The words of the old grammar; every version still takes them.
+      switch snapshot {
+      case .export: return command + " EXPORT_SNAPSHOT"
+      case .use: return command + " USE_SNAPSHOT"
+      case .nothing: return command + " NOEXPORT_SNAPSHOT"
+      }
+    }
+    var options = ["SNAPSHOT \(literal(snapshot.rawValue))"]
+    if twoPhase { options.append("TWO_PHASE true") }
+    if failover { options.append("FAILOVER true") }
+    return command + " (\(options.joined(separator: ", ")))"
   }
 
-  /// Drops a slot; the server answers 55006 while somebody streams from it.
-  public static func dropSlot(_ name: String) -> String {
-    "DROP_REPLICATION_SLOT \(identifier(name))"
+  /// Changes a slot that nobody streams from; what is nil stays.
+  ///
+  /// Throws ``PGError/unsupported(_:on:)`` before version 17, and for two-phase before 18.
+  public static func alterSlot(
+    _ name: String, failover: Bool? = nil, twoPhase: Bool? = nil, serverVersion: Int
+  ) throws(PGError) -> String {
+    precondition(failover != nil || twoPhase != nil, "altering a slot changes something")
+    let server = ServerVersion(number: serverVersion)
+    try ServerFeature.failoverSlots.require(on: server)
+    if twoPhase != nil { try ServerFeature.alterTwoPhase.require(on: server) }
+    let options = [failover.map { "FAILOVER \($0)" }, twoPhase.map { "TWO_PHASE \($0)" }]
+    let list = options.compactMap { $0 }.joined(separator: ", ")
+    return "ALTER_REPLICATION_SLOT \(identifier(name)) (\(list))"
+  }
+
+  /// Asks for a physical slot's type, restart position and timeline; a logical one is refused.
+  ///
+  /// Throws ``PGError/unsupported(_:on:)`` before version 15.
+  public static func readSlot(_ name: String, serverVersion: Int) throws(PGError) -> String {
+    try ServerFeature.readSlot.require(on: ServerVersion(number: serverVersion))
+    return "READ_REPLICATION_SLOT \(identifier(name))"
+  }
+
+  /// Drops a slot.
+  ///
+  /// While somebody streams from it the server answers 55006, or waits for the end with `wait`.
+  /// Servers before 13 complete the command twice.
+  public static func dropSlot(_ name: String, wait: Bool = false) -> String {
+    "DROP_REPLICATION_SLOT \(identifier(name))\(wait ? " WAIT" : "")"
   }
 
   /// Starts streaming at `lsn`, or at the slot's own position when that is later.

@@ -12,6 +12,9 @@ public enum ReplicationMessage: ~Escapable {
   /// How far the server has decoded, and whether it wants an answer at once.
   case keepalive(walEnd: LSN, sendTime: Int64, replyRequested: Bool)
 
+  /// Where the plugin's message begins in the body of XLogData.
+  static var payloadOffset: Int { 25 }
+
   /// Decodes the body of one CopyData message.
   @inlinable @_lifetime(copy body)
   public init(_ body: RawSpan) throws(DecodingError) {

@@ -14,6 +14,13 @@ import Glibc
   public private(set) var pace = ReadPace()
   private var output = ByteWriter(capacity: 256)
   private var sentOutput = 0
+  /// Why nothing more can be sent; what was received before it is read first.
+  private var failure: PGError?
+
+  /// The least room for a read, in bytes.
+  static let readMinimum = 64 << 10
+  /// After that many bytes a call with TLS ends, one record more perhaps.
+  static let readLimit = InputBuffer.readAhead / 2
 
   /// Takes over a connection on which START_REPLICATION was answered with CopyBothResponse.
   public init(_ connection: consuming Connection) {
@@ -42,28 +49,40 @@ import Glibc
 
   /// Reads what is there, up to the window's free room, and says how many bytes came.
   ///
-  /// Throws ``PGError`` when the connection is lost or closed.
+  /// Throws ``PGError`` when the connection is lost or closed, but not before everything that came
+  /// until then was read: a server says why it goes. Whole messages have to be consumed between two
+  /// calls.
   public mutating func receive(now: ContinuousClock.Instant) throws(PGError) -> Int {
     var received = 0
     var outcome = Transport.Outcome.wouldBlock
     var isFull = false
     // With TLS the socket is silent about what OpenSSL has decrypted: read until nothing is left.
     repeat {
-      received += try unsafe input.withFreeSpace(minimum: 64 << 10) { room throws(PGError) -> Int in
-        outcome = try unsafe transport.read(into: room)
-        guard case .bytes(let count) = outcome else { return 0 }
-        isFull = count == room.count
-        return count
+      do throws(PGError) {
+        received += try unsafe input.withFreeSpace(minimum: Self.readMinimum) {
+          room throws(PGError) -> Int in
+          outcome = try unsafe transport.read(into: room)
+          guard case .bytes(let count) = outcome else { return 0 }
+          isFull = count == room.count
+          return count
+        }
+      } catch {
+        outcome = .wouldBlock
+        failure = failure ?? error
       }
-    } while transport.isEncrypted && outcome.isBytes && received < 1 << 20
+    } while transport.isEncrypted && outcome.isBytes && received < Self.readLimit
+    if outcome == .closed { failure = failure ?? .closed(.copyBoth) }
+    if received == 0, let failure { throw failure }
     // A read that filled the room has probably left something behind.
-    hasPending = outcome.isBytes && (transport.isEncrypted || isFull)
-    if outcome == .closed, received == 0 { throw .closed(.copyBoth) }
+    hasPending = failure != nil || outcome.isBytes && (transport.isEncrypted || isFull)
     pace.read(received, at: now)
     return received
   }
 
   /// Sends a status update, as far as the socket takes it now.
+  ///
+  /// To a server that is gone it does nothing: ``receive(now:)`` says so, behind what the server said
+  /// last.
   public mutating func send(_ status: StandbyStatusUpdate) throws(PGError) {
     status.encode(time: Self.microsecondsSince2000(), into: &output)
     try flush()
@@ -71,11 +90,13 @@ import Glibc
 
   /// Sends what waits, as far as the socket takes it now.
   public mutating func flush() throws(PGError) {
-    while sentOutput < output.count {
+    while sentOutput < output.count, failure == nil {
       switch try Self.write(output, from: sentOutput, to: &transport) {
       case .bytes(let count): sentOutput += count
       case .wouldBlock: return
-      case .closed: throw .closed(.copyBoth)
+      case .closed:
+        failure = .closed(.copyBoth)
+        hasPending = true
       }
     }
     output.removeAll()

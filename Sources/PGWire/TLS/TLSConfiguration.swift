@@ -47,6 +47,10 @@ public struct TLSConfiguration: Hashable, Sendable {
 
   /// What is checked.
   public var mode: SSLMode
+  /// How TLS begins.
+  public var negotiation: SSLNegotiation
+  /// Whether the client's certificate is shown.
+  public var certificateMode: SSLCertMode
   /// The authorities; the file may be missing where the mode does without.
   public var trust: Trust?
   /// Whether ``trust`` was named, and not the default path.
@@ -59,8 +63,10 @@ public struct TLSConfiguration: Hashable, Sendable {
   public var isCertificateExplicit: Bool
   /// The passphrase of the key; a secret.
   public var keyPassword: String?
-  /// Revoked certificates: a file, PEM.
+  /// Revoked certificates: a file, PEM; it may be missing if it is the default one.
   public var revocationFile: String?
+  /// Whether ``revocationFile`` or ``revocationDirectory`` was named, and not the default path.
+  public var isRevocationExplicit: Bool
   /// Revoked certificates: a directory as `openssl rehash` makes it.
   public var revocationDirectory: String?
   /// The oldest version to speak.
@@ -77,7 +83,9 @@ public struct TLSConfiguration: Hashable, Sendable {
     let chosen: SSLMode? = try ConnectionParameters.choice(values, .sslmode)
     if root == "system" {
       guard chosen ?? .verifyFull == .verifyFull else {
-        throw .connectionString("sslrootcert=system needs sslmode=verify-full")
+        throw .connectionString(
+          "weak sslmode=\(values[.sslmode] ?? "") may not be used with sslrootcert=system. Use "
+            + "verify-full")
       }
       mode = .verifyFull
       trust = .system
@@ -86,12 +94,22 @@ public struct TLSConfiguration: Hashable, Sendable {
       trust = (root ?? directory.map { $0 + "root.crt" }).map { .file($0) }
     }
     isTrustExplicit = root != nil
+    negotiation = try ConnectionParameters.choice(values, .sslnegotiation) ?? .postgres
+    // Without SSLRequest there is no way to do without TLS.
+    guard negotiation == .postgres || mode >= .require else {
+      throw .connectionString(
+        "weak sslmode=\(mode.rawValue) may not be used with sslnegotiation=direct. Use require, "
+          + "verify-ca or verify-full")
+    }
+    certificateMode = try ConnectionParameters.choice(values, .sslcertmode) ?? .allow
     certificateFile = values[.sslcert] ?? directory.map { $0 + "postgresql.crt" }
     keyFile = values[.sslkey] ?? directory.map { $0 + "postgresql.key" }
     isCertificateExplicit = values[.sslcert] != nil
     keyPassword = values[.sslpassword]
-    revocationFile = values[.sslcrl]
     revocationDirectory = values[.sslcrldir]
+    isRevocationExplicit = values[.sslcrl] != nil || revocationDirectory != nil
+    revocationFile =
+      values[.sslcrl] ?? (isRevocationExplicit ? nil : directory.map { $0 + "root.crl" })
     minimumVersion = try Self.version(values, .sslMinProtocolVersion) ?? .tls1_2
     maximumVersion = try Self.version(values, .sslMaxProtocolVersion)
     if let maximumVersion, maximumVersion < minimumVersion {

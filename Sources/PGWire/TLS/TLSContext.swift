@@ -25,6 +25,9 @@ import Glibc
     guard minimum == 1, maximum == 1 else {
       throw .tls("OpenSSL refuses these versions. Check ssl_min_protocol_version")
     }
+    if configuration.certificateMode == .require {
+      unsafe copenssl_note_certificate_requests(pointer)
+    }
     try context.loadTrust(configuration)
     try context.loadCertificate(configuration)
     return context
@@ -64,6 +67,7 @@ import Glibc
   private func loadRevocations(_ configuration: TLSConfiguration) throws(PGError) {
     let (file, directory) = (configuration.revocationFile, configuration.revocationDirectory)
     guard file != nil || directory != nil else { return }
+    if let file, !configuration.isRevocationExplicit, !isReadable(file) { return }
     let store = unsafe SSL_CTX_get_cert_store(pointer)
     guard unsafe X509_STORE_load_locations(store, file, directory) == 1 else {
       throw .tls("sslcrl cannot be read: \(TLSError.takeReason() ?? "unknown")")
@@ -73,7 +77,9 @@ import Glibc
   }
 
   private func loadCertificate(_ configuration: TLSConfiguration) throws(PGError) {
-    guard let certificate = configuration.certificateFile else { return }
+    guard configuration.certificateMode != .disable,
+      let certificate = configuration.certificateFile
+    else { return }
     guard isReadable(certificate) else {
       guard configuration.isCertificateExplicit else { return }
       throw .tls("sslcert (\(certificate)) cannot be read: \(systemError())")

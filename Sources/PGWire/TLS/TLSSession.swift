@@ -4,6 +4,7 @@ import COpenSSL
 ///
 /// OpenSSL writes with write(2): the program must ignore SIGPIPE.
 @safe struct TLSSession: ~Copyable {
+  private static let protocolName = Array("postgresql".utf8)
   private let session: OpaquePointer
   private let configuration: TLSConfiguration
   private let verifies: Bool
@@ -22,7 +23,7 @@ import COpenSSL
     }
     // Servers before 17 know no ALPN and ignore it. Unlike its other functions, this one of
     // OpenSSL returns 0 for success; a failure would only mean that nothing is sent.
-    let protocols = [UInt8(10)] + Array("postgresql".utf8)
+    let protocols = [UInt8(protocolName.count)] + protocolName
     _ = unsafe SSL_set_alpn_protos(session, protocols, UInt32(protocols.count))
     if configuration.sendsServerName, let hostName, !hostName.isEmpty,
       IPAddress.parse(hostName) == nil
@@ -73,6 +74,34 @@ import COpenSSL
       throw .tls("sslmode=verify-full needs a host name. Set host beside hostaddr")
     }
     try unsafe CertificateNames(of: session).check(hostName)
+  }
+
+  /// Checks the protocol that was agreed upon by ALPN.
+  ///
+  /// Servers before 17 know no ALPN and choose none, which only direct TLS cannot accept: without it
+  /// the peer might take the bytes for another protocol's.
+  func checkProtocol() throws(PGError) {
+    var start: UnsafePointer<UInt8>?
+    var count: UInt32 = 0
+    unsafe SSL_get0_alpn_selected(session, &start, &count)
+    // SAFETY: the bytes belong to the session, which outlives the copy.
+    let chosen = unsafe Array(UnsafeBufferPointer(start: start, count: Int(count)))
+    if chosen == Self.protocolName { return }
+    guard chosen.isEmpty else {
+      throw .tls("the server chose another protocol than PostgreSQL's by ALPN. Check host and port")
+    }
+    guard configuration.negotiation == .postgres else {
+      throw .tls(
+        "direct SSL connection was established without ALPN protocol negotiation extension. Use "
+          + "sslnegotiation=postgres, or check what terminates TLS in front of the server")
+    }
+  }
+
+  /// What became of the client's certificate, for sslcertmode=require.
+  var certificateUse: AuthenticationRules.CertificateUse {
+    AuthenticationRules.CertificateUse(
+      isRequested: unsafe copenssl_was_certificate_requested(session) != 0,
+      isSent: unsafe SSL_get_certificate(session) != nil)
   }
 
   /// Reads decrypted bytes.

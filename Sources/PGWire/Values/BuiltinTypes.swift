@@ -8,7 +8,9 @@ enum BuiltinTypes {
   static let all: [UInt32: TypeDescription] = {
     var all: [UInt32: TypeDescription] = [:]
     func add(_ oid: UInt32, _ name: String, _ kind: TypeDescription.Kind) {
-      all[oid] = TypeDescription(oid: oid, schema: "pg_catalog", name: name, kind: kind)
+      all[oid] = TypeDescription(
+        oid: oid, schema: "pg_catalog", name: name, kind: kind,
+        hasBinaryForm: !withoutBinaryForm.contains(oid))
     }
     func addArray(_ array: UInt32, of oid: UInt32, _ name: String) {
       guard array != 0 else { return }
@@ -27,6 +29,9 @@ enum BuiltinTypes {
     }
     return all
   }()
+
+  /// `aclitem`, `gtsvector`: they have no send function.
+  private static let withoutBinaryForm: Set<UInt32> = [1033, 3642]
 
   private typealias Base = (oid: UInt32, array: UInt32, name: String, category: TypeCategory)
   private typealias Range = (

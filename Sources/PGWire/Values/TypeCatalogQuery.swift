@@ -34,14 +34,16 @@ public enum TypeCatalogQuery {
         ) r(oid)
       )
       SELECT t.oid, n.nspname, t.typname,
-        CASE WHEN t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc THEN 'a'
+        CASE WHEN t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc
+            AND t.typtype <> 'd' THEN 'a'
           ELSE t.typtype::pg_catalog.text END,
         t.typcategory,
         CASE t.typtype WHEN 'd' THEN t.typbasetype
           WHEN 'r' THEN (SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE g.rngtypid = t.oid)
           WHEN 'm' THEN \(multirange)
           ELSE t.typelem END,
-        COALESCE(e.typdelim, ','), a.attname, a.atttypid
+        COALESCE(e.typdelim, ','), a.attname, a.atttypid,
+        t.typsend <> 0::pg_catalog.oid OR t.typtype = 'p'
       FROM o JOIN pg_catalog.pg_type t ON t.oid = o.oid
         JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
         LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
@@ -52,7 +54,7 @@ public enum TypeCatalogQuery {
   }
 
   /// How many columns the result has.
-  public static let columnCount = 9
+  public static let columnCount = 10
 
   /// Reads the result's rows, each with its columns as text.
   ///
@@ -75,11 +77,14 @@ public enum TypeCatalogQuery {
         case .composite(let attributes) = last.kind
       {
         result[result.count - 1] = TypeDescription(
-          oid: oid, schema: schema, name: name, kind: .composite(attributes + [attribute]))
+          oid: oid, schema: schema, name: name, kind: .composite(attributes + [attribute]),
+          hasBinaryForm: last.hasBinaryForm)
         continue
       }
       guard let kind = kind(letter, row, attribute) else { throw malformed(number) }
-      result.append(TypeDescription(oid: oid, schema: schema, name: name, kind: kind))
+      result.append(
+        TypeDescription(
+          oid: oid, schema: schema, name: name, kind: kind, hasBinaryForm: row[9] != "f"))
     }
     return result
   }

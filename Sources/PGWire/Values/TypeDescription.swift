@@ -8,6 +8,8 @@ public struct TypeDescription: Hashable, Sendable {
   public let name: String
   /// How its text is built.
   public let kind: Kind
+  /// Whether it has a send function; a type without one comes as text even in binary rows.
+  public let hasBinaryForm: Bool
 
   /// How a type's text is built.
   public enum Kind: Hashable, Sendable {
@@ -42,11 +44,14 @@ public struct TypeDescription: Hashable, Sendable {
   }
 
   /// Makes a description.
-  public init(oid: UInt32, schema: String, name: String, kind: Kind) {
+  public init(
+    oid: UInt32, schema: String, name: String, kind: Kind, hasBinaryForm: Bool = true
+  ) {
     self.oid = oid
     self.schema = schema
     self.name = name
     self.kind = kind
+    self.hasBinaryForm = hasBinaryForm
   }
 
   /// The OIDs this description speaks of: element, base, subtype, attributes.

@@ -40,10 +40,12 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   let onGap: GapAction
   /// Whether the slot lives only as long as the connection (false).
   let temporary: Bool
+  /// Whether standbys keep the slot in step, so that it outlives a failover (false; from 17).
+  let failover: Bool
 
   /// Keys of architecture's later chapters.
   static let later = [
-    "streaming", "binary", "origin", "twoPhase", "failover", "heartbeat", "heartbeatDSN",
+    "streaming", "binary", "origin", "twoPhase", "heartbeat", "heartbeatDSN",
     "heartbeatTable", "spool", "walBudget", "snapshot", "allowDuplicates", "invalidUTF8",
     "maxRowSize",
   ]
@@ -74,6 +76,13 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
         "temporary", at: reader.entry("temporary")?.position, found: "true",
         expected: "onGap = \"accept\" beside it",
         hint: "A temporary slot forgets what happens while psql-streamer is not connected.")
+    }
+    failover = reader.boolean("failover", default: false)
+    if failover, temporary {
+      reader.fail(
+        "failover", at: reader.entry("failover")?.position, found: "true",
+        expected: "temporary = false beside it",
+        hint: "A temporary slot ends with its connection: no standby keeps it.")
     }
     if !createPublication, !tables.isEmpty {
       reader.note("tables", "has no effect without createPublication = true")

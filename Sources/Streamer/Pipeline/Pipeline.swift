@@ -25,6 +25,8 @@ struct Pipeline: ~Copyable {
   private(set) var transaction: Transaction?
   /// The look-up that has to be answered before reading goes on.
   private(set) var request: RelationRequest?
+  /// Bytes of this connection's stream before the message that is read next, for errors.
+  private var streamOffset: UInt64 = 0
   /// The largest position that the server itself has sent on this connection: nothing beyond it
   /// may ever be acknowledged.
   private(set) var sent = LSN.zero
@@ -96,6 +98,7 @@ struct Pipeline: ~Copyable {
     transaction = nil
     request = nil
     sent = .zero
+    streamOffset = 0
     pings = 0
     replyRequested = false
   }
@@ -110,19 +113,15 @@ struct Pipeline: ~Copyable {
     defer { for lane in lanes { lane.flush() } }
     while !isBlocked, !(untilCommit && isBetweenTransactions) {
       guard let frame = try frame(window, at: consumed) else { break }
-      let body = window.extracting(frame.body)
-      switch frame.tag {
-      case .copyData: try copyData(body)
-      case .errorResponse: throw .server(try serverError(body))
-      case .noticeResponse: notices.append(try serverError(body))
-      // A server that shuts down sends CommandComplete without CopyDone.
-      case .copyDone, .commandComplete: throw .ended
-      case .parameterStatus, .notificationResponse: break
-      case let tag:
-        throw .malformed(
-          DecodingError(.unknownCode(UInt32(tag.rawValue)), at: 0),
-          message: "\(tag) while streaming")
+      let fault: StreamFault?
+      do throws(DecodingError) {
+        fault = try take(frame.tag, window.extracting(frame.body))
+      } catch {
+        let body = window.extracting(frame.body)
+        throw .malformed(error, StreamPlace(frame.tag, body, streamOffset: streamOffset))
       }
+      if let fault { throw fault }
+      streamOffset += UInt64(frame.end - consumed)
       consumed = frame.end
     }
     return consumed
@@ -136,23 +135,44 @@ struct Pipeline: ~Copyable {
         return nil
       }
       return frame
-    } catch { throw .malformed(error, message: "message header") }
+    } catch {
+      let tag = MessageTag(rawValue: window[offset])
+      throw .malformed(error, StreamPlace(header: tag, streamOffset: streamOffset))
+    }
   }
 
-  private mutating func copyData(_ body: RawSpan) throws(StreamFault) {
-    do {
-      switch try ReplicationMessage(body) {
-      case .xLogData(let start, _, let payload):
-        try message(payload, at: start)
-      case .keepalive(let walEnd, _, let wantsReply):
-        keepalives += 1
-        pings = wantsReply && walEnd <= sent ? pings + 1 : 0
-        sent = max(sent, walEnd)
-        replyRequested = replyRequested || wantsReply
-        if transaction == nil { for lane in lanes { lane.keepalive(walEnd: walEnd) } }
-      }
-    } catch {
-      throw .malformed(error, message: Self.name(body))
+  /// Takes one message; returns why the stream ends when it is the server that ends it.
+  private mutating func take(_ tag: MessageTag, _ body: RawSpan) throws(DecodingError)
+    -> StreamFault?
+  {
+    switch tag {
+    case .copyData: try copyData(body)
+    case .errorResponse: return .server(try ServerError.decode(body))
+    case .noticeResponse: notices.append(try ServerError.decode(body))
+    case .copyDone:
+      try ByteReader(body).finish()
+      return .ended
+    // A server that shuts down sends it without CopyDone.
+    case .commandComplete:
+      _ = try CommandComplete.decode(body)
+      return .ended
+    case .parameterStatus: _ = try ParameterStatus.decode(body)
+    case .notificationResponse: _ = try NotificationResponse.decode(body)
+    default: throw violation("this message does not belong into a stream")
+    }
+    return nil
+  }
+
+  private mutating func copyData(_ body: RawSpan) throws(DecodingError) {
+    switch try ReplicationMessage(body) {
+    case .xLogData(let start, _, let payload):
+      try message(payload, at: start)
+    case .keepalive(let walEnd, _, let wantsReply):
+      keepalives += 1
+      pings = wantsReply && walEnd <= sent ? pings + 1 : 0
+      sent = max(sent, walEnd)
+      replyRequested = replyRequested || wantsReply
+      if transaction == nil { for lane in lanes { lane.keepalive(walEnd: walEnd) } }
     }
   }
 
@@ -312,26 +332,12 @@ struct Pipeline: ~Copyable {
   private func violation(_ text: StaticText) -> DecodingError {
     DecodingError(.violation(text), at: 0)
   }
-
-  private func serverError(_ body: RawSpan) throws(StreamFault) -> ServerError {
-    do { return try ServerError.decode(body) } catch {
-      throw .malformed(error, message: "ErrorResponse")
-    }
-  }
-
-  /// How an error names a CopyData message: its own tag, and the plugin's.
-  private static func name(_ body: RawSpan) -> String {
-    guard body.byteCount > 0 else { return "CopyData" }
-    let tag = Character(Unicode.Scalar(body[0]))
-    guard tag == "w", body.byteCount > 25 else { return "CopyData '\(tag)'" }
-    return "pgoutput '\(Character(Unicode.Scalar(body[25])))'"
-  }
 }
 
 /// Why a stream ended.
 enum StreamFault: Error {
-  /// The server sent bytes that are no message; which, and what was wrong.
-  case malformed(DecodingError, message: String)
+  /// The server sent bytes that are no message; what was wrong, and where in the stream.
+  case malformed(DecodingError, StreamPlace)
   /// The server reported an error.
   case server(ServerError)
   /// The server ended the stream in an orderly way: it shuts down.

@@ -16,14 +16,14 @@ struct SCRAMTests {
   private let serverFinal = "v=pe69ouqo/ENTjCSvir/6669Vr+NeiGgre1kbVGS7A6g="
 
   private func started() -> SCRAM {
-    var scram = SCRAM(password: bytes("scram secret"), nonce: bytes(nonce), binding: .none)
+    var scram = SCRAM(.password(bytes("scram secret")), nonce: bytes(nonce), binding: .none)
     #expect(scram.clientFirst() == bytes("n,,n=,r=" + nonce))
     return scram
   }
 
   @Test func exampleOfRFC7677() throws {
     var scram = SCRAM(
-      password: bytes("pencil"), nonce: bytes("rOprNGfwEbeRWgbNEkqO"), binding: .none,
+      .password(bytes("pencil")), nonce: bytes("rOprNGfwEbeRWgbNEkqO"), binding: .none,
       user: "user")
     #expect(scram.clientFirst() == bytes("n,,n=user,r=rOprNGfwEbeRWgbNEkqO"))
     let answer = try scram.clientFinal(

@@ -18,16 +18,21 @@ struct PGErrorTests {
     #expect(PGError.server(error).sqlState == code)
   }
 
+  private func attempts(_ errors: PGError...) -> PGError {
+    .attemptsFailed(errors.map { FailedAttempt(address: "a", error: $0) })
+  }
+
   @Test func byCase() {
     let violation = PGError.protocol(
       DecodingError(.badLength(-1), at: 1), phase: .startup, tag: .dataRow)
     let passing: [PGError] = [
       .connect(address: "a", reason: "b"), .timeout("a"), .closed(.query),
-      .transport(reason: "a", phase: .copyBoth), .everyHostFailed([.tls("a"), .timeout("b")]),
+      .transport(reason: "a", phase: .copyBoth), .unsuitableServer("a"),
+      attempts(.timeout("b"), .closed(.startup)), attempts(.unsuitableServer("a"), .timeout("b")),
     ]
     let lasting: [PGError] = [
       .connectionString("a"), .tls("a"), .authentication("a"), violation,
-      .everyHostFailed([.tls("a")]), .everyHostFailed([]),
+      attempts(), attempts(.timeout("b"), .tls("a")),
     ]
     #expect(passing.allSatisfy { $0.isRetryable && $0.sqlState == nil })
     #expect(lasting.allSatisfy { !$0.isRetryable })

@@ -83,16 +83,17 @@ struct ScriptedConnectionTests {
     #expect(server.finish() == 1)
   }
 
-  @Test func allowTriesTLSAfterARefusalAndTellsTheFirstOne() throws {
+  @Test func allowTriesTLSAfterARefusalAndTellsBoth() throws {
     let server = try #require(
       ScriptedServer(
         [.receivePacket, .send(Scripted.error("28000", severity: "FATAL")), .waitForEnd],
         [.receivePacket, .send([0x4E]), .waitForEnd]))
-    guard case .server(let error) = failure(server, "sslmode=allow") else {
-      Issue.record("the server's error was expected")
+    guard case .attemptsFailed(let attempts) = failure(server, "sslmode=allow") else {
+      Issue.record("both attempts were expected to be told")
       return
     }
-    #expect(error.code == "28000")
+    #expect(attempts.map(\.how) == ["in clear", "with TLS"])
+    #expect(attempts.first?.error.sqlState == "28000")
     #expect(server.finish() == 2)
     // The second connection begins with SSLRequest.
     #expect(server.received.suffix(8) == [0, 0, 0, 8, 4, 210, 22, 47])
@@ -232,11 +233,11 @@ struct ScriptedConnectionTests {
     do throws(PGError) {
       _ = try open([closed, closed], "sslmode=disable")
     } catch {
-      guard case .everyHostFailed(let errors) = error else {
+      guard case .attemptsFailed(let attempts) = error else {
         Issue.record("\(error)")
         return
       }
-      #expect(errors.count == 2)
+      #expect(attempts.count == 2)
       #expect(error.isRetryable)
     }
   }

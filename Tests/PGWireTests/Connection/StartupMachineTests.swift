@@ -30,12 +30,14 @@ struct StartupMachineTests {
     + settings
 
   private func machine(
-    password: String? = "scram secret", channelBinding: ChannelBinding = .prefer
+    password: String? = "scram secret", rules: AuthenticationRules = AuthenticationRules(),
+    versions: ClosedRange<ProtocolVersion> = .v3_0 ... .v3_0
   ) -> StartupMachine {
     StartupMachine(
       PasswordAuthentication(
-        user: "scram_user", password: password, channelBinding: channelBinding, material: .clear,
-        nonce: Array("fyko+d2lbbFgONRv9qkxdawL".utf8)))
+        user: "scram_user", credential: Credential(password: password), rules: rules,
+        material: .clear, nonce: Array("fyko+d2lbbFgONRv9qkxdawL".utf8)),
+      versions: versions)
   }
 
   /// Feeds the bytes in pieces and returns what the client answered.
@@ -146,7 +148,7 @@ struct StartupMachineTests {
     var trusting = machine(password: nil)
     #expect(try run(&trusting, Self.authentication(0) + Self.settings, pieces: 9).isReady)
     for bytes in [Self.authentication(0), Self.authentication(3), Self.offer] {
-      var strict = machine(channelBinding: .require)
+      var strict = machine(rules: AuthenticationRules(channelBinding: .require))
       #expect(throws: PGError.self) { try run(&strict, bytes, pieces: 1000) }
     }
   }

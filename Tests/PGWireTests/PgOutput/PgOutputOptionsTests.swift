@@ -61,33 +61,38 @@ import Testing
   @Test func whatTheServerLacksIsRefused() {
     #expect(
       refusal(14) { $0.protocolVersion = 3 }
-        == "protocol 3: PostgreSQL 14.0 speaks 1 to 2. Leave it out for the highest")
-    #expect(refusal(18) { $0.protocolVersion = 0 }.hasPrefix("protocol 0: "))
+        == "replication options: protocol 3: PostgreSQL 14.0 speaks 1 to 2. Leave it out for the highest"
+    )
+    #expect(refusal(18) { $0.protocolVersion = 0 }.contains("protocol 0: "))
     #expect(
       refusal(13) { $0.streaming = .on }
-        == "streaming: it came with PostgreSQL 14, this is 13.0")
+        == lacks(.streaming, 13))
     #expect(
       refusal(15) {
         $0.protocolVersion = 1
         $0.streaming = .on
-      } == "streaming: it needs protocol 2, not 1")
+      } == "replication options: streaming of open transactions needs protocol 2, not 1")
     #expect(
       refusal(15) { $0.streaming = .parallel }
-        == "parallel streaming: it came with PostgreSQL 16, this is 15.0")
+        == lacks(.parallelStreaming, 15))
     #expect(
       refusal(14) { $0.twoPhase = true }
-        == "two-phase commit: it came with PostgreSQL 15, this is 14.0")
+        == lacks(.twoPhase, 14))
     #expect(
       refusal(15) {
         $0.protocolVersion = 2
         $0.twoPhase = true
-      } == "two-phase commit: it needs protocol 3, not 2")
+      } == "replication options: two-phase slots needs protocol 3, not 2")
     #expect(
       refusal(15) { $0.origin = PgOutputOptions.Origin.none }
-        == "the origin filter: it came with PostgreSQL 16, this is 15.0")
+        == lacks(.originFilter, 15))
     #expect(
       refusal(13) { $0.binary = true }
-        == "binary values: it came with PostgreSQL 14, this is 13.0")
+        == lacks(.binary, 13))
+  }
+
+  private func lacks(_ feature: ServerFeature, _ major: Int) -> String {
+    "\(PGError.unsupported(feature, on: ServerVersion(number: major * 10_000)))"
   }
 
   @Test func namesAreQuotedTwice() throws {

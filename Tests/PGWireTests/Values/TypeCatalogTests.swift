@@ -40,15 +40,15 @@ import Testing
 
   @Test func rowsBecomeDescriptions() throws {
     let rows: [[String?]] = [
-      ["1", "s", "pair", "c", "C", "0", ",", "a", "23"],
-      ["1", "s", "pair", "c", "C", "0", ",", "b c", "2"],
-      ["2", "s", "_x", "a", "A", "1", ";", nil, nil],
-      ["3", "s", "d", "d", "N", "23", ",", nil, nil],
-      ["4", "s", "e", "e", "E", "0", ",", nil, nil],
-      ["5", "s", "r", "r", "R", "23", ",", nil, nil],
-      ["6", "s", "m", "m", "R", "5", ",", nil, nil],
-      ["7", "s", "nothing", "c", "C", "0", ",", nil, nil],
-      ["8", "s", "hstore", "b", "U", "0", ",", nil, nil],
+      ["1", "s", "pair", "c", "C", "0", ",", "a", "23", "t"],
+      ["1", "s", "pair", "c", "C", "0", ",", "b c", "2", "t"],
+      ["2", "s", "_x", "a", "A", "1", ";", nil, nil, "t"],
+      ["3", "s", "d", "d", "N", "23", ",", nil, nil, "t"],
+      ["4", "s", "e", "e", "E", "0", ",", nil, nil, "t"],
+      ["5", "s", "r", "r", "R", "23", ",", nil, nil, "t"],
+      ["6", "s", "m", "m", "R", "5", ",", nil, nil, "t"],
+      ["7", "s", "nothing", "c", "C", "0", ",", nil, nil, "t"],
+      ["8", "s", "hstore", "b", "U", "0", ",", nil, nil, "t"],
     ]
     let kinds = try TypeCatalogQuery.descriptions(of: rows).map(\.kind)
     #expect(
@@ -61,9 +61,12 @@ import Testing
 
   @Test(
     arguments: [
-      ["x", "s", "n", "b", "U", "0", ",", nil, nil], ["1", "s", "n", "b", "U", "0", ",", nil],
-      ["1", nil, "n", "b", "U", "0", ",", nil, nil], ["1", "s", "n", "a", "A", nil, ",", nil, nil],
-      ["1", "s", "n", "m", "R", nil, ",", nil, nil], ["1", "s", "n", "c", "C", "0", ",", "a", nil],
+      ["x", "s", "n", "b", "U", "0", ",", nil, nil, "t"],
+      ["1", "s", "n", "b", "U", "0", ",", nil, "t"],
+      ["1", nil, "n", "b", "U", "0", ",", nil, nil, "t"],
+      ["1", "s", "n", "a", "A", nil, ",", nil, nil, "t"],
+      ["1", "s", "n", "m", "R", nil, ",", nil, nil, "t"],
+      ["1", "s", "n", "c", "C", "0", ",", "a", nil, "t"],
     ] as [[String?]])
   func malformedRowThrows(row: [String?]) {
     #expect(throws: DecodingError.self) { try TypeCatalogQuery.descriptions(of: [row]) }

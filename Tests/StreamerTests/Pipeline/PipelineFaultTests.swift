@@ -20,7 +20,7 @@ import Testing
       return ""
     } catch {
       switch error {
-      case .malformed(let error, let message): return "\(message): \(error)"
+      case .malformed(let error, let place): return "\(place.message): \(error)"
       case .server(let error): return "server: \(error.code)"
       case .ended: return "ended"
       }
@@ -102,7 +102,8 @@ import Testing
 
   @Test func aMessageThatHasNoPlaceInAStream() {
     #expect(
-      fault { $0.message("Z", [0x49]) } == "'Z' while streaming: code 90 is unknown here (offset 0)"
+      fault { $0.message("Z", [0x49]) }
+        == "message 'Z': this message does not belong into a stream (offset 0)"
     )
   }
 

@@ -12,7 +12,10 @@ extension SourceCheck {
     guard let slot = rows.lazy.compactMap(ReplicationSlot.init(row:)).first else {
       return report.add(missingSlot)
     }
-    if let refusal = refusal(of: slot, database: database) { return report.add(refusal) }
+    if let refusal = SlotRefusal(of: slot, database: database) {
+      return report.add(
+        .init("slot", target, .fail, "\"\(slot.name)\" \(refusal.why)", refusal.hint))
+    }
     report.add(state(of: slot))
     guard let system, !stored.isEmpty else { return }
     report.add(position(slot, system, database: database))
@@ -33,28 +36,12 @@ extension SourceCheck {
     return CheckFinding("slot", target, lost ? .warn : .ok, "\(found); it will be created")
   }
 
-  private func refusal(of slot: ReplicationSlot, database: String) -> CheckFinding? {
-    func fail(_ found: String, _ remedy: String) -> CheckFinding {
-      CheckFinding("slot", target, .fail, "\"\(slot.name)\" \(found)", remedy)
-    }
-    let another = "Choose another replicationSlot."
-    if slot.plugin != "pgoutput" {
-      return fail("belongs to plugin \(slot.plugin ?? "none: it is physical")", another)
-    }
-    if slot.database != database {
-      return fail("belongs to database \(slot.database ?? "none")", another)
-    }
-    if slot.walStatus == "lost" || slot.restartLSN == nil {
-      return fail(
-        "was invalidated: the server has removed WAL that it needed",
-        "Drop it with pg_drop_replication_slot and begin anew; onGap = \"accept\" then goes on.")
-    }
-    return nil
-  }
-
   private func state(of slot: ReplicationSlot) -> CheckFinding {
     let held = slot.walHeld.map { "; holds \(ByteSize(Int(clamping: $0)).rounded) of WAL" } ?? ""
-    let status = slot.walStatus.map { " (\($0))" } ?? ""
+    let safe = slot.safeWALSize.map {
+      ", \(ByteSize(Int(clamping: max($0, 0))).rounded) more are safe"
+    }
+    let status = slot.walStatus.map { " (\($0)\(safe ?? ""))" } ?? ""
     let found =
       "\"\(slot.name)\" confirmed up to \(slot.confirmedFlushLSN ?? .zero)\(held)\(status)"
     if let pid = slot.activePID {
@@ -62,7 +49,7 @@ extension SourceCheck {
         "slot", target, .warn, "\(found); in use by pid \(pid)",
         "A second instance waits as a standby until it is free.")
     }
-    if slot.walStatus == "unreserved" || slot.walStatus == "extended" {
+    if slot.health == .atRisk {
       return CheckFinding(
         "slot", target, .warn, found,
         "It lags: read it soon, or raise max_slot_wal_keep_size before it is invalidated.")

@@ -4,7 +4,7 @@ extension StreamerError {
   /// What a failure of the PostgreSQL client means for a source: its remedy, whether trying again
   /// may help, and how the process ends when it happens at the start.
   init(_ error: PGError, source: PostgresSourceConfiguration, name: String) {
-    let cause = Self.serverError(error)
+    let cause = error.serverError
     let isUsage: Bool
     if case .connectionString = error { isUsage = true } else { isUsage = false }
     self.init(
@@ -17,22 +17,14 @@ extension StreamerError {
   /// What a fault of the stream means.
   init(_ fault: StreamFault, source: PostgresSourceConfiguration, name: String) {
     switch fault {
-    case .malformed(let error, let message):
+    case .malformed(let error, let place):
       self.init(
-        what: "source \(name)", why: "the server sent a malformed \(message): \(error)",
+        what: "source \(name)", why: "protocol violation in replication, \(place): \(error)",
         hint: "The connection was closed; reading begins again at the confirmed position.",
         retryable: true)
     case .server(let error): self.init(PGError.server(error), source: source, name: name)
     case .ended:
       self.init(what: "source \(name)", why: "the server ended the stream", retryable: true)
-    }
-  }
-
-  private static func serverError(_ error: PGError) -> ServerError? {
-    switch error {
-    case .server(let server): server
-    case .everyHostFailed(let errors): errors.lazy.compactMap(serverError).first
-    default: nil
     }
   }
 
@@ -53,7 +45,12 @@ extension StreamerError {
     case "55000" where error.message.contains("wal_level"):
       "Set wal_level = logical in postgresql.conf and restart the server."
     case "55000":
-      "The slot cannot be read any more: drop \(source.replicationSlot) and begin anew."
+      "`psql-streamer check` says what is wrong with slot \(source.replicationSlot); one that was "
+        + "invalidated has to be dropped and begun anew."
+    case "58P01" where error.message.contains("WAL segment"):
+      "The server has removed WAL that slot \(source.replicationSlot) needed: drop it and begin anew."
+    case "0A000":
+      "The server lacks what the source asks for: docs/COMPATIBILITY.md says which versions have it."
     case "22021": "The database holds bytes that are no valid text; see server_encoding."
     default: nil
     }

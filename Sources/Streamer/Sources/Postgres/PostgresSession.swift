@@ -5,10 +5,10 @@ import Recording
 /// later the look-ups and saves. Everything here may block and runs on the I/O worker alone.
 // SAFETY: only the pipeline's one I/O worker thread calls its methods, one after the other.
 final class PostgresSession: @unchecked Sendable {
-  private let plan: PipelinePlan
-  private let source: PostgresSourceConfiguration
-  private let store: any PositionStore
-  private let log: Log
+  let plan: PipelinePlan
+  let source: PostgresSourceConfiguration
+  let store: any PositionStore
+  let log: Log
   private var catalog: RelationCatalog?
 
   init(_ plan: PipelinePlan, store: any PositionStore, log: Log) {
@@ -95,9 +95,12 @@ final class PostgresSession: @unchecked Sendable {
     var plain = try mapped { () throws(PGError) in try open(parameters, replication: false) }
     let server = try ServerFacts(asking: &plain, source: source, name: plan.name)
     try preparePublication(&plain, server)
-    catalog = catalog ?? makeCatalog(parameters)
+    let version = server.version
+    catalog = catalog ?? makeCatalog(parameters, version)
 
-    var replication = try mapped { () throws(PGError) in try open(parameters, replication: true) }
+    var replication = try mapped { () throws(PGError) in
+      try open(parameters, replication: true, server: version)
+    }
     let system = try identify(&replication)
     let identity = PositionIdentity(
       source: plan.name, systemIdentifier: system.systemIdentifier, timeline: system.timeline,
@@ -141,25 +144,19 @@ final class PostgresSession: @unchecked Sendable {
 }
 
 extension PostgresSession {
-  /// Settings that make values readable whatever role and database set (postgres-protocol.md §6).
-  private static let settings = [
-    ("client_encoding", "UTF8"), ("DateStyle", "ISO, MDY"), ("IntervalStyle", "postgres"),
-    ("extra_float_digits", "3"), ("bytea_output", "hex"), ("TimeZone", "UTC"),
-    ("lc_monetary", "C"), ("search_path", ""), ("statement_timeout", "0"),
-    ("idle_in_transaction_session_timeout", "0"),
-  ]
-
   private func open(
-    _ parameters: ConnectionParameters, replication: Bool
+    _ parameters: ConnectionParameters, replication: Bool, server: ServerVersion? = nil
   ) throws(PGError) -> Connection {
     try Connection.open(
-      parameters, startup: Self.settings.map { (name: $0.0, value: $0.1) },
-      replication: replication, timeout: source.timeout)
+      parameters, startup: SessionSettings.startup(for: server), replication: replication,
+      timeout: source.timeout)
   }
 
-  private func makeCatalog(_ parameters: ConnectionParameters) -> RelationCatalog {
+  private func makeCatalog(
+    _ parameters: ConnectionParameters, _ server: ServerVersion
+  ) -> RelationCatalog {
     RelationCatalog(source: plan.name, store: store) { [unowned self] () throws(PGError) in
-      try open(parameters, replication: false)
+      try open(parameters, replication: false, server: server)
     }
   }
 
@@ -219,71 +216,6 @@ extension PostgresSession {
     return system
   }
 
-  /// Finds or creates the slot and says where it stands.
-  private func prepareSlot(
-    _ plain: inout Connection, _ replication: inout Connection, _ server: ServerFacts,
-    database: String
-  ) throws(StreamerError) -> LSN {
-    let version = server.version.number
-    let sql = ReplicationSlot.query(name: source.replicationSlot, serverVersion: version)
-    if let slot = try ask(&plain, sql).lazy.compactMap(ReplicationSlot.init(row:)).first {
-      return try check(slot, database: database)
-    }
-    let stored = try store.load(source: plan.name)
-    guard source.createSlot else {
-      throw StreamerError(
-        what: "source \(plan.name)", why: "slot \"\(source.replicationSlot)\" does not exist",
-        hint: "Create it, or set createSlot = true.", exit: .preflight)
-    }
-    guard stored.isEmpty || source.onGap == .accept else {
-      throw StreamerError(
-        what: "source \(plan.name)",
-        why: "slot \"\(source.replicationSlot)\" is gone although a position is stored: changes "
-          + "since \(stored.map(\.lsn).min() ?? .zero) may be missing",
-        hint: "Set onGap = \"accept\" to create it anew and go on from now.", exit: .preflight)
-    }
-    let created = try ask(
-      &replication,
-      ReplicationCommand.createSlot(
-        source.replicationSlot, temporary: source.temporary, serverVersion: version))
-    guard let point = created.first.flatMap({ $0.count > 1 ? $0[1] : nil }).flatMap({ LSN($0) })
-    else {
-      throw StreamerError(
-        what: "source \(plan.name)", why: "the server did not say where the new slot stands",
-        exit: .preflight)
-    }
-    log.info("created a slot", ["slot": source.replicationSlot, "lsn": "\(point)"])
-    return point
-  }
-
-  private func check(_ slot: ReplicationSlot, database: String) throws(StreamerError) -> LSN {
-    func refuse(_ why: String, _ hint: String) -> StreamerError {
-      StreamerError(
-        what: "source \(plan.name)", why: "slot \"\(slot.name)\" \(why)", hint: hint,
-        exit: .preflight)
-    }
-    guard slot.plugin == "pgoutput" else {
-      throw refuse(
-        "belongs to plugin \(slot.plugin ?? "none: it is physical"), not to pgoutput",
-        "Choose another replicationSlot.")
-    }
-    guard slot.database == database else {
-      throw refuse(
-        "belongs to database \(slot.database ?? "none")", "Choose another replicationSlot.")
-    }
-    guard slot.walStatus != "lost", slot.restartLSN != nil else {
-      throw refuse(
-        "was invalidated: the server has removed WAL that it needed",
-        "Drop it with pg_drop_replication_slot and begin anew; onGap = \"accept\" then goes on.")
-    }
-    if let pid = slot.activePID {
-      throw StreamerError(
-        what: "source \(plan.name)", why: "slot \"\(slot.name)\" is active for pid \(pid)",
-        hint: "Waiting as a standby until it is free.", retryable: true, cause: .slotActive)
-    }
-    return slot.confirmedFlushLSN ?? .zero
-  }
-
   /// Decides where reading begins in this process, and stores what was decided.
   private func begin(
     _ replication: inout Connection, _ identity: PositionIdentity, slot: LSN,
@@ -332,7 +264,7 @@ extension PostgresSession {
     return (from, at)
   }
 
-  private func ask(
+  func ask(
     _ connection: inout Connection, _ sql: String
   ) throws(StreamerError) -> [[String?]] {
     do throws(PGError) {
@@ -340,11 +272,11 @@ extension PostgresSession {
     } catch { throw mapped(error) }
   }
 
-  private func mapped(_ error: PGError) -> StreamerError {
+  func mapped(_ error: PGError) -> StreamerError {
     StreamerError(error, source: source, name: plan.name)
   }
 
-  private func mapped<T: ~Copyable>(
+  func mapped<T: ~Copyable>(
     _ body: () throws(PGError) -> T
   ) throws(StreamerError) -> T {
     do throws(PGError) { return try body() } catch { throw mapped(error) }

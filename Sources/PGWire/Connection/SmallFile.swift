@@ -1,7 +1,7 @@
 import Glibc
 
-/// A small file with a secret in it, which nobody else may read.
-enum PrivateFile {
+/// A small plain file that is read as a whole.
+enum SmallFile {
   /// What reading gave.
   enum Outcome {
     case missing
@@ -9,8 +9,10 @@ enum PrivateFile {
     case contents([UInt8])
   }
 
-  /// Reads the whole file if it is a plain one, readable by its owner only, of at most `limit` bytes.
-  static func read(_ path: String, limit: Int) -> Outcome {
+  /// Reads the whole file if it is a plain one of at most `limit` bytes.
+  ///
+  /// A private one holds a secret: it is refused when anybody but its owner may read it.
+  static func read(_ path: String, limit: Int, isPrivate: Bool = false) -> Outcome {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
       return errno == ENOENT || errno == ENOTDIR ? .missing : .refused(systemError())
@@ -19,7 +21,7 @@ enum PrivateFile {
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else { return .refused(systemError()) }
     guard status.st_mode & S_IFMT == S_IFREG else { return .refused("it is no plain file") }
-    guard status.st_mode & 0o077 == 0 else {
+    guard !isPrivate || status.st_mode & 0o077 == 0 else {
       return .refused("others may read it. Run chmod 0600 on it")
     }
     guard status.st_size <= limit else { return .refused("it is larger than \(limit) bytes") }

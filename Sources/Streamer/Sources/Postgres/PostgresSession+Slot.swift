@@ -1,0 +1,81 @@
+import PGWire
+
+/// The slot: found and examined, or created.
+extension PostgresSession {
+  /// Finds or creates the slot and says where it stands.
+  func prepareSlot(
+    _ plain: inout Connection, _ replication: inout Connection, _ server: ServerFacts,
+    database: String
+  ) throws(StreamerError) -> LSN {
+    let version = server.version.number
+    let sql = ReplicationSlot.query(name: source.replicationSlot, serverVersion: version)
+    if source.failover {
+      try mapped { () throws(PGError) in
+        try ServerFeature.failoverSlots.require(on: server.version)
+      }
+    }
+    if let slot = try ask(&plain, sql).lazy.compactMap(ReplicationSlot.init(row:)).first {
+      let confirmed = try check(slot, database: database)
+      try alterFailover(of: slot, &replication, version)
+      return confirmed
+    }
+    let stored = try store.load(source: plan.name)
+    guard source.createSlot else {
+      throw StreamerError(
+        what: "source \(plan.name)", why: "slot \"\(source.replicationSlot)\" does not exist",
+        hint: "Create it, or set createSlot = true.", exit: .preflight)
+    }
+    guard stored.isEmpty || source.onGap == .accept else {
+      throw StreamerError(
+        what: "source \(plan.name)",
+        why: "slot \"\(source.replicationSlot)\" is gone although a position is stored: changes "
+          + "since \(stored.map(\.lsn).min() ?? .zero) may be missing",
+        hint: "Set onGap = \"accept\" to create it anew and go on from now.", exit: .preflight)
+    }
+    let command = try mapped { () throws(PGError) in
+      try ReplicationCommand.createSlot(
+        source.replicationSlot, temporary: source.temporary, failover: source.failover,
+        serverVersion: version)
+    }
+    let created = try ask(&replication, command)
+    guard let point = created.first.flatMap({ $0.count > 1 ? $0[1] : nil }).flatMap({ LSN($0) })
+    else {
+      throw StreamerError(
+        what: "source \(plan.name)", why: "the server did not say where the new slot stands",
+        exit: .preflight)
+    }
+    log.info("created a slot", ["slot": source.replicationSlot, "lsn": "\(point)"])
+    return point
+  }
+
+  private func check(_ slot: ReplicationSlot, database: String) throws(StreamerError) -> LSN {
+    if let refusal = SlotRefusal(of: slot, database: database) {
+      throw StreamerError(
+        what: "source \(plan.name)", why: "slot \"\(slot.name)\" \(refusal.why)",
+        hint: refusal.hint, exit: .preflight, retryable: refusal.isTemporary)
+    }
+    if let pid = slot.activePID {
+      throw StreamerError(
+        what: "source \(plan.name)", why: "slot \"\(slot.name)\" is active for pid \(pid)",
+        hint: "Waiting as a standby until it is free.", retryable: true, cause: .slotActive)
+    }
+    if slot.health == .atRisk {
+      log.warning(
+        "the slot lags so far that the server may invalidate it",
+        ["slot": slot.name, "status": slot.walStatus ?? ""])
+    }
+    return slot.confirmedFlushLSN ?? .zero
+  }
+
+  /// A slot that was made without `failover` gets it; one that has it keeps it.
+  private func alterFailover(
+    of slot: ReplicationSlot, _ replication: inout Connection, _ version: Int
+  ) throws(StreamerError) {
+    guard source.failover, slot.isFailover != true else { return }
+    let command = try mapped { () throws(PGError) in
+      try ReplicationCommand.alterSlot(slot.name, failover: true, serverVersion: version)
+    }
+    _ = try ask(&replication, command)
+    log.info("made the slot a failover slot", ["slot": slot.name])
+  }
+}
