@@ -224,8 +224,8 @@ struct StreamRecorder: ~Copyable {
       do throws(DecodingError) { step = try tap.step(stream.received) } catch {
         try write(stream.received, stream.received.byteCount)
         throw StreamerError(
-          StreamFault.malformed(error, message: "message header"), source: plan.source,
-          name: plan.name)
+          what: "source \(plan.name)",
+          why: "protocol violation in replication, a message's header: \(error)", retryable: true)
       }
       switch step {
       case .record(0): return

@@ -1,3 +1,4 @@
+import PGWire
 import Support
 
 /// What is done on a real server while its stream is recorded.
@@ -22,11 +23,18 @@ struct FixtureScenario: Sendable {
   /// The publication that is asked for.
   var publication = "p"
   var end = End.caughtUp
+  /// The first major version that has what it shows.
+  var since = 13
+  /// What is asked of the plugin beside protocol 1.
+  var options: @Sendable (inout PgOutputOptions) -> Void = { _ in }
+  /// Runs instead of ``sql`` where several sessions overlap.
+  var overlapping: (@Sendable (PostgresServer) throws -> Void)?
 
-  static let all = [
-    types, userTypes, identities, toast, truncate, relations, transactions, messages, origin,
-    keepalives, missingPublication, shutdown,
-  ]
+  static let all =
+    [
+      types, userTypes, identities, toast, truncate, relations, transactions, messages, origin,
+      keepalives, missingPublication, shutdown,
+    ] + streaming
 
   private static let types = FixtureScenario(
     name: "types",

@@ -36,6 +36,7 @@ import Testing
         [source]
         p.type = "postgres"
         k.type = "kafka"
+        r.type = "recording"
         [sink]
         k = { type = "kafka", topics = {} }
         f.type = "file"
@@ -58,6 +59,7 @@ import Testing
       ("the top of the file", documented["Top of the file"] ?? []),
       ("a postgres source", documented["Source postgres"] ?? []),
       ("a kafka source", documented["Source kafka"] ?? []),
+      ("a recording source", documented["Source recording"] ?? []),
       ("a kafka sink", common + (documented["Sink kafka"] ?? [])),
       ("the topics to create", documented["Topics"] ?? []),
       ("a file sink", common + (documented["Sink file"] ?? [])),

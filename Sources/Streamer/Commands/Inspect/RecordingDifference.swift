@@ -159,9 +159,10 @@ struct RecordingSide: ~Copyable {
         let window = feed.window
         count = try pipeline.consume(window.extracting(consumed..<window.byteCount))
       } catch {
-        guard case .malformed(let error, let message) = error else { return nil }
+        guard case .malformed(let error, let place) = error else { return nil }
         throw StreamerError(
-          what: "recording \(feed.path)", why: "it holds a malformed \(message): \(error)")
+          what: "recording \(feed.path)",
+          why: "protocol violation in replication, \(place): \(error)")
       }
       consumed += count
       for lane in pipeline.lanes { try lane.poll() }

@@ -223,9 +223,10 @@ final class RecordingPipeline: Service.Pipeline, @unchecked Sendable {
     _ fault: StreamFault, _ feed: inout RecordingFeed
   ) throws(StreamerError) {
     switch fault {
-    case .malformed(let error, let message):
+    case .malformed(let error, let place):
       throw StreamerError(
-        what: "recording \(feed.path)", why: "it holds a malformed \(message): \(error)")
+        what: "recording \(feed.path)", why: "protocol violation in replication, \(place): \(error)"
+      )
     case .server(let error):
       log.warning("the server ended the stream", ["error": "\(error)"])
     case .ended: log.info("the server ended the stream")
