@@ -7,6 +7,8 @@ public enum Program {
   public static func run(_ arguments: [String]) -> Int32 {
     // A peer that went away is reported by write's errno, not by killing the process.
     signal(SIGPIPE, SIG_IGN)
+    // So is a file that has reached its limit.
+    signal(SIGXFSZ, SIG_IGN)
     do {
       return try execute(try CommandLineParser.parse(arguments))
     } catch {
