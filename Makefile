@@ -6,7 +6,8 @@ SWIFT ?= swift
 SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
-.PHONY: help setup servers build demo test integration test-allocations lint format bench fixtures ci clean
+.PHONY: help setup servers build demo test integration test-allocations fuzz fuzz-selftest lint \
+  format bench bench-decode bench-stream compatibility fixtures ci clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -33,14 +34,37 @@ test-allocations: setup ## that a row costs no allocation, in optimised code
 	PSQL_STREAMER_ALLOCATIONS=1 $(SWIFT) run -c release -Xswiftc -enable-testing \
 	  --scratch-path .build/allocations $(SWIFT_FLAGS) allocation-check
 
+# Seconds for each target, the one target to run, and how many run at a time.
+SECONDS ?= 60
+TARGET ?=
+JOBS ?= 2
+FUZZ = FUZZ_SECONDS=$(SECONDS) FUZZ_TARGET=$(TARGET) FUZZ_JOBS=$(JOBS) \
+  SWIFT="$(SWIFT)" SWIFT_FLAGS="$(SWIFT_FLAGS)" Scripts/fuzz
+
+fuzz: setup ## libFuzzer on every target of Fuzz/; SECONDS=60 each, TARGET=name for one, JOBS=2
+	@$(FUZZ)
+
+fuzz-selftest: setup ## that fuzzing finds a planted bug
+	@$(FUZZ) selftest
+
+compatibility: servers ## write docs/COMPATIBILITY.md from what servers of each version do
+	PSQL_STREAMER_COMPATIBILITY=1 $(SWIFT_TEST) --filter Integration.Matrix
+
 lint: ## formats, shell scripts, compose file
 	@Scripts/lint
 
 format: ## rewrite the Swift files in the project's format
-	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
+	$(SWIFT) format --in-place --recursive Package.swift Sources Tests Fuzz
 
 bench: build ## drain times beside pg_recvlogical; BENCH_ROWS, BENCH_TX, BENCH_ROUNDS scale it
 	@python3 Benchmarks/drain
+
+bench-decode: ## GB/s from a stream's bytes to changes, on one core
+	PSQL_STREAMER_BENCHMARKS=1 $(SWIFT) run -c release --scratch-path .build/benchmarks \
+	  $(SWIFT_FLAGS) bench-decode
+
+bench-stream: build ## memory and spool of one streamed transaction of BENCH_ROWS (10 000 000) rows
+	@python3 Benchmarks/stream
 
 fixtures: setup ## record Fixtures/ anew from real servers
 	PSQL_STREAMER_RECORD=1 $(SWIFT_TEST) --filter FixtureRecording

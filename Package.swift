@@ -82,3 +82,27 @@ if Context.environment["PSQL_STREAMER_ALLOCATIONS"] != nil {
       path: "Tests/AllocationCheck", swiftSettings: settings),
   ]
 }
+
+// `make fuzz` links libFuzzer and needs the internals in optimised code; in ordinary builds the same
+// targets are a test that runs the seeds and the inputs which once crashed (Fuzz/Regressions).
+if Context.environment["PSQL_STREAMER_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "fuzz", dependencies: ["PGWire", "Recording", "Streamer", "Support"], path: "Fuzz",
+      exclude: ["Regressions", "Tests"], sources: ["Targets", "Driver"],
+      swiftSettings: settings))
+} else {
+  package.targets.append(
+    .testTarget(
+      name: "FuzzTests", dependencies: ["PGWire", "Recording", "Streamer", "Support"], path: "Fuzz",
+      exclude: ["Regressions", "Driver"], sources: ["Targets", "Tests"],
+      swiftSettings: settings))
+}
+
+// `make bench-decode`.
+if Context.environment["PSQL_STREAMER_BENCHMARKS"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "bench-decode", dependencies: ["PGWire", "Support"], path: "Benchmarks/Decode",
+      swiftSettings: settings))
+}

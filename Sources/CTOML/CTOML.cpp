@@ -1,6 +1,15 @@
 // The tree is copied out of toml++ once: its tables are sorted by name, a reader of errors wants the
 // order of the file.
 #define TOML_ENABLE_FORMATTERS 0
+
+// toml++ 3.3 asserts that a table's header begins with a key instead of checking it: "[=]" would end
+// the process, and without assertions it would be undefined behaviour. Here it throws.
+#undef NDEBUG
+namespace ctoml {
+struct broken_assertion {};
+} // namespace ctoml
+#define TOML_ASSERT(expression) \
+  (static_cast<bool>(expression) ? static_cast<void>(0) : throw ctoml::broken_assertion())
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -110,14 +119,39 @@ uint32_t line_of_too_many_points(std::string_view text) {
   return 0;
 }
 
+/// Whether the text makes toml++ break an assertion of its own.
+bool breaks_assertion(std::string_view text) {
+  try {
+    toml::parse(text);
+  } catch (const ctoml::broken_assertion &) {
+    return true;
+  } catch (const toml::parse_error &) {
+  }
+  return false;
+}
+
+/// The line at which an assertion breaks, found by parsing shorter and shorter texts: the parser
+/// itself does not tell.
+uint32_t line_of_broken_assertion(std::string_view text) {
+  std::vector<size_t> ends;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '\n') ends.push_back(at + 1);
+  }
+  ends.push_back(text.size());
+  const auto first = std::partition_point(ends.begin(), ends.end(), [&](size_t end) {
+    return !breaks_assertion(text.substr(0, end));
+  });
+  return static_cast<uint32_t>(std::min<ptrdiff_t>(first - ends.begin(), ends.size() - 1)) + 1;
+}
+
 } // namespace
 
 // No exception may cross into C: each one ends here.
 ctoml_document *ctoml_parse(const char *bytes, size_t length) {
   ctoml_document *document = nullptr;
+  const std::string_view text(bytes, length);
   try {
     document = new ctoml_document;
-    const std::string_view text(bytes, length);
     if (const auto line = line_of_too_many_points(text); line > 0) {
       document->failed = true;
       document->error = "a line has more than 1000 points";
@@ -132,6 +166,14 @@ ctoml_document *ctoml_parse(const char *bytes, size_t length) {
       document->failed = true;
       document->error = std::string(error.description());
       document->error_position = position(error.source());
+      return document;
+    } catch (...) {
+    }
+  } catch (const ctoml::broken_assertion &) {
+    try {
+      document->failed = true;
+      document->error = "a key is missing or begins with what no key begins with";
+      document->error_position = {line_of_broken_assertion(text), 1};
       return document;
     } catch (...) {
     }

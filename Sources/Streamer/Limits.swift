@@ -10,6 +10,14 @@ enum Limits {
   static let saveAfterBytes = 8 << 20
   /// What a record may take besides its key and value, in bytes.
   static let recordOverheadBytes = 512
+  /// Bytes of a kept transaction that are read before everything else has its turn.
+  static let replaySliceBytes = 1 << 20
+  /// Bytes of an open transaction that are written to its file, and read from it, at once.
+  static let spoolBlockBytes = 256 << 10
+  /// Bytes of memory that an open transaction begins with.
+  static let spoolSpareBytes = 16 << 10
+  /// Subtransactions of open transactions whose starts are known, over all of them.
+  static let keptSubtransactions = 1 << 17
   /// How often the server may ask in vain for a position before the connection is given up: it
   /// waits for us in order to shut down.
   static let shutdownPings = 10

@@ -11,18 +11,22 @@ enum AllocationCheck {
     let changes: Int
     let transactions: Int
     let allocations: Int
+    var kind = ""
   }
 
   /// Whether rows cost nothing; prints what was found.
   static func run() -> Bool {
     do {
       let costs = try measure()
-      for cost in costs {
+      let streamed = try [1 << 30, 100_000].map { try measureStream(memory: $0) }
+      for cost in costs + streamed.joined() {
         print(
           "\(cost.allocations) allocations for \(cost.changes) changes "
-            + "in \(cost.transactions) transactions")
+            + "in \(cost.transactions) transactions\(cost.kind)")
       }
-      let rowsAreFree = costs[0].allocations == costs[1].allocations
+      let rowsAreFree =
+        costs[0].allocations == costs[1].allocations
+        && streamed.allSatisfy { $0[0].allocations == $0[1].allocations }
       let transactionsAreCheap = costs[2].allocations <= 16 * costs[2].transactions
       print(
         rowsAreFree && transactionsAreCheap
@@ -34,22 +38,65 @@ enum AllocationCheck {
     }
   }
 
-  private static func measure() throws -> [Cost] {
-    let lane = Lane(
+  /// The costs of streamed transactions, in memory or mostly in a file, with many and few rows:
+  /// arrival and reading at the commit together.
+  private static func measureStream(memory: Int) throws -> [Cost] {
+    let lane = makeLane()
+    var pipeline = makePipeline(lane, memory: memory)
+    pipeline.replaySliceBytes = 1 << 30
+    try describe(&pipeline)
+    var costs: [Cost] = []
+    // A file is cheap but not free: both windows that are compared need one.
+    for (number, rounds) in [2_000, 300, 2_000, 300].enumerated() {
+      let lsn = UInt64(number + 1) * 1_000
+      var server = ServerBytes()
+      server.streamStart(745, isFirst: true)
+      server.xLogData(.zero, ServerBytes.streamed(ServerBytes.relation(table), 745))
+      changes(rounds: rounds) { server.xLogData(LSN(lsn - 1), ServerBytes.streamed($0, 745)) }
+      server.streamStop()
+      server.streamCommit(745, LSN(lsn), end: LSN(lsn + 8))
+      let events = lane.counts.events
+      let allocations = try count(&pipeline, lane, server.bytes)
+      guard lane.counts.events - events == rounds * 5, lane.inFlightBytes == 0 else {
+        throw SupportError("not every change became its events")
+      }
+      costs.append(
+        Cost(
+          changes: rounds * 4, transactions: 1, allocations: allocations,
+          kind: memory > 1 << 20 ? ", streamed" : ", streamed through a file"))
+    }
+    return Array(costs.dropFirst(2))
+  }
+
+  private static func makeLane() -> Lane {
+    Lane(
       name: "sink", routing: TopicRouting(fallback: "t"), sink: StubSink(log: nil),
       encoder: EventEncoder(
         systemIdentifier: 7, host: "h", database: "d", options: ValueOptions()),
       position: .zero)
-    var pipeline = Pipeline(
+  }
+
+  private static func makePipeline(_ lane: Lane, memory: Int) -> Pipeline {
+    Pipeline(
       lanes: [lane], database: "d", inFlightLimit: 1 << 30,
+      spool: Spool.Settings(directory: "/tmp", memory: memory),
       observer: PipelineObserver(
         source: SourceStatus(name: "s", type: "postgres"),
         sinks: [SinkStatus(name: "sink", type: "kafka")], metrics: Metrics()))
+  }
+
+  private static func describe(_ pipeline: inout Pipeline) throws {
     var server = ServerBytes()
     server.relation(table)
     let description = server.bytes
     _ = try pipeline.consume(unsafe description.span.bytes)
     pipeline.answer(RelationAnswer(catalogKey: [], types: TypeCatalog(), topics: [1]))
+  }
+
+  private static func measure() throws -> [Cost] {
+    let lane = makeLane()
+    var pipeline = makePipeline(lane, memory: 1 << 20)
+    try describe(&pipeline)
 
     var lsn: UInt64 = 1_000
     var costs: [Cost] = []
@@ -112,16 +159,20 @@ enum AllocationCheck {
   /// round.
   private static func transaction(rounds: Int, at lsn: UInt64, into server: inout ServerBytes) {
     server.begin(LSN(lsn), time: 800_000_000_000_000, xid: 745)
+    changes(rounds: rounds) { server.xLogData(LSN(lsn - 1), $0) }
+    server.commit(LSN(lsn), end: LSN(lsn + 8), time: 800_000_000_000_000)
+  }
+
+  private static func changes(rounds: Int, _ write: ([UInt8]) -> Void) {
     for id in 0..<rounds {
       var unchanged = row(id)
       unchanged[2] = .unchanged
       unchanged[7] = .null
       let key = [.text("\(id)")] + Array(repeating: ServerBytes.Cell.null, count: 12)
-      server.xLogData(LSN(lsn - 1), ServerBytes.insert(16_384, row(id)))
-      server.xLogData(LSN(lsn - 1), ServerBytes.update(16_384, unchanged))
-      server.xLogData(LSN(lsn - 1), ServerBytes.update(16_384, old: (.key, key), row(id + 1)))
-      server.xLogData(LSN(lsn - 1), ServerBytes.delete(16_384, .key, key))
+      write(ServerBytes.insert(16_384, row(id)))
+      write(ServerBytes.update(16_384, unchanged))
+      write(ServerBytes.update(16_384, old: (.key, key), row(id + 1)))
+      write(ServerBytes.delete(16_384, .key, key))
     }
-    server.commit(LSN(lsn), end: LSN(lsn + 8), time: 800_000_000_000_000)
   }
 }

@@ -2,4 +2,6 @@
 // `make test-allocations` runs it: only optimised code shows it.
 import Glibc
 
-exit(AllocationCheck.run() ? 0 : 1)
+let decoder = DecoderCheck.run()
+let pipeline = AllocationCheck.run()
+exit(decoder && pipeline ? 0 : 1)

@@ -88,7 +88,7 @@ struct SCRAM: Sendable {
     }
     var fields = Fields(serverFinal)
     guard let value = fields.next("v"), let theirs = Base64.decode(value) else {
-      throw broken("the server's signature is malformed")
+      throw broken("the server's signature is malformed", at: fields.start)
     }
     guard Digest.areEqual(theirs, signature) else {
       throw .authentication(
@@ -118,16 +118,16 @@ struct SCRAM: Sendable {
     var fields = Fields(serverFirst)
     guard let theirs = fields.next("r"), theirs.starts(with: nonce), theirs.count > nonce.count
     else {
-      throw broken("the server's nonce does not extend ours")
+      throw broken("the server's nonce does not extend ours", at: fields.start)
     }
     guard let saltText = fields.next("s"), let salt = Base64.decode(saltText) else {
-      throw broken("the salt is malformed")
+      throw broken("the salt is malformed", at: fields.start)
     }
     guard let rounds = fields.next("i"), rounds.count <= 10,
       rounds.allSatisfy({ (0x30...0x39).contains($0) }),
       let iterations = Int(String(decoding: rounds, as: UTF8.self)), iterations >= 1
     else {
-      throw broken("the iteration count is malformed")
+      throw broken("the iteration count is malformed", at: fields.start)
     }
     guard iterations <= Self.iterationLimit else {
       throw .authentication(
@@ -137,16 +137,22 @@ struct SCRAM: Sendable {
     return (Array(theirs), salt, iterations)
   }
 
-  private func broken(_ what: String) -> PGError {
-    .authentication("the server broke the SCRAM protocol: \(what)")
+  /// The offset is that in the mechanism's data, which follows the four bytes of the request's code.
+  private func broken(_ what: String, at offset: Int = 0) -> PGError {
+    .authentication(
+      "the server broke the SCRAM protocol: \(what) (message \(MessageTag.authentication), offset "
+        + "\(offset + 4))")
   }
 
   /// Reads `x=value` fields between commas, in the order the grammar prescribes.
   private struct Fields {
     private var rest: ArraySlice<UInt8>
+    /// Where the field begins that was asked for last.
+    private(set) var start = 0
     init(_ message: [UInt8]) { rest = message[...] }
 
     mutating func next(_ name: Unicode.Scalar) -> ArraySlice<UInt8>? {
+      start = rest.startIndex
       let field = rest.prefix { $0 != UInt8(ascii: ",") }
       guard field.count >= 2, field.first == UInt8(ascii: name),
         field[field.startIndex + 1] == UInt8(ascii: "=")

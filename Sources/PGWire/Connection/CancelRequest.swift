@@ -5,7 +5,8 @@
 /// then fails with SQLSTATE 57014.
 public struct CancelRequest: Sendable {
   private let endpoint: ServerEndpoint
-  private let encryption: Encryption
+  /// How it goes: as its session went, never with less.
+  let encryption: Encryption
   private let key: BackendKeyData
 
   /// Makes it for a session that was reached in this way.

@@ -32,16 +32,20 @@ public struct Connection: ~Copyable {
   public let protocolVersion: ProtocolVersion
   /// Cancels what this session is doing, from any thread; nil when the server gave no key.
   public let cancelRequest: CancelRequest?
-  private let keyData: BackendKeyData?
+  let keyData: BackendKeyData?
   /// The last notices of the server, 16 at most.
   public private(set) var notices: [ServerError]
   /// The host that was reached, as configured.
   public let host: ConnectionParameters.Host
+  /// The same with the address that was reached, for ``ConnectionParameters/only(_:)``.
+  ///
+  /// Further connections then go to this very server.
+  public let reachedHost: ConnectionParameters.Host
 
   /// Takes over a stream whose startup is done.
   init(
     _ transport: consuming Transport, _ input: consuming InputBuffer, _ startup: StartupMachine,
-    host: ConnectionParameters.Host, cancelRequest: CancelRequest?, notices: [ServerError]
+    endpoint: ServerEndpoint, cancelRequest: CancelRequest?, notices: [ServerError]
   ) throws(PGError) {
     let text = startup.parameterStatus["server_version"] ?? ""
     guard let version = ServerVersion(text) else {
@@ -57,7 +61,10 @@ public struct Connection: ~Copyable {
     self.protocolVersion = startup.version
     self.cancelRequest = cancelRequest
     self.notices = notices + startup.notices
-    self.host = host
+    self.host = endpoint.host
+    var reached = endpoint.host
+    reached.address = endpoint.address.numeric ?? reached.address
+    self.reachedHost = reached
   }
 
   /// The server process of this session; nil when the server did not say.

@@ -49,7 +49,7 @@ extension ConnectionAttempt {
       !transport.isEncrypted ? .clear : encryption == .direct ? .direct : .requested
     let cancel = machine.keyData.map { CancelRequest(endpoint, used, $0) }
     return try Connection(
-      transport, input, machine, host: endpoint.host, cancelRequest: cancel,
+      transport, input, machine, endpoint: endpoint, cancelRequest: cancel,
       notices: warning.map { [Self.notice($0)] } ?? [])
   }
 

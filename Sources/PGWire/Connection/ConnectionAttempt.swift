@@ -34,22 +34,24 @@ struct ConnectionAttempt {
     let transport = try endpoint.open(encryption, until: deadline, stage: &stage)
     stage = .session
     var connection = try start(transport, encryption)
-    try check(&connection)
-    return connection
-  }
-
-  /// Whether the session is of the wanted kind, which older servers have to be asked.
-  private func check(_ connection: inout Connection) throws(PGError) {
-    var verdict = target.verdict(connection.parameterStatus)
-    if case .ask(let query) = verdict {
-      let answer = try connection.query(query, until: deadline).first?.rows.first?.first
-      verdict = target.verdict(answer: answer ?? nil)
-    }
-    guard case .accepted = verdict else {
-      let reason = if case .rejected(let reason) = verdict { reason } else { "" }
+    if let reason = try unsuitability(&connection) {
+      connection.close()
       throw .unsuitableServer(
         "\(reason), but target_session_attrs=\(parameters.targetSessionAttrs.rawValue). Name "
           + "further hosts, or change it")
+    }
+    return connection
+  }
+
+  /// Why the session is not of the wanted kind, which older servers have to be asked; else nil.
+  private func unsuitability(_ connection: inout Connection) throws(PGError) -> String? {
+    switch target.verdict(connection.parameterStatus) {
+    case .accepted: return nil
+    case .rejected(let reason): return reason
+    case .ask(let query):
+      let answer = try connection.query(query, until: deadline).first?.rows.first?.first
+      guard case .rejected(let reason) = target.verdict(answer: answer ?? nil) else { return nil }
+      return reason
     }
   }
 }

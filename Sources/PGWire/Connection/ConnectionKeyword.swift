@@ -51,14 +51,18 @@ public enum ConnectionKeyword: String, Hashable, Sendable, CaseIterable {
     public let environmentVariable: String?
     /// Whether its value is a secret, which no text ever shows.
     public let isSecret: Bool
+    /// Whether it takes one of a few words, and so, as in libpq, no empty value for the default.
+    public let isChoice: Bool
     /// What becomes of it.
     public let treatment: Treatment
 
     init(
-      _ environmentVariable: String? = nil, isSecret: Bool = false, _ treatment: Treatment = .used
+      _ environmentVariable: String? = nil, isSecret: Bool = false, isChoice: Bool = false,
+      _ treatment: Treatment = .used
     ) {
       self.environmentVariable = environmentVariable
       self.isSecret = isSecret
+      self.isChoice = isChoice
       self.treatment = treatment
     }
   }
@@ -76,7 +80,7 @@ public enum ConnectionKeyword: String, Hashable, Sendable, CaseIterable {
     case .password: .init("PGPASSWORD", isSecret: true)
     case .passfile: .init("PGPASSFILE")
     case .requireAuth: .init("PGREQUIREAUTH")
-    case .channelBinding: .init("PGCHANNELBINDING")
+    case .channelBinding: .init("PGCHANNELBINDING", isChoice: true)
     case .connectTimeout: .init("PGCONNECT_TIMEOUT")
     case .clientEncoding: .init("PGCLIENTENCODING", .ignored("texts are always read as UTF-8"))
     case .options: .init("PGOPTIONS")
@@ -86,16 +90,18 @@ public enum ConnectionKeyword: String, Hashable, Sendable, CaseIterable {
       .init()
     case .replication: .init(nil, .ignored("each connection is opened as what it is needed for"))
     case .gssencmode:
-      .init("PGGSSENCMODE", .restricted(to: ["disable", "prefer"], "GSSAPI is not spoken"))
-    case .sslmode: .init("PGSSLMODE")
-    case .sslnegotiation: .init("PGSSLNEGOTIATION")
+      .init(
+        "PGGSSENCMODE", isChoice: true,
+        .restricted(to: ["disable", "prefer"], "GSSAPI is not spoken"))
+    case .sslmode: .init("PGSSLMODE", isChoice: true)
+    case .sslnegotiation: .init("PGSSLNEGOTIATION", isChoice: true)
     case .sslcompression:
       .init("PGSSLCOMPRESSION", .ignored("TLS is never compressed, as in libpq"))
     case .sslcert: .init("PGSSLCERT")
     case .sslkey: .init("PGSSLKEY")
     case .sslkeylogfile: .init(nil, .restricted(to: [], "keys of TLS are not written to files"))
     case .sslpassword: .init(isSecret: true)
-    case .sslcertmode: .init("PGSSLCERTMODE")
+    case .sslcertmode: .init("PGSSLCERTMODE", isChoice: true)
     case .sslrootcert: .init("PGSSLROOTCERT")
     case .sslcrl: .init("PGSSLCRL")
     case .sslcrldir: .init("PGSSLCRLDIR")
@@ -103,15 +109,15 @@ public enum ConnectionKeyword: String, Hashable, Sendable, CaseIterable {
     case .requirepeer: .init("PGREQUIREPEER")
     case .sslMinProtocolVersion: .init("PGSSLMINPROTOCOLVERSION")
     case .sslMaxProtocolVersion: .init("PGSSLMAXPROTOCOLVERSION")
-    case .minProtocolVersion: .init("PGMINPROTOCOLVERSION")
-    case .maxProtocolVersion: .init("PGMAXPROTOCOLVERSION")
+    case .minProtocolVersion: .init("PGMINPROTOCOLVERSION", isChoice: true)
+    case .maxProtocolVersion: .init("PGMAXPROTOCOLVERSION", isChoice: true)
     case .krbsrvname: .init("PGKRBSRVNAME", noGSS)
     case .gsslib: .init("PGGSSLIB", noGSS)
     case .gssdelegation: .init("PGGSSDELEGATION", noGSS)
     case .scramClientKey, .scramServerKey: .init(isSecret: true)
     case .service: .init("PGSERVICE")
-    case .targetSessionAttrs: .init("PGTARGETSESSIONATTRS")
-    case .loadBalanceHosts: .init("PGLOADBALANCEHOSTS")
+    case .targetSessionAttrs: .init("PGTARGETSESSIONATTRS", isChoice: true)
+    case .loadBalanceHosts: .init("PGLOADBALANCEHOSTS", isChoice: true)
     case .oauthIssuer, .oauthClientID, .oauthScope: .init(nil, noOAuth)
     case .oauthClientSecret: .init(nil, isSecret: true, noOAuth)
     }

@@ -20,8 +20,6 @@ enum ConnectionLimits {
   static let serviceFile = 1 << 20
   /// The most look-ups of host names that may wait for the resolver at a time, abandoned ones too.
   static let nameLookups = 16
-  /// The shortest `connect_timeout`, in seconds, as in libpq: less fails before it has begun.
-  static let shortestConnectTimeout = 2
   /// The window of a connection that only runs queries, in bytes.
   static let queryWindow = 64 << 10
   /// The window of a replication connection, in bytes.

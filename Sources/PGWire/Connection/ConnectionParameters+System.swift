@@ -3,6 +3,8 @@ import Glibc
 /// What connection parameters take from the operating system.
 extension ConnectionParameters {
   /// The environment of this process.
+  ///
+  /// Without `HOME` it has the home directory that the system knows for the user, as in libpq.
   public static func processEnvironment() -> [String: String] {
     var variables: [String: String] = [:]
     // SAFETY: environ is a list of C strings that ends with nil; nobody changes it while we read,
@@ -15,21 +17,28 @@ extension ConnectionParameters {
       }
       unsafe entry += 1
     }
+    if variables["HOME"] == nil { variables["HOME"] = accountEntry(geteuid())?.home }
     return variables
   }
 
   /// The name of a user, by default the one this process runs as.
   static func operatingSystemUser(_ number: uid_t = geteuid()) -> String? {
+    accountEntry(number)?.name
+  }
+
+  /// What the system's list of users says about one.
+  private static func accountEntry(_ number: uid_t) -> (name: String, home: String?)? {
     var entry = unsafe passwd()
     var found: UnsafeMutablePointer<passwd>?
     var buffer = [CChar](repeating: 0, count: 4096)
-    // SAFETY: the entry's strings lie in the buffer, which lives until the name is copied.
+    // SAFETY: the entry's strings lie in the buffer, which lives until they are copied.
     return unsafe buffer.withUnsafeMutableBufferPointer { space in
       guard let start = space.baseAddress,
         unsafe getpwuid_r(number, &entry, start, space.count, &found) == 0,
         unsafe found != nil, let name = unsafe entry.pw_name
       else { return nil }
-      return unsafe String(cString: name)
+      let home = unsafe entry.pw_dir.map { unsafe String(cString: $0) }
+      return unsafe (String(cString: name), home)
     }
   }
 

@@ -18,7 +18,7 @@ public struct ConnectionParameters: Sendable {
   public static let defaultPort: UInt16 = 5432
 
   /// The servers, tried in this order.
-  public let hosts: [Host]
+  public private(set) var hosts: [Host]
   /// The role to log in as.
   public let user: String
   /// The database.
@@ -41,7 +41,7 @@ public struct ConnectionParameters: Sendable {
   public let targetSessionAttrs: TargetSessionAttrs
   /// Whether hosts and addresses are tried in an order that chance decides.
   public let loadBalanceHosts: LoadBalanceHosts
-  /// The time for each address, at least 2 s; nil for none of its own.
+  /// The time for each address; nil for none of its own.
   public let connectTimeout: Duration?
   /// `options` of the StartupMessage: command-line options for the server's process.
   public let options: String?
@@ -83,13 +83,19 @@ public struct ConnectionParameters: Sendable {
     self.targetSessionAttrs = try Self.choice(values, .targetSessionAttrs) ?? .any
     self.loadBalanceHosts = try Self.choice(values, .loadBalanceHosts) ?? .disable
     let seconds = try Self.integer(values, .connectTimeout) ?? 0
-    self.connectTimeout =
-      seconds > 0 ? .seconds(max(seconds, ConnectionLimits.shortestConnectTimeout)) : nil
+    self.connectTimeout = seconds > 0 ? .seconds(seconds) : nil
     self.options = values[.options]
     self.applicationName = values[.applicationName] ?? values[.fallbackApplicationName]
     self.environmentSettings = Self.environmentSettings(environment)
     self.socketOptions = try SocketOptions(values)
     self.scramKeys = try Credential.SCRAMKeys(values)
+  }
+
+  /// The same for one server only, such as ``Connection/reachedHost``.
+  public func only(_ host: Host) -> ConnectionParameters {
+    var copy = self
+    copy.hosts = [host]
+    return copy
   }
 
   private static func merge(
@@ -100,8 +106,8 @@ public struct ConnectionParameters: Sendable {
     for keyword in ConnectionKeyword.allCases {
       let variable = keyword.environmentVariable.flatMap { environment[$0] }
       let value = string.values[keyword] ?? service[keyword] ?? variable
-      // An empty value means the default, as in libpq.
-      guard let value, !value.isEmpty else { continue }
+      // An empty value means the default, but is no word, as in libpq.
+      guard let value, !value.isEmpty || keyword.definition.isChoice else { continue }
       try keyword.check(value)
       values[keyword] = value
     }

@@ -8,6 +8,8 @@ struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
   let bytes: [UInt8]
   /// "db.example:5432 (10.0.0.1)" or the path of the Unix socket.
   let description: String
+  /// The address in numbers; nil for a Unix socket.
+  let numeric: String?
 
   /// Whether it is a Unix socket, where there is no TLS.
   var isUnixSocket: Bool { family == AF_UNIX }
@@ -34,7 +36,8 @@ struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
       return addresses.map { family, bytes, numeric in
         SocketAddress(
           family: family, bytes: bytes,
-          description: numeric == host.name ? host.description : "\(host) (\(numeric))")
+          description: numeric == host.name ?? host.address
+            ? host.description : "\(host) (\(numeric))", numeric: numeric)
       }
     case .failed(let status, let error):
       throw .connect(address: host.description, reason: reason(status, error))
@@ -106,6 +109,6 @@ struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         address: path, reason: "a Unix socket's path has at most 107 bytes. Use a shorter one")
     }
     let family = unsafe withUnsafeBytes(of: sa_family_t(AF_UNIX)) { unsafe Array($0) }
-    return SocketAddress(family: AF_UNIX, bytes: family + name, description: path)
+    return SocketAddress(family: AF_UNIX, bytes: family + name, description: path, numeric: nil)
   }
 }

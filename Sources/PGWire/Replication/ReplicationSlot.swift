@@ -21,7 +21,7 @@ public struct ReplicationSlot: Hashable, Sendable {
   public let safeWALSize: Int64?
   /// Whether it decodes at PREPARE TRANSACTION; from version 14.
   public let isTwoPhase: Bool?
-  /// Whether recovery on a standby has invalidated it; from version 16.
+  /// Whether recovery has invalidated it, from version 17; in 16 whether it was invalidated at all.
   public let isConflicting: Bool?
   /// Why it was invalidated, as the server calls it; from version 17.
   public let invalidationReason: String?

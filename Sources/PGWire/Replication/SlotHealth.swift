@@ -60,11 +60,14 @@ public enum SlotHealth: Hashable, Sendable {
 extension ReplicationSlot {
   /// Whether it can be streamed from, as far as the server's version tells.
   ///
-  /// For a logical slot. Versions before 13 invalidate no slot. 13 to 15 know one reason, 16 says
-  /// only whether recovery was in conflict; from 17 the server names the reason.
+  /// For a logical slot. Versions before 13 invalidate no slot; from 17 the server names the reason.
+  /// Before, a primary has but one; `conflicting` of 16 is set whatever it was, so that a standby's
+  /// reason stays open.
   public var health: SlotHealth {
     if let invalidationReason { return .lost(SlotHealth.Loss(invalidationReason)) }
-    if isConflicting == true { return .lost(.rowsRemoved) }
+    if isConflicting == true, isOnStandby {
+      return .lost(.other("recovery was in conflict with it, or has removed WAL that it needed"))
+    }
     if walStatus == "lost" || restartLSN == nil { return .lost(.walRemoved) }
     if isSynced == true, isOnStandby { return .synchronized }
     return walStatus == "unreserved" || walStatus == "extended" ? .atRisk : .usable

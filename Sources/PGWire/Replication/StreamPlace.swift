@@ -39,6 +39,15 @@ public struct StreamPlace: Hashable, Sendable {
     lsn = nil
   }
 
+  /// A message of the plugin that was kept, and is only read now.
+  public init(kept payload: RawSpan, at lsn: LSN, streamOffset: UInt64) {
+    tag = .copyData
+    copyTag = .xLogData
+    pluginTag = payload.byteCount > 0 ? MessageTag(rawValue: payload[0]) : nil
+    self.lsn = lsn
+    self.streamOffset = streamOffset
+  }
+
   /// The innermost message that is known: the offset of a ``DecodingError`` counts from its start.
   ///
   /// A tag alone is not counted where the offset is that of a body.

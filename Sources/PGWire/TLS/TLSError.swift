@@ -13,6 +13,9 @@ enum TLSError {
     return systemError(Int32(truncatingIfNeeded: code & 0xFF))
   }
 
+  /// Whether the oldest error in this thread's queue is an alert that the peer has sent.
+  static var isAlert: Bool { ERR_GET_REASON(ERR_peek_error()) >= SSL_AD_REASON_OFFSET }
+
   /// What a failed verification means and what to do about it.
   static func certificateRefused(
     _ result: Int, trust: TLSConfiguration.Trust?

@@ -174,9 +174,10 @@ import COpenSSL
       return .closed
     default: break
     }
+    let isAlert = TLSError.isAlert
     guard let reason = TLSError.takeReason() else { return .closed }
     // In TLS 1.3 a server judges our certificate only after the handshake.
-    if phase == .startup {
+    if phase == .startup, isAlert {
       throw .tls("the server ended it: \(reason). Check sslcert and sslkey, and the server's log")
     }
     throw .transport(reason: "TLS: \(reason)", phase: phase)

@@ -3,6 +3,8 @@
 /// A value; it belongs to one database, since OIDs from 10000 on mean another type in each.
 public struct TypeCatalog: Hashable, Sendable {
   private var learned: [UInt32: TypeDescription] = [:]
+  /// Whether the server prints floating-point numbers in the shortest form, as it does from 12 on.
+  public var hasShortestFloats = true
 
   /// Makes a catalog that knows the built-in types.
   public init() {}

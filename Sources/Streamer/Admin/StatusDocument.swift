@@ -3,8 +3,8 @@ import PGWire
 /// What `/status` answers: each source and sink with its state.
 ///
 /// `{"ok","version","sources":[{"name","type","state","since","error","slot","receivedLSN",
-/// "confirmedLSN","lagBytes","walHeldBytes"}],"sinks":[{"name","type","state","since","error",
-/// "inFlightBytes"}]}`
+/// "confirmedLSN","lagBytes","walHeldBytes","spoolBytes"}],"sinks":[{"name","type","state","since",
+/// "error","inFlightBytes"}]}`
 struct StatusDocument: Sendable {
   /// Whether nothing is retrying, stopped or failed.
   let isOK: Bool
@@ -52,6 +52,8 @@ struct StatusDocument: Sendable {
       json.value(source.lagBytes)
       json.key("walHeldBytes")
       json.value(source.walHeldBytes.value)
+      json.key("spoolBytes")
+      json.value(source.spoolBytes.value)
     }
   }
 

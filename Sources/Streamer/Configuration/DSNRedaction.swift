@@ -26,10 +26,12 @@ enum DSNRedaction {
     var user = ""
     if let at = rest.lastIndex(of: "@") {
       let credentials = rest[..<at]
-      if let colon = credentials.firstIndex(of: ":") {
-        user = "\(credentials[..<colon]):\(stars)@"
+      let name = credentials.prefix { $0 != ":" }
+      if name.contains("?") {
+        // The "@" stands in a parameter: what comes before it may be any of them.
+        user = "\(stars)@"
       } else {
-        user = credentials.contains("?") ? "\(stars)@" : "\(credentials)@"
+        user = name.count < credentials.count ? "\(name):\(stars)@" : "\(name)@"
       }
       rest = rest[rest.index(after: at)...]
     }

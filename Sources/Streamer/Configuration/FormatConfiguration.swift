@@ -40,6 +40,14 @@ struct FormatConfiguration: Hashable, Sendable {
     case string
   }
 
+  /// How PostGIS's geometry and geography are written.
+  enum Geometry: String, CaseIterable, Sendable {
+    /// As PostGIS prints them: EWKB in hexadecimal digits.
+    case ewkb
+    /// As GeoJSON objects.
+    case geojson
+  }
+
   /// The format.
   var name = Name.psqlStreamer
   /// How a numeric is written.
@@ -50,6 +58,8 @@ struct FormatConfiguration: Hashable, Sendable {
   var bytea = Bytea.base64
   /// How json and jsonb are written.
   var json = JSON.embed
+  /// How geometry and geography are written.
+  var geometry = Geometry.ewkb
 
   /// The format when nothing is configured.
   init() {}
@@ -63,5 +73,6 @@ struct FormatConfiguration: Hashable, Sendable {
     interval = reader.choice("interval", default: Interval.postgres)
     bytea = reader.choice("bytea", default: Bytea.base64)
     json = reader.choice("json", default: JSON.embed)
+    geometry = reader.choice("geometry", default: Geometry.ewkb)
   }
 }

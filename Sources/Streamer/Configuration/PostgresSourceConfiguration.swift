@@ -30,10 +30,10 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   let createPublication: Bool
   /// The tables of a publication that is created, "!" before those left out; empty for all.
   let tables: [String]
-  /// The version of pgoutput's protocol (1).
-  let protocolVersion: Int
-  /// Whether logical messages are asked for (true; servers from 14).
-  let messages: Bool
+  /// What is asked of pgoutput, whatever the server's version.
+  let output: PgOutputOptions
+  /// How open transactions are kept that come in chunks.
+  let spool: SpoolConfiguration
   /// How often the position is saved and acknowledged (1s).
   let flushInterval: Duration
   /// What to do over a gap.
@@ -45,9 +45,8 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
 
   /// Keys of architecture's later chapters.
   static let later = [
-    "streaming", "binary", "origin", "twoPhase", "heartbeat", "heartbeatDSN",
-    "heartbeatTable", "spool", "walBudget", "snapshot", "allowDuplicates", "invalidUTF8",
-    "maxRowSize",
+    "binary", "heartbeat", "heartbeatDSN", "heartbeatTable", "walBudget", "snapshot",
+    "allowDuplicates", "invalidUTF8", "maxRowSize",
   ]
 
   /// Reads the keys of this kind.
@@ -66,8 +65,8 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
     createSlot = reader.boolean("createSlot", default: true)
     createPublication = reader.boolean("createPublication", default: false)
     tables = reader.publishedTables()
-    protocolVersion = reader.protocolVersion()
-    messages = reader.boolean("messages", default: true)
+    output = reader.outputOptions(publication: publication)
+    spool = reader.spool()
     flushInterval = reader.duration("flushInterval", default: .seconds(1))
     onGap = reader.choice("onGap", default: GapAction.stop, later: ["snapshot"])
     temporary = reader.boolean("temporary", default: false)
@@ -149,19 +148,5 @@ extension ConfigurationReader {
         expected: "at least one to publish", hint: "Put \"*.*\" first for all tables.")
     }
     return texts.map(\.value)
-  }
-
-  /// Reads `protocol`, of which this version speaks only 1.
-  fileprivate mutating func protocolVersion() -> Int {
-    guard let entry = entry("protocol") else { return 1 }
-    let hint: String
-    if case .integer(1) = entry.value.content { return 1 }
-    if case .integer(2...4) = entry.value.content {
-      hint = "protocol 2 to 4 come with a later version."
-    } else {
-      hint = ""
-    }
-    fail("protocol", at: entry.position, found: entry.value.summary, expected: "1", hint: hint)
-    return 1
   }
 }

@@ -139,6 +139,23 @@ final class EventEncoder {
       key: nil, value: start..<json.count, headers: headers(.message, place, messages))
   }
 
+  /// Writes what became of a prepared transaction; it has no key.
+  func outcome(
+    _ action: NativeEnvelope.Action, gid: String, _ place: EventPlace, into json: inout ByteWriter
+  ) -> EncodedRecord {
+    let start = json.count
+    envelope.appendHead(messages.relation, action, ordinal: place.ordinal, to: &json)
+    json.append("{}")
+    envelope.appendTail(messages.relation, lsn: place.lsn, ordinal: place.ordinal, to: &json)
+    NativeEnvelope.append(.key, to: &json)
+    json.append("null")
+    NativeEnvelope.append(.gid, to: &json)
+    json.append(jsonString: gid)
+    NativeEnvelope.appendEnd(to: &json)
+    return EncodedRecord(
+      key: nil, value: start..<json.count, headers: headers(action, place, messages))
+  }
+
   // MARK: - Parts
 
   private func headers(

@@ -1,3 +1,4 @@
+import Glibc
 import PGWire
 
 /// Tells whether a text may stand in JSON as a number (RFC 8259 §6).
@@ -63,5 +64,28 @@ enum JSONNumber {
       return json.append(value < 0 ? "\"-Infinity\"" : "\"Infinity\"")
     }
     json.append(string: value.description)
+  }
+
+  /// The longest text of a floating-point number that is read again, in bytes.
+  private static let floatLimit = 64
+
+  /// Appends the number that a floating-point text stands for, in its shortest form.
+  ///
+  /// For servers before 12: they print 0.1 as 0.100000000000000006 where nothing may be lost.
+  static func append(shortest text: RawSpan, isSingle: Bool, to json: inout ByteWriter) {
+    guard isNumber(text), text.byteCount < floatLimit else {
+      return JSONEscape.append(text, to: &json)
+    }
+    // SAFETY: the text and a zero byte fit into the room, which strtod reads up to that zero.
+    unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: floatLimit) { room in
+      for offset in 0..<text.byteCount { unsafe room[offset] = CChar(bitPattern: text[offset]) }
+      unsafe room[text.byteCount] = 0
+      guard let start = room.baseAddress else { return }
+      if isSingle {
+        json.append(float: unsafe strtof(start, nil))
+      } else {
+        json.append(double: unsafe strtod(start, nil))
+      }
+    }
   }
 }

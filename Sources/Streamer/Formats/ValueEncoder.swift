@@ -16,6 +16,12 @@ struct ValueEncoder: Hashable, Sendable, BitwiseCopyable {
     case vector
     /// pgvector's `vector`, `halfvec`.
     case embedding
+    /// pgvector's `sparsevec`.
+    case sparse
+    /// PostGIS's `geometry`, `geography`.
+    case geometry
+    /// `real` and `double precision` of servers before 12, whose texts are not the shortest.
+    case float4, float8
     case array, composite, range, multirange, hstore
   }
 
@@ -53,6 +59,10 @@ struct ValueEncoder: Hashable, Sendable, BitwiseCopyable {
     case .interval: try Self.encode(interval: text, into: &json)
     case .vector: try Self.encode(vector: text, into: &json)
     case .embedding: Self.encode(embedding: text, into: &json)
+    case .sparse: Self.encode(sparse: text, into: &json)
+    case .geometry: GeoJSON.append(ewkb: text, to: &json)
+    case .float4: JSONNumber.append(shortest: text, isSingle: true, to: &json)
+    case .float8: JSONNumber.append(shortest: text, isSingle: false, to: &json)
     case .string, .array, .composite, .range, .multirange, .hstore:
       JSONEscape.append(text, to: &json)
     }
@@ -145,42 +155,5 @@ struct ValueEncoder: Hashable, Sendable, BitwiseCopyable {
       at &+= count
     }
     return nil
-  }
-
-  private static func encode(
-    vector text: RawSpan, into json: inout ByteWriter
-  ) throws(DecodingError) {
-    json.append(0x5B as UInt8)
-    var start = 0
-    while start < text.byteCount {
-      var end = start
-      while end < text.byteCount, text[end] != 0x20 { end &+= 1 }
-      let number = text.extracting(start..<end)
-      guard JSONNumber.isInteger(number) else {
-        throw DecodingError(.violation("a vector's element is malformed"), at: start)
-      }
-      if start > 0 { json.append(0x2C as UInt8) }
-      json.append(short: number)
-      start = end &+ 1
-    }
-    json.append(0x5D as UInt8)
-  }
-
-  /// pgvector's text is a JSON array already; what another type of that name has is a string.
-  private static func encode(embedding text: RawSpan, into json: inout ByteWriter) {
-    let count = text.byteCount
-    guard count >= 2, text[0] == 0x5B, text[count &- 1] == 0x5D else {
-      return JSONEscape.append(text, to: &json)
-    }
-    var start = 1
-    while start < count &- 1 {
-      var end = start
-      while end < count &- 1, text[end] != 0x2C { end &+= 1 }
-      guard JSONNumber.isNumber(text.extracting(start..<end)),
-        end != count &- 2 || text[end] != 0x2C
-      else { return JSONEscape.append(text, to: &json) }
-      start = end &+ 1
-    }
-    json.append(text)
   }
 }

@@ -61,7 +61,7 @@ struct ValueEncoders: ~Copyable {
     _ type: TypeDescription, in catalog: TypeCatalog, depth: Int
   ) -> ValueEncoder {
     switch type.kind {
-    case .base: return base(type)
+    case .base: return base(type, hasShortestFloats: catalog.hasShortestFloats)
     case .enumeration: return .string
     case .domain(let base): return resolve(base, in: catalog, depth: depth)
     case .array(let element, let delimiter):
@@ -101,11 +101,12 @@ struct ValueEncoders: ~Copyable {
     return ValueEncoder(rule, index: UInt32(nodes.count - 1))
   }
 
-  private func base(_ type: TypeDescription) -> ValueEncoder {
+  private func base(_ type: TypeDescription, hasShortestFloats: Bool) -> ValueEncoder {
     switch type.oid {
     case 16: ValueEncoder(.boolean)
     case 20, 21, 23, 26: ValueEncoder(.integer)
-    case 700, 701: ValueEncoder(.number)
+    case 700: ValueEncoder(hasShortestFloats ? .number : .float4)
+    case 701: ValueEncoder(hasShortestFloats ? .number : .float8)
     case 1700:
       switch options.numeric {
       case .string: .string
@@ -128,6 +129,9 @@ struct ValueEncoders: ~Copyable {
     switch name {
     case "hstore": ValueEncoder(.hstore)
     case "vector", "halfvec": ValueEncoder(.embedding)
+    case "sparsevec": ValueEncoder(.sparse)
+    case "geometry", "geography":
+      options.geometry == .geojson ? ValueEncoder(.geometry) : .string
     default: .string
     }
   }

@@ -34,6 +34,14 @@ struct ValueOptions: Hashable, Sendable {
     case string
   }
 
+  /// How PostGIS's `geometry` and `geography` are written.
+  enum Geometry: String, Hashable, Sendable, CaseIterable {
+    /// As PostGIS prints them: EWKB in hexadecimal digits.
+    case ewkb
+    /// As GeoJSON objects, where GeoJSON has the kind of geometry.
+    case geojson
+  }
+
   /// How `numeric` is written.
   var numeric: Numeric = .string
   /// How `interval` is written.
@@ -42,4 +50,6 @@ struct ValueOptions: Hashable, Sendable {
   var bytea: Bytea = .base64
   /// How `json` and `jsonb` are written.
   var json: JSON = .embed
+  /// How `geometry` and `geography` are written.
+  var geometry: Geometry = .ewkb
 }

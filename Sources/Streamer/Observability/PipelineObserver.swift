@@ -87,6 +87,8 @@ final class PipelineObserver {
     sourceMetrics.sentLSN.set(pipeline.sent.value)
     sourceMetrics.confirmedLSN.set(confirmed.value)
     sourceMetrics.lagBytes.set(source.lagBytes)
+    source.spoolBytes.set(UInt64(pipeline.spool.fileBytes))
+    sourceMetrics.spoolBytes.set(UInt64(pipeline.spool.fileBytes))
     if pipeline.keepalives != lastKeepalives {
       lastKeepalives = pipeline.keepalives
       source.probeAnswered(at: now)

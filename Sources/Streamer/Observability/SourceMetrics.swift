@@ -12,6 +12,8 @@ struct SourceMetrics: Sendable {
   let sentLSN: Gauge
   /// Bytes of log that the slot keeps on the server.
   let walHeldBytes: Gauge
+  /// Bytes of open transactions in files.
+  let spoolBytes: Gauge
   /// Rows in a transaction.
   let transactionRows: Histogram
   /// Seconds from a transaction's commit on the server to its last acknowledgement.
@@ -41,6 +43,8 @@ struct SourceMetrics: Sendable {
       "psql_streamer_lag_seconds", "Age of the oldest commit that is not confirmed yet.", source)
     walHeldBytes = metrics.gauge(
       "psql_streamer_wal_held_bytes", "Log that the slot keeps on the server.", source)
+    spoolBytes = metrics.gauge(
+      "psql_streamer_spool_bytes", "Open transactions that are kept in files, in bytes.", source)
     transactionRows = metrics.histogram(
       "psql_streamer_transaction_rows", "Rows in a transaction.", source, bounds: Histogram.rows)
     commitLatency = metrics.histogram(

@@ -30,6 +30,9 @@ final class SourceStatus: Sendable {
   /// How much log the slot keeps on the server, in bytes.
   let walHeldBytes = AtomicCounter()
 
+  /// How much of open transactions is kept in files, in bytes.
+  let spoolBytes = AtomicCounter()
+
   /// How many events were made of the source's changes.
   let events = AtomicCounter()
   /// How many events could not be made or handed over.

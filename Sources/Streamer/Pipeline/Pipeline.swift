@@ -17,23 +17,37 @@ struct Pipeline: ~Copyable {
   /// Gives each table its counters.
   let observer: PipelineObserver
 
-  private var decoder = PgOutputDecoder()
-  private var plans: [UInt32: RelationPlan] = [:]
-  private var lastPlan: RelationPlan?
+  /// Where the stream stands.
+  var decoder = PgOutputDecoder()
+  /// What the connection knows of its tables.
+  var tables = KnownTables()
+
+  /// Open transactions that come in chunks.
+  var spool: Spool
+  /// The kept transaction that is being read; nil when the window is.
+  var replay: StreamReplay?
+  /// Bytes of a kept transaction that one call of ``consume(_:untilCommit:)`` reads at most.
+  var replaySliceBytes = Limits.replaySliceBytes
+  /// The prepared transaction that is kept although it does not come in chunks.
+  var keptPrepare: UInt32?
+  /// Where the connection began to read.
+  private(set) var connectionStart = LSN.zero
+  /// What came of streamed transactions; the reader takes it.
+  private var streamEnds: [StreamReplay.Summary] = []
 
   /// The transaction being read; nil between transactions.
-  private(set) var transaction: Transaction?
+  var transaction: Transaction?
   /// The look-up that has to be answered before reading goes on.
-  private(set) var request: RelationRequest?
+  var request: RelationRequest?
   /// Bytes of this connection's stream before the message that is read next, for errors.
-  private var streamOffset: UInt64 = 0
+  private(set) var streamOffset: UInt64 = 0
   /// The largest position that the server itself has sent on this connection: nothing beyond it
   /// may ever be acknowledged.
   private(set) var sent = LSN.zero
   /// Whether the server wants a status update at once; the reader clears it.
   var replyRequested = false
   /// How many events were made of the source's changes.
-  private(set) var eventCount = 0
+  var eventCount = 0
   /// How many keepalives came: each is a sign of life.
   private(set) var keepalives = 0
   /// How often in a row the server asked without anything new to send: it waits for us in order
@@ -42,7 +56,11 @@ struct Pipeline: ~Copyable {
   /// Notices that came inside the stream; the reader takes them.
   private var notices: [ServerError] = []
 
-  init(lanes: [Lane], database: String, inFlightLimit: Int, observer: PipelineObserver) {
+  init(
+    lanes: [Lane], database: String, inFlightLimit: Int, spool: Spool.Settings,
+    observer: PipelineObserver
+  ) {
+    self.spool = Spool(spool)
     self.observer = observer
     self.lanes = lanes
     self.database = database
@@ -69,6 +87,9 @@ struct Pipeline: ~Copyable {
     request != nil || isOverBudget || (transaction == nil && lanes.contains { !$0.canBegin })
   }
 
+  /// Whether a kept transaction is being read, and not what the server sends.
+  var isReplaying: Bool { replay != nil }
+
   /// Whether everything that was read is delivered.
   var isSettled: Bool { lanes.allSatisfy(\.tracker.isIdle) }
 
@@ -90,11 +111,28 @@ struct Pipeline: ~Copyable {
     return notices
   }
 
-  /// A new connection begins: what the old one said of tables is void.
-  mutating func connected() {
+  /// What came of streamed transactions since the last call.
+  mutating func takeStreamEnds() -> [StreamReplay.Summary] {
+    defer { streamEnds.removeAll() }
+    return streamEnds
+  }
+
+  /// Notes what came of a streamed transaction.
+  mutating func streamEnded(_ summary: StreamReplay.Summary) { streamEnds.append(summary) }
+
+  /// The connection is lost: the server sends open transactions again.
+  mutating func disconnected() {
+    replay = nil
+    spool.removeAll()
+  }
+
+  /// A new connection begins at `start`: what the old one said of tables is void.
+  mutating func connected(at start: LSN) {
+    disconnected()
+    connectionStart = start
+    keptPrepare = nil
     decoder = PgOutputDecoder()
-    plans.removeAll()
-    lastPlan = nil
+    tables = KnownTables()
     transaction = nil
     request = nil
     sent = .zero
@@ -107,11 +145,14 @@ struct Pipeline: ~Copyable {
 
   /// Reads as many whole messages of the window as it may and says how many bytes they took.
   ///
-  /// With `untilCommit` it stops as soon as no transaction is open.
+  /// A transaction that came in chunks is read from what was kept, before the window is read on, and
+  /// a slice of it at each call. With `untilCommit` it stops as soon as no transaction is open.
   mutating func consume(_ window: RawSpan, untilCommit: Bool = false) throws(StreamFault) -> Int {
     var consumed = 0
+    var slice = replaySliceBytes
     defer { for lane in lanes { lane.flush() } }
-    while !isBlocked, !(untilCommit && isBetweenTransactions) {
+    try replayOn(&slice)
+    while !isReplaying, !isBlocked, !(untilCommit && isBetweenTransactions) {
       guard let frame = try frame(window, at: consumed) else { break }
       let fault: StreamFault?
       do throws(DecodingError) {
@@ -123,6 +164,7 @@ struct Pipeline: ~Copyable {
       if let fault { throw fault }
       streamOffset += UInt64(frame.end - consumed)
       consumed = frame.end
+      try replayOn(&slice)
     }
     return consumed
   }
@@ -146,7 +188,9 @@ struct Pipeline: ~Copyable {
     -> StreamFault?
   {
     switch tag {
-    case .copyData: try copyData(body)
+    case .copyData:
+      try copyData(body)
+      return spool.fault.map { .spool($0) }
     case .errorResponse: return .server(try ServerError.decode(body))
     case .noticeResponse: notices.append(try ServerError.decode(body))
     case .copyDone:
@@ -166,6 +210,7 @@ struct Pipeline: ~Copyable {
   private mutating func copyData(_ body: RawSpan) throws(DecodingError) {
     switch try ReplicationMessage(body) {
     case .xLogData(let start, _, let payload):
+      if decoder.stream != nil || keptPrepare != nil, try keep(payload, at: start) { break }
       try message(payload, at: start)
     case .keepalive(let walEnd, _, let wantsReply):
       keepalives += 1
@@ -187,149 +232,40 @@ struct Pipeline: ~Copyable {
         throw violation("a commit does not belong to the open transaction")
       }
       close(endLSN: commit.endLSN)
-    case .relation(let relation): described(relation)
+    case .relation(let relation): described(relation, number: tables.count())
     case .truncate(let truncate): try truncated(truncate, at: lsn)
     case .message(let message): try logical(message)
     case .origin, .type: break
-    case .streamStart, .streamStop, .streamCommit, .streamAbort, .beginPrepare, .prepare,
-      .streamPrepare, .commitPrepared, .rollbackPrepared:
-      throw violation("a message that was not asked for")
+    case .streamStart(let start): try chunkStarted(start)
+    case .streamStop: spool.chunkEnded()
+    case .streamCommit(let xid, let commit):
+      try replay(
+        xid,
+        as: Transaction(xid: xid, commitLSN: commit.commitLSN, commitTime: commit.commitTime),
+        endLSN: commit.endLSN, ending: .commit)
+    case .streamAbort(let abort): spool.rollBack(abort.subtransaction, of: abort.xid)
+    case .beginPrepare(let prepare): try began(prepare)
+    case .prepare(let prepare): try prepared(prepare)
+    case .streamPrepare(let prepare): try streamPrepared(prepare)
+    case .commitPrepared(let commit): try committed(commit)
+    case .rollbackPrepared(let rollback): try rolledBack(rollback)
     }
   }
 
-  private mutating func open(_ transaction: Transaction) {
+  mutating func open(_ transaction: Transaction) {
     self.transaction = transaction
     for lane in lanes { lane.begin(transaction) }
   }
 
-  private mutating func close(endLSN: LSN) {
+  mutating func close(endLSN: LSN) {
     transaction = nil
     sent = max(sent, endLSN)
     for lane in lanes { lane.commit(endLSN: endLSN) }
   }
 
-  // MARK: - Events
-
-  private mutating func row(_ change: borrowing Change, at lsn: LSN) throws(DecodingError) {
-    let plan = try plan(change.relation)
-    plan.count(change.kind)
-    guard plan.table.fits(change) else {
-      throw violation("a row has another number of columns than its relation")
-    }
-    if change.kind == .update, plan.table.changesKey(change) {
-      let first = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
-      emit(RowEvent(deletingOldKeyOf: change, at: first), plan)
-      let second = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
-      emit(RowEvent(insertingNewKeyOf: change, at: second), plan)
-    } else {
-      let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
-      emit(RowEvent(change, at: place), plan)
-    }
-  }
-
-  private func emit(_ event: borrowing RowEvent, _ plan: RelationPlan) {
-    for index in lanes.indices {
-      let lane = lanes[index]
-      guard lane.wants(event.place.ordinal) else { continue }
-      guard let lanePlan = plan.lanes[index] else {
-        lane.counts.excluded += 1
-        continue
-      }
-      plan.metrics.sinks[index].events.add()
-      lane.produce(event.place, route: lanePlan.route) { encoder, json in
-        encoder.row(event, lanePlan.encoding, into: &json)
-      }
-    }
-  }
-
-  private mutating func truncated(_ truncate: Truncate, at lsn: LSN) throws(DecodingError) {
-    for relation in truncate.relations {
-      let plan = try plan(relation)
-      plan.metrics.source.truncates.add()
-      let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
-      for (lane, lanePlan) in zip(lanes, plan.lanes) where lane.wants(place.ordinal) {
-        guard let lanePlan else {
-          lane.counts.excluded += 1
-          continue
-        }
-        lane.produce(place, route: lanePlan.route) { encoder, json in
-          encoder.truncate(place, lanePlan.encoding, into: &json)
-        }
-      }
-    }
-  }
-
-  /// A transactional message counts in its transaction; another stands alone.
-  ///
-  /// A message's position is the end of its record, and a commit record may start right there: it
-  /// is confirmed by that position itself, and its last byte stands for it in the order of commits.
-  private mutating func logical(_ message: borrowing LogicalMessage) throws(DecodingError) {
-    let alone = !message.isTransactional
-    if alone {
-      guard transaction == nil else { throw violation("a lone message came in a transaction") }
-      guard message.lsn > .zero else { throw violation("a message has no position") }
-      let last = LSN(message.lsn.value - 1)
-      open(Transaction(xid: nil, commitLSN: last, commitTime: nil))
-    }
-    let place = EventPlace(lsn: message.lsn, ordinal: try takeOrdinal())
-    for lane in lanes where lane.wants(place.ordinal) {
-      guard let route = lane.messageRoute else {
-        lane.counts.excluded += 1
-        continue
-      }
-      lane.produce(place, route: route) { encoder, json in
-        encoder.message(message, place, into: &json)
-      }
-    }
-    if alone { close(endLSN: message.lsn) }
-  }
-
-  private mutating func takeOrdinal() throws(DecodingError) -> UInt64 {
-    eventCount += 1
-    guard let ordinal = transaction?.takeOrdinal() else {
-      throw violation("a change came outside a transaction")
-    }
-    return ordinal
-  }
-
-  // MARK: - Tables
-
-  private mutating func plan(_ relation: UInt32) throws(DecodingError) -> RelationPlan {
-    if let lastPlan, lastPlan.table.relation.oid == relation { return lastPlan }
-    guard let plan = plans[relation] else { throw violation("a row precedes its relation") }
-    lastPlan = plan
-    return plan
-  }
-
-  private mutating func described(_ relation: Relation) {
-    if let known = plans[relation.oid], known.table.relation == relation { return }
-    lastPlan = nil
-    plans[relation.oid] = nil
-    let topics = lanes.map { lane in
-      lane.routing.topic(database: database, schema: relation.schema, table: relation.name)
-    }
-    request = RelationRequest(relation: relation, topics: topics)
-  }
-
-  /// Answers the open ``request``: reading may go on.
-  mutating func answer(_ answer: RelationAnswer) {
-    guard let request else { return }
-    self.request = nil
-    let table = Table(request.relation, catalogKey: answer.catalogKey)
-    let name = table.qualifiedName
-    let lanePlans = zip(lanes, answer.topics).map { (lane, topic) -> RelationPlan.LanePlan? in
-      guard let topic else { return nil }
-      return RelationPlan.LanePlan(
-        route: Route(topic: topic, table: name),
-        encoding: lane.encoder.plan(table, types: answer.types))
-    }
-    plans[request.relation.oid] = RelationPlan(
-      table: table, lanes: lanePlans, metrics: observer.table(request.relation))
-  }
-
   // MARK: - Errors
 
-  private func violation(_ text: StaticText) -> DecodingError {
+  func violation(_ text: StaticText) -> DecodingError {
     DecodingError(.violation(text), at: 0)
   }
 }
@@ -342,4 +278,6 @@ enum StreamFault: Error {
   case server(ServerError)
   /// The server ended the stream in an orderly way: it shuts down.
   case ended
+  /// Open transactions could not be kept.
+  case spool(SpoolFault)
 }

@@ -10,7 +10,8 @@ struct StreamTap {
   enum Step {
     /// Record so many bytes and drop them; 0 when more are needed.
     case record(Int)
-    /// The message that comes next describes a table: what the catalog says of it goes first.
+    /// The message that comes next describes a table, or commits a transaction whose chunks did:
+    /// what the catalog says of the table goes first.
     case describe(Relation)
   }
 
@@ -32,6 +33,10 @@ struct StreamTap {
   private var decoder = PgOutputDecoder()
   private var isInTransaction = false
   private var isDescribed = false
+  /// Tables of open transactions that come in chunks: before its commit the catalog does not show
+  /// what a transaction has made, so they are described then, as a pipeline asks for them.
+  private var open: [UInt32: [Relation]] = [:]
+  private var asked: UInt32?
   /// Bytes left of a message that was begun to be passed on.
   private var rest = 0
 
@@ -40,6 +45,8 @@ struct StreamTap {
     decoder = PgOutputDecoder()
     isInTransaction = false
     isDescribed = false
+    open.removeAll()
+    asked = nil
     rest = 0
     sent = .zero
     complete = max(complete, start)
@@ -47,7 +54,10 @@ struct StreamTap {
   }
 
   /// The catalog's answer to the table that ``Step/describe(_:)`` named is recorded.
-  mutating func described() { isDescribed = true }
+  mutating func described() {
+    if let xid = asked { open[xid]?.removeFirst() } else { isDescribed = true }
+    asked = nil
+  }
 
   /// Looks at received bytes that begin where the last step ended.
   ///
@@ -60,7 +70,7 @@ struct StreamTap {
       switch try MessageFrame.scan(window, at: end) {
       case .complete(let frame):
         let body = window.extracting(frame.body)
-        if frame.tag == .copyData, let relation = relation(body), !isDescribed {
+        if frame.tag == .copyData, let relation = undescribed(body) {
           return end > 0 ? .record(end) : .describe(relation)
         }
         isDescribed = false
@@ -86,12 +96,23 @@ struct StreamTap {
     return "IUD".utf8.contains(window[plugin])
   }
 
-  /// The table that a message describes; nil when it does something else.
-  private mutating func relation(_ body: RawSpan) -> Relation? {
-    guard body.byteCount > 25, body[0] == UInt8(ascii: "w"), body[25] == UInt8(ascii: "R"),
-      case .relation(let relation) = try? decoder.decode(body.extracting(25..<body.byteCount))
-    else { return nil }
-    return relation
+  /// The table that has to be described before a message; nil for none.
+  private mutating func undescribed(_ body: RawSpan) -> Relation? {
+    guard body.byteCount > 25, body[0] == UInt8(ascii: "w"), "Rcp".utf8.contains(body[25]) else {
+      return nil
+    }
+    switch try? decoder.decode(body.extracting(25..<body.byteCount)) {
+    case .relation(let relation):
+      guard let xid = decoder.stream else { return isDescribed ? nil : relation }
+      if open[xid]?.contains(relation) != true { open[xid, default: []].append(relation) }
+      return nil
+    case .streamCommit(let xid, _): asked = xid
+    case .streamPrepare(let prepare): asked = prepare.xid
+    default: return nil
+    }
+    let next = asked.flatMap { open[$0]?.first }
+    if next == nil { asked = nil }
+    return next
   }
 
   private mutating func pass(_ tag: MessageTag, _ body: RawSpan) {
@@ -116,8 +137,15 @@ struct StreamTap {
       guard payload.byteCount > 0, !"IUDRYTMO".utf8.contains(payload[0]) else { return }
       switch try? decoder.decode(payload) {
       case .begin, .beginPrepare: isInTransaction = true
-      case .commit(let commit), .streamCommit(_, let commit): ended(at: commit.endLSN)
-      case .prepare(let prepare), .streamPrepare(let prepare): ended(at: prepare.endLSN)
+      case .commit(let commit): ended(at: commit.endLSN)
+      case .prepare(let prepare): ended(at: prepare.endLSN)
+      case .streamCommit(let xid, let commit):
+        open[xid] = nil
+        ended(at: commit.endLSN)
+      case .streamPrepare(let prepare):
+        open[prepare.xid] = nil
+        ended(at: prepare.endLSN)
+      case .streamAbort(let abort): if abort.isWhole { open[abort.xid] = nil }
       case .commitPrepared(let commit): settled(at: commit.endLSN)
       case .rollbackPrepared(let rollback): settled(at: rollback.rollbackEndLSN)
       default: break

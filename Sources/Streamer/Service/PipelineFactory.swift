@@ -25,6 +25,7 @@ enum PipelineFactory {
       let recordingPlan = RecordingPlan(
         name: source.name, source: recording,
         sinks: sinks.map { plan($0, source: source.name, configuration) },
+        spool: SpoolConfiguration().settings(store: configuration.store),
         inFlight: configuration.inFlight.bytes,
         startTimeout: configuration.startTimeout ?? .zero,
         shutdownTimeout: configuration.shutdownTimeout, reconnects: reconnects)
@@ -40,6 +41,7 @@ enum PipelineFactory {
   ) -> PipelinePlan {
     PipelinePlan(
       name: name, source: source, sinks: sinks.map { plan($0, source: name, configuration) },
+      spool: source.spool.settings(store: configuration.store),
       inFlight: configuration.inFlight.bytes, startTimeout: configuration.startTimeout ?? .zero,
       shutdownTimeout: configuration.shutdownTimeout, reconnects: reconnects)
   }
@@ -115,6 +117,7 @@ extension FormatConfiguration {
     options.interval = ValueOptions.Interval(rawValue: interval.rawValue) ?? .postgres
     options.bytea = ValueOptions.Bytea(rawValue: bytea.rawValue) ?? .base64
     options.json = ValueOptions.JSON(rawValue: json.rawValue) ?? .embed
+    options.geometry = ValueOptions.Geometry(rawValue: geometry.rawValue) ?? .ewkb
     return options
   }
 }

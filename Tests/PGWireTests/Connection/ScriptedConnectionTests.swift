@@ -59,6 +59,18 @@ struct ScriptedConnectionTests {
     #expect(server.finish() == 1)
   }
 
+  /// An answer that makes no sense is a reason to go away, not to speak in clear.
+  @Test(
+    arguments: [
+      [0x53, 0x52], Array("EFATAL: secret\0".utf8), [0x45], [0x48], [],
+    ] as [[UInt8]])
+  func preferDoesNotFallBackOnNonsense(answer: [UInt8]) throws {
+    let server = try #require(
+      ScriptedServer([.receivePacket, .send(answer)], [.receivePacket, .send(Scripted.welcome)]))
+    #expect(failure(server, "sslmode=prefer") != nil)
+    #expect(server.received.count == 8)
+  }
+
   @Test func preferReconnectsInClearWhenTheHandshakeFails() throws {
     let server = try #require(
       ScriptedServer(

@@ -46,10 +46,14 @@ struct FaultyStream {
   mutating func deliver(_ bytes: [UInt8]) {
     guard !isOver else { return }
     let room = fault.room - delivered
-    send(bytes.prefix(room))
-    delivered += min(room, bytes.count)
+    var first = bytes.prefix(room)
+    delivered += first.count
     // At the end of the room, not behind it: a fault after n bytes shows although no more follow.
-    guard bytes.count >= room else { return }
+    let isStruck = bytes.count >= room
+    // At once, so that the client cannot read the one without the other.
+    if isStruck, case .garbage(let garbage, _) = fault { first += garbage }
+    send(first)
+    guard isStruck else { return }
     strike()
     if !isOver { send(bytes.dropFirst(room)) }
   }
@@ -57,8 +61,7 @@ struct FaultyStream {
   private mutating func strike() {
     switch fault {
     case .none, .byteByByte, .pieces: return
-    case .garbage(let bytes, _):
-      send(bytes[...])
+    case .garbage:
       delivered = .min / 2
       return
     case .end: shutdown(descriptor, Int32(SHUT_WR))
@@ -89,7 +92,10 @@ struct FaultyStream {
     }
   }
 
-  private func sendAll(_ bytes: ArraySlice<UInt8>) {
+  private func sendAll(_ bytes: ArraySlice<UInt8>) { Self.sendAll(bytes, to: descriptor) }
+
+  /// Sends all, or as much as the peer takes until it is gone.
+  static func sendAll(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) {
     var rest = bytes
     while !rest.isEmpty {
       let count = unsafe rest.withUnsafeBytes {

@@ -7,14 +7,18 @@ import Testing
 @Suite struct MalformedMessageTests {
   // MARK: - Startup
 
-  private func startup(
-    _ message: WireMessage, _ body: [UInt8], authenticated: Bool
-  ) -> PGError? {
-    var machine = StartupMachine(
+  private static func machine() -> StartupMachine {
+    StartupMachine(
       PasswordAuthentication(
         user: "u", credential: Credential(password: "p"), rules: AuthenticationRules(),
         material: .clear, nonce: [0x61]),
-      versions: .v3_0 ... .v3_0)
+      versions: .v3_0...ProtocolVersion(number: 0x0003_0002))
+  }
+
+  private func startup(
+    _ message: WireMessage, _ body: [UInt8], authenticated: Bool
+  ) -> PGError? {
+    var machine = Self.machine()
     var output = ByteWriter()
     let before = authenticated ? Scripted.authenticationOk : Scripted.notice
     let window = before + Scripted.message(message.tag, body)
@@ -92,11 +96,13 @@ import Testing
   // MARK: - Streaming
 
   /// The error of a CopyData message and how it is called.
-  private func stream(_ body: [UInt8]) -> (error: DecodingError, place: StreamPlace)? {
+  private func stream(
+    _ body: [UInt8], _ decoder: PgOutputDecoder = PgOutputDecoder()
+  ) -> (error: DecodingError, place: StreamPlace)? {
     let span = unsafe body.span.bytes
     do throws(DecodingError) {
       if case .xLogData(_, _, let payload) = try ReplicationMessage(span) {
-        var decoder = PgOutputDecoder()
+        var decoder = decoder
         _ = try decoder.decode(payload)
       }
       return nil
@@ -105,11 +111,21 @@ import Testing
     }
   }
 
-  @Test(arguments: WireMessage.plugin) func inXLogData(_ message: WireMessage) throws {
+  @Test(arguments: WireMessage.plugin + WireMessage.boundaries)
+  func inXLogData(_ message: WireMessage) throws {
+    try check(message, PgOutputDecoder())
+  }
+
+  @Test(arguments: WireMessage.plugin.compactMap(\.insideStream))
+  func inXLogDataOfAChunk(_ message: WireMessage) throws {
+    try check(message, PgOutputDecoder(insideStreamOf: 7))
+  }
+
+  private func check(_ message: WireMessage, _ decoder: PgOutputDecoder) throws {
     let header = WireMessage.xLogDataHeader
-    #expect(stream(header + message.body) == nil)
+    #expect(stream(header + message.body, decoder) == nil)
     for damage in message.cut() + message.corrupted() {
-      let (error, place) = try #require(stream(header + damage.body))
+      let (error, place) = try #require(stream(header + damage.body, decoder))
       #expect(error == damage.expected, "\(damage.body)")
       #expect(place.tag == .copyData && place.copyTag == MessageTag("w"))
       #expect(place.pluginTag == (damage.body.isEmpty ? nil : MessageTag(message.tag)))
@@ -167,11 +183,7 @@ import Testing
   @Test func lengthsInStartup() {
     for tag in UInt8.min...UInt8.max {
       for length in Self.lengths + [65_537] {
-        var machine = StartupMachine(
-          PasswordAuthentication(
-            user: "u", credential: Credential(password: "p"), rules: AuthenticationRules(),
-            material: .clear, nonce: [0x61]),
-          versions: .v3_0 ... .v3_0)
+        var machine = Self.machine()
         var output = ByteWriter()
         // The first message alone may be an error in the format of protocol 2.
         let window = Scripted.notice + [tag] + WireMessage.integer(length)

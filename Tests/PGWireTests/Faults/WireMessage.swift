@@ -26,6 +26,8 @@ struct WireMessage: Sendable, CustomStringConvertible {
   let fields: [Field]
   /// From this length on a body is refused for its count, which stands at `offset`.
   var checkedCount: (from: Int, count: Int, offset: Int)?
+  /// Where the fields end that are always there.
+  var leastLength: Int?
 
   init(_ name: String, _ tag: Unicode.Scalar, _ fields: [Field]) {
     self.name = name
@@ -51,19 +53,19 @@ struct WireMessage: Sendable, CustomStringConvertible {
   }
 
   /// Cut at every length, and with one byte more.
-  func cut(startingAt base: Int = 0) -> [Damage] {
+  func cut() -> [Damage] {
     let whole = body
     var damages = [
       Damage(
-        body: whole + [0], expected: DecodingError(.trailingBytes(1), at: whole.count - base))
+        body: whole + [0], expected: DecodingError(.trailingBytes(1), at: whole.count))
     ]
     var start = 0
     for field in fields {
       let size = Self.bytes(field).count
-      for length in start..<(start + size) {
-        var expected = Self.error(of: field, with: length - start, at: start - base)
+      for length in start..<(start + size) where length != leastLength {
+        var expected = Self.error(of: field, with: length - start, at: start)
         if let checkedCount, length >= checkedCount.from {
-          expected = DecodingError(.badLength(checkedCount.count), at: checkedCount.offset - base)
+          expected = DecodingError(.badLength(checkedCount.count), at: checkedCount.offset)
         }
         damages.append(Damage(body: Array(whole[..<length]), expected: expected))
       }
@@ -85,7 +87,7 @@ struct WireMessage: Sendable, CustomStringConvertible {
   }
 
   /// With every length and count in it negative, and every length beyond the message.
-  func corrupted(startingAt base: Int = 0) -> [Damage] {
+  func corrupted() -> [Damage] {
     let whole = body
     var damages: [Damage] = []
     var start = 0
@@ -96,7 +98,7 @@ struct WireMessage: Sendable, CustomStringConvertible {
         var body = whole
         body.replaceSubrange(start..<(start + bytes.count), with: bytes.map { _ in 0xFF })
         damages.append(
-          Damage(body: body, expected: DecodingError(.badLength(-1), at: start - base)))
+          Damage(body: body, expected: DecodingError(.badLength(-1), at: start)))
       case .sized:
         for length in [-2, .min, .max] as [Int32] {
           var body = whole
@@ -106,9 +108,9 @@ struct WireMessage: Sendable, CustomStringConvertible {
             Damage(
               body: body,
               expected: length < 0
-                ? DecodingError(.badLength(Int(length)), at: start - base)
+                ? DecodingError(.badLength(Int(length)), at: start)
                 : DecodingError(
-                  .truncated(needed: Int(length), available: rest), at: start + 4 - base)))
+                  .truncated(needed: Int(length), available: rest), at: start + 4)))
         }
       }
       start += Self.bytes(field).count
@@ -138,6 +140,8 @@ extension WireMessage {
     WireMessage("AuthenticationOk", "R", [zeros(4)]),
     WireMessage("AuthenticationCleartextPassword", "R", [.number([0, 0, 0, 3])]),
     WireMessage("AuthenticationMD5Password", "R", [.number([0, 0, 0, 5]), zeros(4)]),
+    WireMessage(
+      "NegotiateProtocolVersion", "v", [.number([0, 3, 0, 0]), .count([0, 0, 0, 0])]),
     WireMessage(
       "AuthenticationSASL", "R", [.number([0, 0, 0, 10]), .text("SCRAM-SHA-256"), .text("")]),
   ]
@@ -190,6 +194,38 @@ extension WireMessage {
         "Message", "M", [letter("M"), zeros(1), zeros(8), .text("prefix"), .sized([1, 2])]),
     ]
   }()
+
+  /// What begins and ends chunks and prepared transactions, from protocol 2 and 3 on.
+  static let boundaries: [WireMessage] = {
+    let prepare: [Field] = [zeros(8), zeros(8), zeros(8), zeros(4), .text("gid")]
+    var abort = WireMessage(
+      "Stream Abort", "A", [letter("A"), zeros(4), zeros(4), zeros(8), zeros(8)])
+    abort.leastLength = 9
+    return [
+      WireMessage("Stream Start", "S", [letter("S"), zeros(4), zeros(1)]), abort,
+      WireMessage(
+        "Stream Commit", "c", [letter("c"), zeros(4), zeros(1), zeros(8), zeros(8), zeros(8)]),
+      WireMessage("Begin Prepare", "b", [letter("b")] + prepare),
+      WireMessage("Prepare", "P", [letter("P"), zeros(1)] + prepare),
+      WireMessage("Stream Prepare", "p", [letter("p"), zeros(1)] + prepare),
+      WireMessage("Commit Prepared", "K", [letter("K"), zeros(1)] + prepare),
+      WireMessage("Rollback Prepared", "r", [letter("r"), zeros(1), zeros(8)] + prepare),
+    ]
+  }()
+
+  /// The message as it is inside a chunk, where some begin with the number of a subtransaction.
+  var insideStream: WireMessage? {
+    guard let first = fields.first else { return nil }
+    switch tag {
+    case "O": return self
+    case "R", "Y", "I", "U", "D", "T", "M":
+      var message = WireMessage(
+        "\(name) in a stream", tag, [first, Self.zeros(4)] + fields.dropFirst())
+      message.checkedCount = checkedCount.map { ($0.from + 4, $0.count, $0.offset + 4) }
+      return message
+    default: return nil
+    }
+  }
 
   /// What CopyData holds beside the plugin's messages.
   static let keepalive = WireMessage(

@@ -82,7 +82,7 @@ struct AdminServerTests {
         {"ok":true,"version":"1.2.3","sources":[{"name":"db","type":"postgres",\
         "state":"streaming","since":"1970-01-01T00:00:00.000000Z","error":null,\
         "slot":"streamer","receivedLSN":"16/B374D848","confirmedLSN":"16/B374D840",\
-        "lagBytes":16,"walHeldBytes":4096}],"sinks":[{"name":"out","type":"kafka",\
+        "lagBytes":16,"walHeldBytes":4096,"spoolBytes":0}],"sinks":[{"name":"out","type":"kafka",\
         "state":"streaming","since":"1970-01-01T00:00:00.000000Z","error":null,\
         "inFlightBytes":42}]}
 

@@ -92,10 +92,12 @@ import Testing
       "walPositionOverride: found -5, expected a log position: an integer or such as "
         + "\"16/B374D848\"."
     ),
-    ("protocol = 5", "protocol: found 5, expected 1."),
+    ("protocol = 5", "protocol: found 5, expected an integer from 1 to 4."),
+    ("origin = \"some\"", "origin: found \"some\", expected one of \"any\", \"none\"."),
+    ("spool = { dir = \"\" }", "spool.dir: found \"\", expected a directory."),
     (
-      "protocol = 2",
-      "protocol: found 2, expected 1. protocol 2 to 4 come with a later version."
+      "spool = { limit = \"much\" }",
+      "spool.limit: found \"much\", expected a size, in bytes or such as \"64MiB\"."
     ),
     (
       "onGap = \"snapshot\"",
@@ -118,8 +120,8 @@ import Testing
         + "Put \"*.*\" first for all tables."
     ),
     (
-      "twoPhase = true",
-      "twoPhase: found a key that comes with a later version, expected a key of a postgres source."
+      "maxRowSize = 1",
+      "maxRowSize: found a key that comes with a later version, expected a key of a postgres source."
         + " Remove it."
     ),
     (
@@ -138,6 +140,16 @@ import Testing
   func postgresSource(_ line: String, _ error: String) {
     let text = ConfigurationPieces.source + line + "\n" + ConfigurationPieces.out
     #expect(ConfigurationFixture.errors(text) == ["c.toml:7: source.db1.\(error)"])
+  }
+
+  @Test(arguments: [("protocol = 1", "streaming", 2), ("protocol = 2", "twoPhase", 3)])
+  func aProtocolThatIsTooOld(_ line: String, _ key: String, _ least: Int) {
+    let text = ConfigurationPieces.source + line + "\n\(key) = true\n" + ConfigurationPieces.out
+    #expect(
+      ConfigurationFixture.errors(text) == [
+        "c.toml:8: source.db1.\(key): found true, expected protocol \(least) or higher beside it. "
+          + "Leave protocol out for the highest that the server has."
+      ])
   }
 
   /// A line of a Kafka sink and what it is told, without "c.toml:12: sink.k.".

@@ -170,6 +170,7 @@ import Testing
     ("postgres://db1/shop?p%61ssword=geheim", "postgres://db1/shop?p%61ssword=***"),
     ("postgres://u:ge/he?i@m@db1/shop", "postgres://u:***@db1/shop"),
     ("postgres://db1/shop?password=gehe@im", "postgres://***@im"),
+    ("postgres://db1/shop?password=ge:he@im", "postgres://***@im"),
     ("", ""),
   ]
 

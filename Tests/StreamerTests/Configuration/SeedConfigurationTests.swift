@@ -143,8 +143,9 @@ import Testing
     #expect(postgres.startRetryInterval == .seconds(5))
     #expect(postgres.walPositionOverride == nil)
     #expect(postgres.walRetain == ByteSize(0))
-    #expect(postgres.createSlot && !postgres.createPublication && postgres.messages)
-    #expect(postgres.onGap == .stop && !postgres.temporary && postgres.protocolVersion == 1)
+    #expect(postgres.createSlot && !postgres.createPublication && postgres.output.messages)
+    #expect(
+      postgres.onGap == .stop && !postgres.temporary && postgres.output.protocolVersion == nil)
     #expect(configuration.notes.isEmpty)
   }
 

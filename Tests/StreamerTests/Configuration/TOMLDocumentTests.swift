@@ -48,6 +48,18 @@ import Testing
     #expect(dotted?.position.line == 2)
   }
 
+  /// toml++ asserts that a header begins with a key; the line is found all the same.
+  @Test(arguments: ["[=]", "[", "[\n", "[[=]]", "[a]\n[(]", "x = \"\"\"\n[=]\n\"\"\"\n[\n"])
+  func headersWithoutAKeyAreRefused(_ text: String) {
+    let line = text.split(separator: "\n").count
+    let error = #expect(throws: TOMLSyntaxError.self) { try TOMLDocument(parsing: text) }
+    #expect(error?.position.line == line)
+    let later = #expect(throws: TOMLSyntaxError.self) {
+      try TOMLDocument(parsing: "\n# first\n\n" + text)
+    }
+    #expect(later?.position.line == line + 3)
+  }
+
   /// Whatever stands in a file, it is read or refused with a line, and migrated or refused.
   @Test func damagedFilesAreRefusedAndNeverTrap() {
     let scalars = Array(SeedConfigurationTests.everyKey.unicodeScalars)

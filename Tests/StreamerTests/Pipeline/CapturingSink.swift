@@ -35,8 +35,13 @@ final class CapturingPipeline {
   private(set) var pipeline: Pipeline
   /// The primary key that the catalog would name.
   var catalogKey: [String] = []
+  /// Bytes of open transactions in files.
+  var spooledBytes: Int { pipeline.spool.fileBytes }
 
-  init(position: LSN = .zero, capacity: Int = 16) {
+  init(
+    position: LSN = .zero, capacity: Int = 16, inFlightLimit: Int = 1 << 20,
+    spool: Spool.Settings = Spool.Settings(directory: "/nowhere", memory: 1 << 20)
+  ) {
     lane = Lane(
       name: "sink", routing: TopicRouting(fallback: "t"), sink: sink,
       encoder: EventEncoder(
@@ -44,15 +49,19 @@ final class CapturingPipeline {
       position: position, capacity: capacity)
     lane.messageRoute = Route(topic: 0, table: "")
     pipeline = Pipeline(
-      lanes: [lane], database: "d", inFlightLimit: 1 << 20,
+      lanes: [lane], database: "d", inFlightLimit: inFlightLimit,
+      spool: spool,
       observer: PipelineObserver(
         source: SourceStatus(name: "s", type: "postgres"),
         sinks: [SinkStatus(name: "sink", type: "kafka")], metrics: Metrics()))
-    pipeline.connected()
+    pipeline.connected(at: position)
   }
 
   /// A new connection after the old one was lost.
-  func reconnect() { pipeline.connected() }
+  func reconnect() { pipeline.connected(at: lane.confirmed) }
+
+  /// What came of streamed transactions since the last call.
+  func takeStreamEnds() -> [StreamReplay.Summary] { pipeline.takeStreamEnds() }
 
   /// Feeds what `write` puts together; every look-up of a table is answered at once.
   func feed(_ write: (inout ServerBytes) -> Void) throws(StreamFault) {
@@ -62,6 +71,7 @@ final class CapturingPipeline {
     while true {
       let count = try pipeline.consume(unsafe bytes.span.bytes)
       bytes.removeFirst(count)
+      if pipeline.request == nil, pipeline.isReplaying, !pipeline.isBlocked { continue }
       guard let request = pipeline.request else { break }
       pipeline.answer(
         RelationAnswer(

@@ -23,6 +23,7 @@ import Testing
       case .malformed(let error, let place): return "\(place.message): \(error)"
       case .server(let error): return "server: \(error.code)"
       case .ended: return "ended"
+      case .spool(let fault): return "\(fault)"
       }
     }
   }
@@ -105,6 +106,43 @@ import Testing
       fault { $0.message("Z", [0x49]) }
         == "message 'Z': this message does not belong into a stream (offset 0)"
     )
+  }
+
+  /// Where a message lies is told as a recording has it: by its bytes since the stream began, over
+  /// all windows.
+  @Test func thePlaceOfWhatIsMalformed() throws {
+    let pipeline = CapturingPipeline()
+    func place(_ write: (inout ServerBytes) -> Void) throws -> StreamPlace {
+      do throws(StreamFault) {
+        try pipeline.feed(write)
+      } catch {
+        if case .malformed(_, let place) = error { return place }
+      }
+      throw SupportError("nothing is malformed")
+    }
+    var begun = ServerBytes()
+    begun.begin(LSN(0x100), xid: 1)
+    begun.relation(Self.table)
+    begun.message("N", Array("SNOTICE\0C00000\0Mm\0\0".utf8))
+    try pipeline.feed { $0.append(begun.bytes) }
+    let broken = try place { $0.xLogData(LSN(0x1234), Array("I\0\0\0\u{1}?".utf8)) }
+    #expect("\(broken)" == "pgoutput 'I' at 0/1234, byte \(begun.bytes.count) of the stream")
+    let header = try place { $0.append([UInt8(ascii: "Z"), 0, 0, 0x80, 0]) }
+    #expect(header.message == "message 'Z'" && header.copyTag == nil)
+    let keepalive = try place { $0.message("d", Array("k\0".utf8)) }
+    #expect(keepalive.message == "CopyData 'k'")
+    pipeline.reconnect()
+    #expect(try place { $0.message("N", [0x53]) }.streamOffset == 0)
+  }
+
+  @Test func malformedMessagesBesideCopyData() {
+    for (tag, body, offset) in [
+      ("N", [], 0), ("E", [0x53], 1), ("S", [0x61], 0), ("A", [0, 0, 0], 0), ("C", [0x61], 0),
+      ("c", [0], 0), ("d", [], 0),
+    ] as [(Unicode.Scalar, [UInt8], Int)] {
+      let fault = fault { $0.message(tag, body) }
+      #expect(fault.hasPrefix("message '\(tag)': ") && fault.hasSuffix("(offset \(offset))"))
+    }
   }
 
   @Test func anErrorOfTheServerAndTheEndOfTheStream() {

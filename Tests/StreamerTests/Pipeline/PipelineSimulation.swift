@@ -23,6 +23,13 @@ final class PipelineSimulation {
   private let inFlightLimit: Int
   private let capacity: Int
   private let walRetain: UInt64
+  private let spool: Spool.Settings
+  /// Bytes of a kept transaction that are read at once.
+  private let slice: Int
+  /// Whether the server may send open transactions in chunks.
+  private let streams: Bool
+  /// The next connection does without streaming.
+  private var avoidsStreaming = false
   private let schedule: [Step]
   private var random: SeededRandom
   private var server: SimulatedServer
@@ -36,11 +43,40 @@ final class PipelineSimulation {
   private var now = ContinuousClock.now
   private var largest = 0
   private var trouble = 0
+  private var streamed = 0
+  private var spooled = 0
+  private var faults = 0
 
-  /// How often something went wrong, and how many events were given again because of it.
-  var summary: (troubles: Int, repeats: Int) { (trouble, topics.map(\.repeats).reduce(0, +)) }
+  /// What a run has seen.
+  struct Summary {
+    /// How often something went wrong.
+    var troubles = 0
+    /// How many events were given again because of it.
+    var repeats = 0
+    /// Transactions that came in chunks.
+    var streamed = 0
+    /// Those of them that needed a file.
+    var spooled = 0
+    /// How often open transactions could not be kept.
+    var faults = 0
 
-  init(seed: UInt64) {
+    static func += (sum: inout Summary, run: Summary) {
+      sum.troubles += run.troubles
+      sum.repeats += run.repeats
+      sum.streamed += run.streamed
+      sum.spooled += run.spooled
+      sum.faults += run.faults
+    }
+  }
+
+  var summary: Summary {
+    Summary(
+      troubles: trouble, repeats: topics.map(\.repeats).reduce(0, +), streamed: streamed,
+      spooled: spooled, faults: faults)
+  }
+
+  /// `directory` is for files of open transactions.
+  init(seed: UInt64, directory: String) {
     random = SeededRandom(seed: seed)
     let history = SimulatedWriters.history(
       seed: random.next(), steps: Int.random(in: 20...300, using: &random))
@@ -55,7 +91,13 @@ final class PipelineSimulation {
       source: SourceStatus(name: "s", type: "postgres"),
       sinks: [SinkStatus(name: "a", type: "kafka"), SinkStatus(name: "b", type: "kafka")],
       metrics: Metrics())
-    pipeline = Pipeline(lanes: [], database: "", inFlightLimit: 0, observer: observer)
+    streams = Int.random(in: 0..<4, using: &random) > 0
+    spool = Spool.Settings(
+      directory: directory, memory: [0, 300, 1_000, 1 << 20].randomElement(using: &random) ?? 0,
+      limit: Int.random(in: 0..<4, using: &random) == 0 ? 500 : 1 << 30)
+    slice = Int.random(in: 1...2_000, using: &random)
+    pipeline = Pipeline(
+      lanes: [], database: "", inFlightLimit: 0, spool: spool, observer: observer)
     feedback = Self.feedback(stored, walRetain, now)
     start(repeating: true)
   }
@@ -135,7 +177,7 @@ final class PipelineSimulation {
     lanes[0].messageRoute = Route(topic: 0, table: "")
     pipeline = Pipeline(
       lanes: lanes, database: SimulatedHistory.database, inFlightLimit: inFlightLimit,
-      observer: observer)
+      spool: spool, observer: observer)
     feedback = Self.feedback(stored, walRetain, now)
     saving = nil
     if repeating {
@@ -148,9 +190,12 @@ final class PipelineSimulation {
   private func connect() {
     trouble += 1
     received = []
-    server.connect(at: pipeline.startLSN)
+    server.connect(at: pipeline.startLSN, streams: streams && !avoidsStreaming)
+    avoidsStreaming = false
+    pipeline.disconnected()
     for lane in pipeline.lanes { lane.opened() }
-    pipeline.connected()
+    pipeline.connected(at: pipeline.startLSN)
+    pipeline.replaySliceBytes = slice
     feedback.connected(now: now)
   }
 
@@ -168,6 +213,14 @@ final class PipelineSimulation {
     do {
       let count = try pipeline.consume(unsafe window.span.bytes, untilCommit: untilCommit)
       received.removeFirst(count)
+      for end in pipeline.takeStreamEnds() {
+        streamed += 1
+        if end.spooledBytes > 0 { spooled += 1 }
+      }
+    } catch StreamFault.spool {
+      faults += 1
+      avoidsStreaming = true
+      return connect()
     } catch { throw Violation("the server's bytes were refused: \(error)") }
     if pipeline.replyRequested {
       pipeline.replyRequested = false

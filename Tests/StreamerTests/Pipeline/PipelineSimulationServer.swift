@@ -5,7 +5,8 @@ import Support
 ///
 /// It sends every transaction whose commit record starts at or after the start position, whole and
 /// in commit order, and describes each table before its first use on a connection. What the client
-/// has acknowledged it never sends again.
+/// has acknowledged it never sends again. With streaming, any open transaction may come in chunks
+/// before it commits.
 struct SimulatedServer {
   let history: SimulatedHistory
   /// What the client has acknowledged: the server may have forgotten everything before it.
@@ -33,20 +34,13 @@ struct SimulatedServer {
   mutating func acknowledge(_ flushed: LSN) { confirmedFlush = max(confirmedFlush, flushed) }
 
   /// Starts a connection at a position, or at what was acknowledged when that is later.
-  mutating func connect(at position: LSN) {
+  mutating func connect(at position: LSN, streams: Bool) {
     let start = max(position, confirmedFlush)
-    var bytes = ServerBytes()
-    var known: [UInt32: Relation] = [:]
-    var read = LSN.zero
-    marks = []
-    for entry in history.entries {
-      if chance(4) { keepalive(from: read, to: entry.commitLSN, into: &bytes) }
-      if entry.commitLSN >= start { send(entry, since: read, &known, into: &bytes) }
-      read = entry.endLSN
-    }
-    bytes.keepalive(walEnd: history.end, reply: chance(2))
-    marks.append((bytes.bytes.count, history.end))
-    wire = bytes.bytes
+    var walsender = SimulatedWalsender(
+      history, start: start, streams: streams, seed: random.next())
+    walsender.run()
+    wire = walsender.bytes.bytes
+    marks = walsender.marks
     offset = 0
     nextMark = 0
     sent = .zero
@@ -62,33 +56,5 @@ struct SimulatedServer {
     }
     everSent = max(everSent, sent)
     return wire[offset..<end]
-  }
-
-  private mutating func send(
-    _ entry: SimulatedHistory.Entry, since read: LSN, _ known: inout [UInt32: Relation],
-    into bytes: inout ServerBytes
-  ) {
-    if let xid = entry.xid { bytes.begin(entry.commitLSN, time: entry.time, xid: xid) }
-    for change in entry.changes {
-      // In the middle of a large transaction a keepalive says how far decoding had come before.
-      if entry.xid != nil, chance(8) { keepalive(from: read, to: entry.commitLSN, into: &bytes) }
-      for relation in change.relations where known[relation.oid] != relation || chance(8) {
-        known[relation.oid] = relation
-        bytes.relation(relation)
-      }
-      bytes.xLogData(change.lsn, change.payload)
-    }
-    if entry.xid != nil { bytes.commit(entry.commitLSN, end: entry.endLSN, time: entry.time) }
-    marks.append((bytes.bytes.count, entry.endLSN))
-  }
-
-  private mutating func keepalive(from low: LSN, to high: LSN, into bytes: inout ServerBytes) {
-    let walEnd = LSN(UInt64.random(in: low.value...high.value, using: &random))
-    bytes.keepalive(walEnd: walEnd, reply: chance(3))
-    marks.append((bytes.bytes.count, walEnd))
-  }
-
-  private mutating func chance(_ one: Int) -> Bool {
-    Int.random(in: 0..<one, using: &random) == 0
   }
 }

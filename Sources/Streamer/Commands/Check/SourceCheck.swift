@@ -41,7 +41,8 @@ struct SourceCheck {
             + "user \(parameters.user), \(encryption)",
           version.major >= 10 ? nil : "pgoutput exists since version 10."))
       try examineSettings(&connection, &report)
-      let system = examineReplication(parameters, &report)
+      let here = parameters.only(connection.reachedHost)
+      let system = examineReplication(here, &report)
       let tables = try examinePublication(&connection, &report)
       try examineSlot(&connection, system, database: parameters.database, &report)
       connection.close()

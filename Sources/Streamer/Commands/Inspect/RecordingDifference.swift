@@ -46,9 +46,9 @@ struct RecordingDifference: ~Copyable {
       switch try feed.step() {
       case .ended: return
       case .noted: break
-      case .connected:
-        a.connected()
-        b.connected()
+      case .connected(let start):
+        a.connected(at: start)
+        b.connected(at: start)
       case .received:
         let (consumed, other) = (try a.consume(feed), try b.consume(feed))
         compare(report)
@@ -143,11 +143,12 @@ struct RecordingSide: ~Copyable {
     let statuses = configured.map { SinkStatus(name: $0.name, type: $0.typeName) }
     pipeline = Pipeline(
       lanes: lanes, database: header.database, inFlightLimit: .max,
+      spool: SpoolConfiguration().settings(store: configuration.store),
       observer: PipelineObserver(source: status, sinks: statuses, metrics: Metrics()))
   }
 
   /// A connection begins.
-  mutating func connected() { pipeline.connected() }
+  mutating func connected(at start: LSN) { pipeline.connected(at: start) }
 
   /// Reads the window and says how many bytes that took; nil when the server ended the stream in
   /// it.
@@ -159,10 +160,8 @@ struct RecordingSide: ~Copyable {
         let window = feed.window
         count = try pipeline.consume(window.extracting(consumed..<window.byteCount))
       } catch {
-        guard case .malformed(let error, let place) = error else { return nil }
-        throw StreamerError(
-          what: "recording \(feed.path)",
-          why: "protocol violation in replication, \(place): \(error)")
+        guard let error = StreamerError(error, recording: feed.path) else { return nil }
+        throw error
       }
       consumed += count
       for lane in pipeline.lanes { try lane.poll() }
@@ -174,7 +173,7 @@ struct RecordingSide: ~Copyable {
         pipeline.answer(
           RelationAnswer(
             catalogKey: answer.catalogKey, types: answer.typeCatalog, topics: topics))
-      } else if count == 0 {
+      } else if count == 0, !pipeline.isReplaying {
         return consumed
       }
     }

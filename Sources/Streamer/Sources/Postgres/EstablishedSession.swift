@@ -9,6 +9,8 @@ final class EstablishedSession: Sendable {
   let identity: PositionIdentity
   /// The server as the connection string names it.
   let host: String
+  /// Where the stream begins.
+  let start: LSN
   /// Where each sink's reading begins.
   let positions: [LSN]
   /// Each sink's topic of logical messages; nil excludes them.
@@ -21,12 +23,13 @@ final class EstablishedSession: Sendable {
 
   init(
     _ stream: consuming sending ReplicationStream, identity: PositionIdentity, host: String,
-    positions: [LSN], messageTopics: [TopicID?], statusInterval: Duration,
+    start: LSN, positions: [LSN], messageTopics: [TopicID?], statusInterval: Duration,
     recorded: RecordedConnection
   ) {
     self.stream = Mutex(consume stream)
     self.identity = identity
     self.host = host
+    self.start = start
     self.positions = positions
     self.messageTopics = messageTopics
     self.statusInterval = statusInterval

@@ -24,6 +24,8 @@ struct PipelinePlan {
   let source: PostgresSourceConfiguration
   /// The sinks in the configuration's order.
   let sinks: [Sink]
+  /// How open transactions are kept that come in chunks.
+  let spool: Spool.Settings
   /// Bytes that may be read and not yet delivered, over all sinks.
   let inFlight: Int
   /// How long a server or broker may be unreachable at the start; 0 for ever.

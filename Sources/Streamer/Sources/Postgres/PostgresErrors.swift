@@ -25,6 +25,11 @@ extension StreamerError {
     case .server(let error): self.init(PGError.server(error), source: source, name: name)
     case .ended:
       self.init(what: "source \(name)", why: "the server ended the stream", retryable: true)
+    case .spool(let fault):
+      self.init(
+        what: "source \(name)", why: "\(fault)",
+        hint: "The next connection does without streaming; see spool.", retryable: true,
+        cause: .spoolFailed)
     }
   }
 

@@ -12,8 +12,12 @@ extension PostgresPipeline {
     let all = SinkList(pipeline?.lanes.map(\.sink) ?? sinks)
     let resume = pipeline == nil ? nil : confirmed
     let known = identity
+    // What ends with its first failure must not fail for want of room.
+    let streams = plan.reconnects && !avoidsStreaming
     submit { [session] in
-      .established(session.establish(opening: opening, all: all, resume: resume, known: known))
+      .established(
+        session.establish(
+          opening: opening, all: all, resume: resume, known: known, streams: streams))
     }
   }
 
@@ -37,7 +41,7 @@ extension PostgresPipeline {
       }
       pipeline = Pipeline(
         lanes: lanes, database: established.identity.database, inFlightLimit: plan.inFlight,
-        observer: observer)
+        spool: plan.spool, observer: observer)
       feedback = Feedback(
         saved: established.positions, saveInterval: plan.source.flushInterval,
         statusInterval: established.statusInterval, walRetain: UInt64(plan.source.walRetain.bytes),
@@ -51,7 +55,8 @@ extension PostgresPipeline {
       try poller.watch(descriptor, tag: Tag.firstLane + UInt64(index), for: .readable)
     }
     identity = established.identity
-    pipeline?.connected()
+    pipeline?.connected(at: established.start)
+    avoidsStreaming = false
     feedback?.connected(now: now)
     interest = []
     isReadable = stream.received.byteCount > 0
@@ -71,8 +76,10 @@ extension PostgresPipeline {
   /// Something failed: the connection is dropped; the next attempt follows, or the pipeline ends.
   func fail(_ error: StreamerError, now: ContinuousClock.Instant) {
     stream = nil
+    pipeline?.disconnected()
     if case .ended = phase { return }
     lastFailure = error
+    if error.cause == .spoolFailed { avoidsStreaming = true }
     observer.failed(error)
     let isTooLate = startDeadline.map { now >= $0 } ?? false
     let isStandby = error.cause == .slotActive

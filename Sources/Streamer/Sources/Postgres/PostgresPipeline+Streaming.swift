@@ -29,11 +29,12 @@ extension PostgresPipeline {
   }
 
   /// Reads once, when the socket has something in the calm, a burst has gathered long enough, or more
-  /// is known to be there; never while the pipeline is blocked, so that TCP pushes back.
+  /// is known to be there; never while the pipeline is blocked or reads what was kept, so that TCP
+  /// pushes back.
   private func read(
     _ stream: inout ReplicationStream, now: ContinuousClock.Instant
   ) throws(PGError) {
-    guard pipeline?.isBlocked == false,
+    guard pipeline?.isBlocked == false, pipeline?.isReplaying == false,
       stopDeadline == nil || pipeline?.isBetweenTransactions == false
     else { return }
     let isDue = stream.pace.readBy.map { now >= $0 } ?? isReadable
@@ -50,12 +51,26 @@ extension PostgresPipeline {
       pipeline?.replyRequested = false
       feedback?.statusRequested()
     }
+    for end in pipeline?.takeStreamEnds() ?? [] { report(end) }
     for notice in pipeline?.takeNotices() ?? [] {
       log.warning("the server sent a notice", ["notice": "\(notice)"])
     }
     let sent = pipeline?.sent ?? .zero
     if stream.wantsWrite { return try stream.flush() }
     if let status = feedback?.status(sent: sent, now: now) { try stream.send(status) }
+  }
+
+  /// Says what became of a transaction that came in chunks; those that needed a file are rare.
+  private func report(_ end: StreamReplay.Summary) {
+    let fields: Log.Pairs = [
+      "xid": "\(end.xid)", "events": "\(end.events)", "bytes": "\(end.bytes)",
+      "spooledBytes": "\(end.spooledBytes)",
+    ]
+    if end.spooledBytes > 0 {
+      log.info("a streamed transaction has been read", fields)
+    } else {
+      log.debug("a streamed transaction has been read", fields)
+    }
   }
 
   /// A server that shuts down waits until we acknowledge all that it sent.
@@ -83,11 +98,13 @@ extension PostgresPipeline {
     submit { [session] in .relation(session.lookUp(request, sinks: sinks)) }
   }
 
-  /// Tells epoll what the socket is waited for: nothing to read while the pipeline is blocked, or in a
-  /// burst, when only the time wakes.
+  /// Tells epoll what the socket is waited for: nothing to read while the pipeline is blocked or reads
+  /// what was kept, or in a burst, when only the time wakes.
   private func watchServer(_ stream: borrowing ReplicationStream) throws(StreamerError) {
     var wanted: Poller.Interest = []
-    if pipeline?.isBlocked == false, stream.pace.mode == .calm { wanted.insert(.readable) }
+    if pipeline?.isBlocked == false, pipeline?.isReplaying == false, stream.pace.mode == .calm {
+      wanted.insert(.readable)
+    }
     if stream.wantsWrite { wanted.insert(.writable) }
     guard wanted != interest else { return }
     interest = wanted

@@ -63,6 +63,8 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
   var interest: Poller.Interest = []
   /// The server's socket was reported readable and has not been read since.
   var isReadable = false
+  /// The next connection does without streaming.
+  var avoidsStreaming = false
   /// A table's look-up is under way.
   var isAskingForRelation = false
   /// What failed last, until it streams again.
@@ -176,8 +178,9 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
     case .streaming:
       // Without a stream there is nobody to send a status to: that deadline would never move on.
       if let status = feedback?.statusDeadline { next = min(next, status) }
-      if stream?.hasPending == true, pipeline?.isBlocked == false { return .zero }
-      if pipeline?.isBlocked == false, let readBy = stream?.pace.readBy { next = min(next, readBy) }
+      let isFree = pipeline?.isBlocked == false
+      if isFree, stream?.hasPending == true || pipeline?.isReplaying == true { return .zero }
+      if isFree, let readBy = stream?.pace.readBy { next = min(next, readBy) }
     case .establishing, .ended: break
     }
     if let save = feedback?.saveDeadline(confirmed) { next = min(next, save) }

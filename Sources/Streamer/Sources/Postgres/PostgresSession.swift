@@ -10,6 +10,8 @@ final class PostgresSession: @unchecked Sendable {
   let store: any PositionStore
   let log: Log
   private var catalog: RelationCatalog?
+  /// How to reach the server that the stream comes from, without its fellows in `dsn`.
+  private var here: ConnectionParameters?
 
   init(_ plan: PipelinePlan, store: any PositionStore, log: Log) {
     self.plan = plan
@@ -21,9 +23,9 @@ final class PostgresSession: @unchecked Sendable {
   /// Opens the sinks that are not open, and starts a stream at the least position of all sinks.
   ///
   /// `resume` are the positions that the pipeline has confirmed in this process, nil at its start;
-  /// `known` is the history they belong to.
+  /// `known` is the history they belong to. Without `streams` every transaction comes whole.
   func establish(
-    opening: SinkList, all: SinkList, resume: [LSN]?, known: PositionIdentity?
+    opening: SinkList, all: SinkList, resume: [LSN]?, known: PositionIdentity?, streams: Bool
   ) -> Result<EstablishedSession, StreamerError> {
     do {
       for sink in opening.sinks { try sink.open() }
@@ -35,7 +37,8 @@ final class PostgresSession: @unchecked Sendable {
           messageTopics.append(nil)
         }
       }
-      let session = try connect(resume: resume, known: known, messageTopics: messageTopics)
+      let session = try connect(
+        resume: resume, known: known, streams: streams, messageTopics: messageTopics)
       return .success(session)
     } catch {
       catalog?.disconnect()
@@ -85,7 +88,7 @@ final class PostgresSession: @unchecked Sendable {
   // MARK: - Steps
 
   private func connect(
-    resume: [LSN]?, known: PositionIdentity?, messageTopics: [TopicID?]
+    resume: [LSN]?, known: PositionIdentity?, streams: Bool, messageTopics: [TopicID?]
   ) throws(StreamerError) -> EstablishedSession {
     let parameters = try mapped { () throws(PGError) in
       try ConnectionParameters(
@@ -93,13 +96,17 @@ final class PostgresSession: @unchecked Sendable {
         environment: ConnectionParameters.processEnvironment())
     }
     var plain = try mapped { () throws(PGError) in try open(parameters, replication: false) }
+    // Everything else must be asked of this very server: another host may be another one.
+    let here = parameters.only(plain.reachedHost)
+    if self.here?.hosts != here.hosts { catalog?.disconnect() }
+    self.here = here
     let server = try ServerFacts(asking: &plain, source: source, name: plan.name)
     try preparePublication(&plain, server)
     let version = server.version
     catalog = catalog ?? makeCatalog(parameters, version)
 
     var replication = try mapped { () throws(PGError) in
-      try open(parameters, replication: true, server: version)
+      try open(here, replication: true, server: version)
     }
     let system = try identify(&replication)
     let identity = PositionIdentity(
@@ -122,10 +129,8 @@ final class PostgresSession: @unchecked Sendable {
     }
     let start = positions.min() ?? slot
     let command = try mapped { () throws(PGError) in
-      var options = PgOutputOptions(publications: [source.publication])
-      options.protocolVersion = 1
-      options.messages = source.messages
-      options = try options.supported(by: server.version)
+      var options = try source.output.supported(by: server.version)
+      if !streams { options.streaming = .off }
       let command = ReplicationCommand.start(slot: source.replicationSlot, at: start, options)
       try replication.startCopyBoth(command)
       return command
@@ -138,7 +143,7 @@ final class PostgresSession: @unchecked Sendable {
         .map { RecordedConnection.Parameter(name: $0.key, value: $0.value) })
     return EstablishedSession(
       ReplicationStream(replication), identity: identity, host: host,
-      positions: positions, messageTopics: messageTopics,
+      start: start, positions: positions, messageTopics: messageTopics,
       statusInterval: server.statusInterval, recorded: recorded)
   }
 }
@@ -156,7 +161,7 @@ extension PostgresSession {
     _ parameters: ConnectionParameters, _ server: ServerVersion
   ) -> RelationCatalog {
     RelationCatalog(source: plan.name, store: store) { [unowned self] () throws(PGError) in
-      try open(parameters, replication: false, server: server)
+      try open(here ?? parameters, replication: false, server: server)
     }
   }
 

@@ -9,7 +9,9 @@ struct SlotRefusal: Hashable {
   /// Whether waiting may help.
   let isTemporary: Bool
 
-  /// Examines a slot; nil when it can be read. That somebody reads it now is no refusal.
+  /// Examines a slot; nil when it can be read.
+  ///
+  /// That somebody reads it now is no refusal.
   init?(of slot: ReplicationSlot, database: String) {
     let another = "Choose another replicationSlot."
     if slot.plugin != "pgoutput" {

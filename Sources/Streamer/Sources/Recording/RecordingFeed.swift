@@ -9,7 +9,7 @@ struct RecordingFeed: ~Copyable {
     /// Bytes were added to the window.
     case received
     /// A connection begins: what the one before said is void.
-    case connected
+    case connected(at: LSN)
     /// Something that concerns the feed alone.
     case noted
     /// Nothing is left.
@@ -71,10 +71,10 @@ struct RecordingFeed: ~Copyable {
         stream.append(reader.received)
         step = .received
       }
-    case .connected:
+    case .connected(let connection):
       stream.removeAll()
       isSkipping = false
-      step = .connected
+      step = .connected(at: connection.startLSN)
     case .relation(let answer): answers[answer.relation] = answer
     case .disconnected, .end: break
     }
@@ -101,5 +101,21 @@ extension RecordedRelation {
     var catalog = TypeCatalog()
     catalog.learn(types)
     return catalog
+  }
+}
+
+extension StreamerError {
+  /// What a fault of a recorded stream means; nil when it is the end of the recorded connection.
+  init?(_ fault: StreamFault, recording path: String) {
+    switch fault {
+    case .ended, .server: return nil
+    case .malformed(let error, let place):
+      self.init(
+        what: "recording \(path)", why: "protocol violation in replication, \(place): \(error)")
+    case .spool(let fault):
+      self.init(
+        what: "recording \(path)", why: "\(fault)",
+        hint: "Record it with streaming = \"off\" in the source: transactions then come whole.")
+    }
   }
 }

@@ -40,7 +40,8 @@ extension RecordingPipeline {
           position: .zero)
       }
       pipeline = Pipeline(
-        lanes: lanes, database: header.database, inFlightLimit: plan.inFlight, observer: observer)
+        lanes: lanes, database: header.database, inFlightLimit: plan.inFlight,
+        spool: plan.spool, observer: observer)
     }
     unopened = []
     for (index, lane) in (pipeline?.lanes ?? []).enumerated() {
@@ -49,7 +50,7 @@ extension RecordingPipeline {
       guard let descriptor = lane.sink.eventDescriptor else { continue }
       try poller.watch(descriptor, tag: Tag.firstLane + UInt64(index), for: .readable)
     }
-    pipeline?.connected()
+    pipeline?.connected(at: feed?.firstConnection?.startLSN ?? .zero)
     isAskingForTopics = false
     start = now
     startDeadline = nil

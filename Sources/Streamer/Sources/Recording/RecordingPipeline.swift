@@ -11,6 +11,8 @@ struct RecordingPlan {
   let source: RecordingSourceConfiguration
   /// The sinks in the configuration's order.
   let sinks: [PipelinePlan.Sink]
+  /// How open transactions are kept that come in chunks.
+  let spool: Spool.Settings
   /// Bytes that may be read and not yet delivered, over all sinks.
   let inFlight: Int
   /// How long a sink may be unreachable at the start; 0 for ever.
@@ -169,6 +171,7 @@ final class RecordingPipeline: Service.Pipeline, @unchecked Sendable {
     case .finishing(_, let deadline): if let deadline { next = min(next, deadline) }
     case .streaming:
       if pipeline?.isBlocked == false {
+        if pipeline?.isReplaying == true { return .zero }
         guard let due = due(feed?.nextTime), due > now else { return .zero }
         next = min(next, due)
       }
@@ -205,10 +208,10 @@ final class RecordingPipeline: Service.Pipeline, @unchecked Sendable {
         read += count
       } catch { try ended(error, &feed) }
       if let request = pipeline?.request { return askForTopics(request) }
-      guard pipeline?.isBlocked == false else { return }
+      guard pipeline?.isBlocked == false, pipeline?.isReplaying == false else { return }
       if let due = due(feed.nextTime), due > now { return }
       switch try feed.step() {
-      case .connected: pipeline?.connected()
+      case .connected(let start): pipeline?.connected(at: start)
       case .received, .noted: break
       case .ended:
         report(feed.ending)
@@ -222,14 +225,9 @@ final class RecordingPipeline: Service.Pipeline, @unchecked Sendable {
   private func ended(
     _ fault: StreamFault, _ feed: inout RecordingFeed
   ) throws(StreamerError) {
-    switch fault {
-    case .malformed(let error, let place):
-      throw StreamerError(
-        what: "recording \(feed.path)", why: "protocol violation in replication, \(place): \(error)"
-      )
-    case .server(let error):
+    if let error = StreamerError(fault, recording: feed.path) { throw error }
+    if case .server(let error) = fault {
       log.warning("the server ended the stream", ["error": "\(error)"])
-    case .ended: log.info("the server ended the stream")
     }
     feed.endConnection()
   }

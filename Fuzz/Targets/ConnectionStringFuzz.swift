@@ -1,0 +1,82 @@
+@testable import PGWire
+@testable import Streamer
+
+/// Connection strings: whatever is wrong with one, no text shows its password.
+enum ConnectionStringFuzz: FuzzTarget {
+  static let name = "connection-string"
+  /// A password that nothing else in an input looks like.
+  private static let secret = "Geheim7"
+
+  static var words: [String] {
+    ConnectionKeyword.allCases.map { $0.rawValue } + [
+      "postgresql://", "postgres://", "verify-full", "127.0.0.1", "[::1]", "%20", "'", "\\'",
+    ]
+  }
+
+  static var seeds: [[UInt8]] {
+    [
+      (0, "host=db1 port=5433 dbname=shop user=streamer password=x sslmode=verify-full"),
+      (0, "host = 'a b' user='it\\'s' connect_timeout=3 keepalives=1"),
+      (0, "postgresql://u:p%40@h1:1,[::1]:2,/tmp:3/db?sslmode=require&connect_timeout=2"),
+      (0, "postgres:///db?host=/var/run/postgresql&ssl=true"),
+      (0, "hostaddr=127.0.0.1,::1 host=a,b"),
+      (1, "@host:5432/db?sslmode=disable"), (2, " host=db1 sslmode=require"),
+      (2, " words port=x"), (3, "host=db1 dbname=shop"), (4, "' sslmode=on"), (5, "&sslmode=x"),
+    ].map { [$0.0] + Array($0.1.utf8) }
+  }
+
+  static func run(_ input: [UInt8]) throws(Violation) {
+    var input = FuzzInput(input)
+    let form = input.byte() % 6
+    let text = String(decoding: input.all(), as: UTF8.self)
+    switch form {
+    case 0: try read(text)
+    case 1:
+      // Without an "@" before the first "/" it is no password: libpq reads a host and its port.
+      guard text.prefix(while: { $0 != "/" }).contains("@") else { return }
+      try read("postgresql://u:\(secret)\(text)", secret)
+    case 2: try read("user=u password=\(secret)\(text)", secret)
+    case 3: try read("\(text) password=\(secret)", secret)
+    case 4: try read("password='\(secret)\(text)", secret)
+    default: try read("postgres://h/d?password=\(secret)\(text)", secret)
+    }
+  }
+
+  /// Reads a connection string all the way; a secret in it may occur in no text that comes out.
+  private static func read(_ text: String, _ secret: String? = nil) throws(Violation) {
+    var shown: [String] = []
+    var password: String?
+    let outcome = try Outcome.of { () throws(PGError) in
+      let string = try ConnectionString(text)
+      password = string.values[.password]
+      shown.append(string.description)
+      let parameters = try ConnectionParameters(string, environment: ["HOME": "/home/u"])
+      shown.append(parameters.description)
+      return ""
+    }
+    if case .failure(let error) = outcome { shown.append(error) }
+    // Only what was understood as the password must be hidden where nothing else is wrong.
+    if secret == nil || password?.contains(Self.secret) == true {
+      shown.append(DSNRedaction.redact(text))
+    }
+    guard let secret else { return }
+    // As in libpq "user= password=x" names a user: what is no password cannot be hidden as one.
+    if let understood = password ?? (outcome == .value("") ? "" : nil),
+      !understood.contains(secret)
+    {
+      return
+    }
+    // What follows the secret may hold it again, in a place that is no secret's.
+    guard text.utf8.count(of: secret) == 1 else { return }
+    for line in shown {
+      try require(!line.contains(secret), "a password is shown: \(line)")
+    }
+  }
+}
+
+extension String.UTF8View {
+  /// How often a text occurs.
+  fileprivate func count(of text: String) -> Int {
+    Array(self).ranges(of: Array(text.utf8)).count
+  }
+}

@@ -1,0 +1,35 @@
+import PGWire
+
+/// Tables: what a Relation message says, and the look-up of what it does not say.
+extension Pipeline {
+  /// The plan of a table whose row has come.
+  mutating func plan(_ relation: UInt32) throws(DecodingError) -> RelationPlan {
+    guard let plan = tables.plan(relation) else { throw violation("a row precedes its relation") }
+    return plan
+  }
+
+  /// A table is described; `number` counts such messages as they were received.
+  mutating func described(_ relation: Relation, number: UInt64) {
+    if tables.knows(relation, number: number) { return }
+    let topics = lanes.map { lane in
+      lane.routing.topic(database: database, schema: relation.schema, table: relation.name)
+    }
+    request = RelationRequest(relation: relation, topics: topics)
+  }
+
+  /// Answers the open ``request``: reading may go on.
+  mutating func answer(_ answer: RelationAnswer) {
+    guard let request else { return }
+    self.request = nil
+    let table = Table(request.relation, catalogKey: answer.catalogKey)
+    let name = table.qualifiedName
+    let lanePlans = zip(lanes, answer.topics).map { (lane, topic) -> RelationPlan.LanePlan? in
+      guard let topic else { return nil }
+      return RelationPlan.LanePlan(
+        route: Route(topic: topic, table: name),
+        encoding: lane.encoder.plan(table, types: answer.types))
+    }
+    tables.learn(
+      RelationPlan(table: table, lanes: lanePlans, metrics: observer.table(request.relation)))
+  }
+}

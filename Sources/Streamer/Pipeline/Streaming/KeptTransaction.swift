@@ -1,0 +1,129 @@
+import PGWire
+
+/// The changes of one open transaction, as they came: the older ones in a file, the rest in memory.
+///
+/// Subtransactions that are rolled back are cut off. From the first change of one until its rollback
+/// a session writes nothing but what belongs to it or to those inside it, and all of these go with
+/// it; so to know where each began is enough, and what was cut need not be looked at again. What a
+/// logical message belongs to is not on the wire: in a stream it carries the number of the whole
+/// transaction. Behind a subtransaction's first change it goes with it; right before it, it may
+/// belong to it or not, which is only settled when what is around both is rolled back as well.
+///
+/// A class because the spool has them by their numbers, and they hold what cannot be copied.
+final class KeptTransaction {
+  /// Where a subtransaction began.
+  private struct Start {
+    let xid: UInt32
+    let offset: Int
+    /// Whether a logical message stands right before it.
+    let followsMessage: Bool
+  }
+
+  /// The whole transaction's number.
+  let xid: UInt32
+  /// Whether its messages carry their subtransactions, as those of a stream do.
+  let carriesSubtransactions: Bool
+  /// What is in memory.
+  private(set) var tail: ByteWriter
+  /// How many bytes are in the file.
+  private(set) var fileLength = 0
+  private var file: SpoolFile?
+  private var starts: [Start] = []
+  private var indexes: [UInt32: Int] = [:]
+  private var last: UInt32
+  private var endsWithMessage = false
+  /// Where the first message ends of which the wire does not tell whether it was rolled back.
+  private var doubt: Int?
+
+  /// Begins with memory that has been used before, or not.
+  init(xid: UInt32, carriesSubtransactions: Bool, tail: consuming ByteWriter) {
+    self.xid = xid
+    self.carriesSubtransactions = carriesSubtransactions
+    self.tail = tail
+    last = xid
+  }
+
+  /// How many subtransactions it knows the start of.
+  var knownSubtransactions: Int { starts.count }
+
+  /// Whether some of it is in a file.
+  var hasFile: Bool { fileLength > 0 }
+
+  /// Whether it holds a logical message of which the wire does not tell whether it was rolled back.
+  var isInDoubt: Bool { doubt != nil }
+
+  private var length: Int { fileLength + tail.count }
+
+  // MARK: - Changes
+
+  /// Keeps a change, or a table's description, of a subtransaction.
+  func append(_ payload: RawSpan, place: UInt64, of subtransaction: UInt32) {
+    if subtransaction != last { note(subtransaction) }
+    endsWithMessage = false
+    KeptRecord.append(payload, place: place, to: &tail)
+  }
+
+  /// Keeps a logical message.
+  func append(message payload: RawSpan, place: UInt64) {
+    endsWithMessage = true
+    KeptRecord.append(payload, place: place, to: &tail)
+  }
+
+  private func note(_ subtransaction: UInt32) {
+    last = subtransaction
+    guard subtransaction != xid, indexes[subtransaction] == nil else { return }
+    indexes[subtransaction] = starts.count
+    starts.append(
+      Start(xid: subtransaction, offset: length, followsMessage: endsWithMessage))
+  }
+
+  /// Cuts off a subtransaction that was rolled back.
+  func rollBack(_ subtransaction: UInt32) throws(SpoolFault) {
+    guard let index = indexes[subtransaction] else {
+      // Nothing of it has come, unless it was a message.
+      if endsWithMessage { doubt = doubt ?? length }
+      return
+    }
+    let start = starts[index]
+    for inside in starts[index...] { indexes[inside.xid] = nil }
+    starts.removeSubrange(index...)
+    last = xid
+    try cut(to: start.offset)
+    endsWithMessage = start.followsMessage
+    if let doubt, doubt > start.offset { self.doubt = nil }
+    if start.followsMessage { doubt = doubt ?? start.offset }
+  }
+
+  private func cut(to offset: Int) throws(SpoolFault) {
+    guard offset < fileLength else { return tail.truncate(to: offset - fileLength) }
+    tail.removeAll()
+    try file?.truncate(to: offset)
+    fileLength = offset
+  }
+
+  // MARK: - The file
+
+  /// Writes what is in memory behind what is in the file, which is made at the first call.
+  func spill(into directory: String) throws(SpoolFault) {
+    if file == nil { file = try SpoolFile(in: directory) }
+    try file?.write(tail.bytes, at: fileLength)
+    fileLength += tail.count
+    tail.removeAll()
+  }
+
+  /// Gives memory back that is not used now.
+  func shrink() { tail.shrink(to: Limits.spoolSpareBytes) }
+
+  /// Takes its memory out of it.
+  func takeTail() -> ByteWriter {
+    var taken = ByteWriter(capacity: 1)
+    swap(&taken, &tail)
+    return taken
+  }
+
+  /// Takes its file out of it; nil when all of it is in memory.
+  func takeFile() -> SpoolFile? {
+    fileLength = 0
+    return file.take()
+  }
+}
