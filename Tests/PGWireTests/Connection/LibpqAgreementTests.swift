@@ -118,7 +118,7 @@ struct LibpqAgreementTests {
     (18, "min_protocol_version=3.2 max_protocol_version=3.0"),
     (18, "min_protocol_version=latest max_protocol_version=latest"),
     (18, "require_auth=oauth"), (18, "scram_client_key=zz"), (18, "scram_server_key=AAAA"),
-    (18, "oauth_scope=x"),
+    (18, "scram_client_key=AAAA scram_server_key=AAAA"), (18, "oauth_scope=x"),
     (
       18,
       "scram_client_key=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= "
