@@ -25,7 +25,7 @@ enum FuzzTargets {
     FramingFuzz.self, BackendMessageFuzz.self, StartupFuzz.self, PgOutputFuzz.self,
     PipelineFuzz.self, SCRAMFuzz.self, SASLprepFuzz.self, ConnectionStringFuzz.self,
     PassfileFuzz.self, ContainerTextFuzz.self, ValueFuzz.self, ConfigurationFuzz.self,
-    ServiceFileFuzz.self, BinaryValueFuzz.self, RecordingFuzz.self,
+    ServiceFileFuzz.self, BinaryValueFuzz.self, RecordingFuzz.self, JSONFuzz.self,
   ]
 
   /// Looks a target up; the planted bug is no target of `all`.

@@ -26,6 +26,8 @@ enum PgOutputFuzz: FuzzTarget {
     try require(whole == (try trace(body, inside)), "two looks see different messages")
     guard case .value(let line) = whole else { return }
     try require(line.utf8.allSatisfy { $0 >= 0x20 }, "a message is traced as more than one line")
+    // A Stream Abort has two fields more when streaming is parallel: there both are whole.
+    guard body.count < 26 || body[25] != UInt8(ascii: "A") else { return }
     let short = Array(body.prefix(cut * body.count / 256))
     if case .value = try trace(short, inside) {
       throw Violation(

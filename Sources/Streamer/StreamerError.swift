@@ -27,8 +27,8 @@ public struct StreamerError: Error, Hashable, Sendable {
     case historyChanged
     /// Nobody reads standard output any more.
     case readerGone
-    /// Open transactions could not be kept: the next connection does without streaming.
-    case spoolFailed
+    /// Open transactions could not be sent or kept: the next connection does without streaming.
+    case streamingFailed
   }
 
   /// What failed, as a short noun: "source db1", "unknown option --confg".

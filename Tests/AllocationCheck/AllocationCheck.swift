@@ -127,6 +127,7 @@ enum AllocationCheck {
     let consumed = try pipeline.consume(window)
     try lane.poll()
     let allocations = Int(allocation_counter_stop())
+    _ = pipeline.takeStreamEnds()
     guard consumed == bytes.count else { throw SupportError("the window was not read whole") }
     return allocations
   }

@@ -8,6 +8,8 @@ struct CompatibilityPage {
 
   /// The versions of the table; those that nobody can install are spoken for by scripted bytes.
   static let versions = [10, 13, 14, 15, 16, 17, 18]
+  /// Those that cannot be installed.
+  static let imitated = [10, 14]
   static let path = "\(Binary.project)/docs/COMPATIBILITY.md"
 
   var text: String {
@@ -21,7 +23,8 @@ struct CompatibilityPage {
   }
 
   private var versionsLine: String {
-    let known = seen.sorted { $0.key < $1.key }.map { "\($0.value.version)" }
+    let known = seen.filter { !Self.imitated.contains($0.key) }.sorted { $0.key < $1.key }
+      .map { "\($0.value.version)" }
     return "Seen on \(known.joined(separator: ", "))."
   }
 
@@ -30,11 +33,8 @@ struct CompatibilityPage {
   }
 
   private func cell(_ check: MatrixCheck, _ major: Int) -> String {
-    if let result = seen[major] { return result.seen[check.title]?.text ?? "?" }
-    if let scripted = ScriptedCheck.all.first(where: { $0.title == check.title }),
-      let seen = scripted.expected[major]
-    {
-      return "\(seen) *"
+    if let seen = seen[major]?.seen[check.title] {
+      return Self.imitated.contains(major) ? "\(seen.text) \\*" : seen.text
     }
     return major >= check.since ? "(yes)" : "(no)"
   }
@@ -62,9 +62,9 @@ struct CompatibilityPage {
 
     Written by `make compatibility` from what servers did; every test run compares it with what they do.
     `yes` and `no` were seen on a real server of that version, a `no` with the SQLSTATE of the refusal or
-    what happens instead. PostgreSQL 10 and 14 cannot be installed beside the others: `*` marks what the
-    client was seen to do with the bytes such a server sends, (yes) and (no) are what the client believes
-    without having asked.
+    what happens instead; `not in this build` is an option of the server's build, not of its version.
+    PostgreSQL 10 and 14 cannot be installed beside the others: `*` marks what the client saw in a
+    conversation with scripted bytes of such a server; (yes) and (no) are believed and were not tried.
 
     """
 }
@@ -72,5 +72,6 @@ struct CompatibilityPage {
 /// What one server did.
 struct MatrixResult: Sendable {
   let version: ServerVersion
+  let isImitated: Bool
   let seen: [String: Seen]
 }

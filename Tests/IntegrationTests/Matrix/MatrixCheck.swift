@@ -51,6 +51,8 @@ struct MatrixCheck: Sendable {
   let since: Int
   /// Asks the server.
   let probe: @Sendable (MatrixServer) throws -> Seen
+  /// Whether an imitated server can be asked too.
+  private(set) var isImitable = false
 
   init(
     _ chapter: Chapter, _ title: String, since: Int = 10,
@@ -68,6 +70,13 @@ struct MatrixCheck: Sendable {
     _ probe: @escaping @Sendable (MatrixServer) throws -> Seen
   ) {
     self.init(chapter, title, since: feature.firstMajor, probe)
+  }
+
+  /// The same row, asked of imitated servers too.
+  var imitable: MatrixCheck {
+    var check = self
+    check.isImitable = true
+    return check
   }
 
   /// All rows, in the page's order.

@@ -76,7 +76,7 @@ extension MatrixChecks {
       try server.seen {
         try server.open(startup: SessionSettings.startup(for: server.version)).close()
       }
-    },
+    }.imitable,
   ]
 
   private static func login(
@@ -107,6 +107,6 @@ extension MatrixChecks {
         }
         connection.close()
       }
-    }
+    }.imitable
   }
 }

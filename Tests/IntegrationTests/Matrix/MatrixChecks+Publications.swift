@@ -103,8 +103,9 @@ extension MatrixChecks {
 
   /// The columns of the first table that was described.
   private static func columns(_ tap: borrowing StreamTap) throws -> [String] {
+    var decoder = PgOutputDecoder()
     guard let payload = tap.messages("R").first,
-      case .relation(let relation) = try PgOutputDecoder().decode(unsafe payload.span.bytes)
+      case .relation(let relation) = try decoder.decode(unsafe payload.span.bytes)
     else { return [] }
     return relation.columns.map(\.name)
   }

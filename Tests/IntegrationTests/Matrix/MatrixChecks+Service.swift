@@ -12,6 +12,23 @@ extension MatrixChecks {
       }
       return .works()
     },
+    MatrixCheck(.service, "Rows streamed and confirmed, empty transactions confirmed") { server in
+      let service = try MatrixService(server, "streamed")
+      try server.sql("CREATE TABLE IF NOT EXISTS private (id int)")
+      let streamer = try service.startStreaming()
+      for id in 1...3 {
+        try server.sql("INSERT INTO private VALUES (\(id))")
+        try server.sql("INSERT INTO streamed VALUES (\(id))")
+      }
+      try service.waitForRows(3, streamer)
+      let delivered = try server.slot(service.slot)?.confirmedFlushLSN ?? .zero
+      try server.sql("INSERT INTO private VALUES (4)")
+      try eventually("the confirmation of what holds no row") {
+        try server.slot(service.slot)?.confirmedFlushLSN ?? .zero > delivered
+      }
+      try service.stop(streamer)
+      return try service.rows() == [1, 2, 3] ? .works() : .absent("other rows")
+    }.imitable,
     MatrixCheck(.service, "`failover = true`: an existing slot is altered", .failoverSlots) {
       server in
       let service = try MatrixService(server, "failing_over", source: ["failover = true"])
@@ -98,7 +115,7 @@ final class MatrixService {
     self.table = table
     self.source = source
     slot = "service_\(table)"
-    dsn = server.postgres.dsn()
+    dsn = server.dsn()
     directory = try TemporaryDirectory("matrix")
     try server.sql(
       "CREATE TABLE \(table) (id int PRIMARY KEY); CREATE PUBLICATION \(table) FOR TABLE \(table)")

@@ -6,7 +6,7 @@ extension MatrixChecks {
     columns("wal_status, safe_wal_size", .slotWALStatus),
     MatrixCheck(.slots, "pg_replication_slots: two_phase", since: 14) { server in
       try server.seen { try server.sql("SELECT two_phase FROM pg_replication_slots") }
-    },
+    }.imitable,
     columns("conflicting", .slotsOnStandbys),
     columns("failover, synced, inactive_since, invalidation_reason", .invalidationReason),
     MatrixCheck(
@@ -85,14 +85,20 @@ extension MatrixChecks {
     },
   ]
 
+  /// What every version takes.
+  private static let plainOptions: PgOutputOptions = {
+    var options = PgOutputOptions(publications: ["none"])
+    options.messages = false
+    return options
+  }()
+
   /// What starting from an invalidated slot is answered with, in the version's own words.
   private static func startRefused(_ server: MatrixServer, _ name: String) throws -> Seen {
     let error = try server.serverError {
       var connection = try server.open()
       try connection.startCopyBoth(
         ReplicationCommand.start(
-          slot: name, at: .zero, publications: ["none"], messages: false,
-          serverVersion: server.version.number))
+          slot: name, at: .zero, plainOptions))
     }
     guard let error else { return .absent("it can be read") }
     guard error.code == "55000" else { return .absent(error.code) }
@@ -102,7 +108,7 @@ extension MatrixChecks {
   private static func columns(_ names: String, _ feature: ServerFeature) -> MatrixCheck {
     MatrixCheck(.slots, "pg_replication_slots: \(names)", feature) { server in
       try server.seen { try server.sql("SELECT \(names) FROM pg_replication_slots") }
-    }
+    }.imitable
   }
 
   /// The SQLSTATEs of the usual mistakes; the slot `taken` exists.
@@ -113,8 +119,7 @@ extension MatrixChecks {
     func start(_ connection: inout Connection) throws(PGError) {
       try connection.startCopyBoth(
         ReplicationCommand.start(
-          slot: "taken", at: .zero, publications: ["none"], messages: false,
-          serverVersion: server.version.number))
+          slot: "taken", at: .zero, plainOptions))
     }
     let create = "CREATE_REPLICATION_SLOT"
     var codes = [

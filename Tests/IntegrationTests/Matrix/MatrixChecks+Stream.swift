@@ -6,10 +6,10 @@ extension MatrixChecks {
     proto(1, since: 10), proto(2, .streaming), proto(3, .twoPhase), proto(4, .parallelStreaming),
     MatrixCheck(.stream, "A protocol that the server lacks is 0A000") { server in
       let code = try server.refusal {
-        try StreamTap(server, StreamTap.options("everything", version: 9)).close()
+        try StreamTap.attempt(server, StreamTap.options("everything", version: 9))
       }
       return code == "0A000" ? .works() : .absent(code ?? "it is taken")
-    },
+    }.imitable,
     MatrixCheck(.stream, "Logical messages", .logicalMessages) { server in
       try option(
         server, [("messages", "true")],
@@ -31,7 +31,7 @@ extension MatrixChecks {
         SELECT pg_replication_origin_session_reset();
         INSERT INTO things VALUES (21)
         """, tags: "BRIC")
-    },
+    }.imitable,
     MatrixCheck(
       .stream, "Transactions without a published change are left out", .skipsEmptyTransactions
     ) { server in
@@ -44,7 +44,7 @@ extension MatrixChecks {
       let tags = tap.everyTag
       tap.close()
       return tags == "BRIC" ? .works() : .absent(tags == "BCBRIC" ? "sent empty" : tags)
-    },
+    }.imitable,
   ]
 
   static let transactions: [MatrixCheck] = [
@@ -68,7 +68,9 @@ extension MatrixChecks {
       let isThere = ServerFeature.twoPhase.isAvailable(on: server.version)
       let options = StreamTap.options(
         "everything", version: isThere ? 3 : server.major >= 14 ? 2 : 1, [("two_phase", "on")])
-      let code = try server.refusal { try StreamTap(server, options, twoPhase: isThere).close() }
+      let code = try server.refusal {
+        try StreamTap.attempt(server, options, twoPhase: isThere)
+      }
       if let code { return .refused(code) }
       var tap = try StreamTap(server, options, twoPhase: isThere)
       for statement in [
@@ -82,7 +84,7 @@ extension MatrixChecks {
       tap.close()
       if let error { return .refused(error.code) }
       return tags == "bRIPKbIPr" ? .works() : .absent(tags)
-    },
+    }.imitable,
   ]
 
   private static func things(_ server: MatrixServer) throws {
@@ -104,9 +106,9 @@ extension MatrixChecks {
     MatrixCheck(.stream, "Protocol \(version)", since: since) { server in
       try things(server)
       return try server.seen {
-        try StreamTap(server, StreamTap.options("everything", version: version)).close()
+        try StreamTap.attempt(server, StreamTap.options("everything", version: version))
       }
-    }
+    }.imitable
   }
 
   /// What one more option of the plugin does to what `change` writes.
@@ -116,11 +118,15 @@ extension MatrixChecks {
   ) throws -> Seen {
     try things(server)
     let options = StreamTap.options("everything", more)
-    if let code = try server.refusal({ try StreamTap(server, options).close() }) {
+    if let code = try server.refusal({ try StreamTap.attempt(server, options) }) {
       return .refused(code)
     }
     var tap = try StreamTap(server, options)
-    try server.postgres.psql(change)
+    if change.contains("; ") || change.contains(";\n") {
+      try server.postgres.psql(change)
+    } else {
+      try server.sql(change)
+    }
     try tap.read("a transaction with \(more[0].name)") { $0.tags.hasSuffix("C") }
     let (seen, error, isRight) = (tap.tags, tap.error, isAsExpected(tap))
     tap.close()
@@ -138,7 +144,7 @@ extension MatrixChecks {
     // The server checks the version first: what is asked is whether it knows the option.
     let known = [2: 14, 3: 15, 4: 16].filter { $0.value <= server.major }.keys.max() ?? 1
     let options = StreamTap.options("everything", version: min(version, known), more)
-    if let code = try server.refusal({ try StreamTap(server, options).close() }) {
+    if let code = try server.refusal({ try StreamTap.attempt(server, options) }) {
       return .refused(code)
     }
     var tap = try StreamTap(

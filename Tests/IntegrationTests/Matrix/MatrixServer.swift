@@ -1,10 +1,12 @@
 import PGWire
 import Support
+import Testing
 
-/// A real server of one version, and the ways in which the checks talk to it.
+/// A server of one version, and the ways in which the checks talk to it.
 final class MatrixServer: Sendable {
-  let postgres: PostgresServer
   let major: Int
+  private let real: PostgresServer?
+  private let imitation: ImitatedServer?
   /// As the server reports it, such as 15.18.
   let version: ServerVersion
   let certificates: TestCertificates
@@ -32,7 +34,9 @@ final class MatrixServer: Sendable {
       where error.description.contains("SSL is not supported by this build")
     {}
     speaksTLS = started != nil
-    postgres = try started ?? PostgresServer(settings: settings, hba: hba, version: major)
+    let postgres = try started ?? PostgresServer(settings: settings, hba: hba, version: major)
+    real = postgres
+    imitation = nil
     try postgres.psql(
       """
       CREATE ROLE md5 LOGIN PASSWORD 'secret';
@@ -42,6 +46,32 @@ final class MatrixServer: Sendable {
     let connection = try Connection.open(Self.parameters(postgres.dsn()))
     version = connection.serverVersion
     connection.close()
+  }
+
+  /// An imitated server; only checks that are `isImitable` can be asked of it.
+  init(imitating major: Int) throws {
+    self.major = major
+    certificates = try TestCertificates()
+    speaksTLS = false
+    let server = try ImitatedServer(major: major)
+    imitation = server
+    real = nil
+    version = try #require(ServerVersion(server.versionText))
+  }
+
+  /// The real server.
+  var postgres: PostgresServer {
+    guard let real else { preconditionFailure("an imitation is asked for what only servers have") }
+    return real
+  }
+
+  /// A connection string of the superuser.
+  func dsn(database: String = "postgres") -> String {
+    if let imitation {
+      return
+        "host=127.0.0.1 port=\(imitation.port) user=postgres dbname=\(database) sslmode=disable"
+    }
+    return postgres.dsn(database: database)
   }
 
   static func parameters(_ text: String) throws -> ConnectionParameters {
@@ -56,7 +86,7 @@ final class MatrixServer: Sendable {
     database: String = "postgres"
   ) throws -> Connection {
     try Connection.open(
-      Self.parameters(postgres.dsn(database: database)), startup: startup,
+      Self.parameters(dsn(database: database)), startup: startup,
       replication: replication)
   }
 

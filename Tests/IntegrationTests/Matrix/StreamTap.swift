@@ -35,6 +35,19 @@ struct StreamTap: ~Copyable {
     stream = ReplicationStream(connection)
   }
 
+  /// Starts a stream and stops it; version 10 refuses options only after it has begun.
+  ///
+  /// - Throws: `PGError` with what the server refuses.
+  static func attempt(
+    _ server: MatrixServer, _ options: [(name: String, value: String)], twoPhase: Bool = false
+  ) throws {
+    var tap = try StreamTap(server, options, twoPhase: twoPhase)
+    try tap.read("an answer to a status update") { $0.walEnd > .zero }
+    let error = tap.error
+    tap.close()
+    if let error { throw PGError.server(error) }
+  }
+
   /// The options of the first protocol, with more.
   static func options(
     _ publication: String, version: Int = 1, _ more: [(name: String, value: String)] = []
@@ -58,6 +71,8 @@ struct StreamTap: ~Copyable {
   /// Reads until `isDone`, or the server reports an error.
   mutating func read(_ what: String, until isDone: (borrowing StreamTap) -> Bool) throws {
     let deadline = ContinuousClock.now + .seconds(30)
+    // What came with the answer to the start is there already.
+    try take()
     while !isDone(self), error == nil {
       guard ContinuousClock.now < deadline else {
         throw SupportError("\(what) did not come; there are \(everyTag)")

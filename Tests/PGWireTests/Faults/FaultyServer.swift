@@ -113,7 +113,7 @@ final class FaultyListener: Sendable {
   private let descriptor: Int32
   private let directory: TemporaryDirectory?
 
-  init(_ place: FaultyServer.Place) throws {
+  init(_ place: FaultyServer.Place, backlog: Int32 = 64) throws {
     let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     switch place {
     case .tcp:
@@ -123,7 +123,7 @@ final class FaultyListener: Sendable {
       var name = sockaddr_in()
       name.sin_family = sa_family_t(AF_INET)
       name.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-      try Self.listen(descriptor, &name)
+      try Self.listen(descriptor, &name, backlog)
       var size = socklen_t(MemoryLayout<sockaddr_in>.size)
       // SAFETY: the name is as large as said.
       _ = unsafe withUnsafeMutablePointer(to: &name) {
@@ -144,21 +144,23 @@ final class FaultyListener: Sendable {
           unsafe room[index] = byte
         }
       }
-      try Self.listen(descriptor, &name)
+      try Self.listen(descriptor, &name, backlog)
       address = "host=\(directory.path) port=1"
     }
   }
 
   deinit { close(descriptor) }
 
-  private static func listen<Name>(_ descriptor: Int32, _ name: inout Name) throws {
+  private static func listen<Name>(
+    _ descriptor: Int32, _ name: inout Name, _ backlog: Int32
+  ) throws {
     // SAFETY: the name is a sockaddr of its own size.
     let status = unsafe withUnsafeMutablePointer(to: &name) {
       unsafe bind(
         descriptor, UnsafeMutableRawPointer($0).assumingMemoryBound(to: sockaddr.self),
         socklen_t(MemoryLayout<Name>.size))
     }
-    guard status == 0, Glibc.listen(descriptor, 64) == 0 else {
+    guard status == 0, Glibc.listen(descriptor, backlog) == 0 else {
       throw SupportError("cannot listen: errno \(errno)")
     }
   }

@@ -136,6 +136,20 @@ import Testing
     }
   }
 
+  /// The queue of a server that accepts nobody takes one or two clients; then connecting hangs.
+  @Test func aServerThatDoesNotAccept() throws {
+    let listener = try FaultyListener(.tcp, backlog: 0)
+    for _ in 0..<10 {
+      let failure = Conversation.failure(listener.address, timeout: .milliseconds(60))
+      guard case .timeout(let what) = failure else {
+        Issue.record("a timeout was expected: \(String(describing: failure))")
+        return
+      }
+      if what.hasPrefix("connecting to 127.0.0.1") { return }
+    }
+    Issue.record("connecting was expected to hang")
+  }
+
   /// How many bytes the client waits for.
   private static let last: Int = {
     var count = 0

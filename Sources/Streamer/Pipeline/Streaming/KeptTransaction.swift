@@ -111,8 +111,8 @@ final class KeptTransaction {
     tail.removeAll()
   }
 
-  /// Gives memory back that is not used now.
-  func shrink() { tail.shrink(to: Limits.spoolSpareBytes) }
+  /// Gives memory back when it holds more than that many bytes, and nothing is in it.
+  func shrink(to bytes: Int) { tail.shrink(to: bytes) }
 
   /// Takes its memory out of it.
   func takeTail() -> ByteWriter {

@@ -164,7 +164,9 @@ struct Spool: ~Copyable {
         largest = other
       }
       spill(largest)
-      largest.shrink()
+      // Enough for a block, and less when many share the memory.
+      let share = 2 * settings.memory / transactions.count
+      largest.shrink(to: max(Limits.spoolSpareBytes, min(2 * Limits.spoolBlockBytes, share)))
     }
   }
 

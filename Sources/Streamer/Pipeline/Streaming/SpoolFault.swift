@@ -24,7 +24,8 @@ extension SpoolFault: CustomStringConvertible {
       "no spool file can be made in \(directory): \(SystemCall.text(of: code))"
     case .write(let code): "the spool cannot be written: \(SystemCall.text(of: code))"
     case .read(let code): "the spool cannot be read: \(SystemCall.text(of: code))"
-    case .limit(let bytes): "open transactions take more than the spool's \(ByteSize(bytes))"
+    case .limit(let bytes):
+      "open transactions take more than the spool's limit of \(ByteSize(bytes))"
     case .subtransactions(let count): "open transactions have more than \(count) subtransactions"
     case .messageBeforeRollback(let xid):
       "the stream does not tell which logical messages of transaction \(xid) were rolled back"

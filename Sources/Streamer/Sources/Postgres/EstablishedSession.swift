@@ -11,6 +11,8 @@ final class EstablishedSession: Sendable {
   let host: String
   /// Where the stream begins.
   let start: LSN
+  /// Whether open transactions come in chunks.
+  let streams: Bool
   /// Where each sink's reading begins.
   let positions: [LSN]
   /// Each sink's topic of logical messages; nil excludes them.
@@ -23,13 +25,14 @@ final class EstablishedSession: Sendable {
 
   init(
     _ stream: consuming sending ReplicationStream, identity: PositionIdentity, host: String,
-    start: LSN, positions: [LSN], messageTopics: [TopicID?], statusInterval: Duration,
-    recorded: RecordedConnection
+    start: LSN, streams: Bool, positions: [LSN], messageTopics: [TopicID?],
+    statusInterval: Duration, recorded: RecordedConnection
   ) {
     self.stream = Mutex(consume stream)
     self.identity = identity
     self.host = host
     self.start = start
+    self.streams = streams
     self.positions = positions
     self.messageTopics = messageTopics
     self.statusInterval = statusInterval

@@ -14,9 +14,19 @@ extension StreamerError {
       retryable: error.isRetryable, cause: cause?.code == "55006" ? .slotActive : .other)
   }
 
-  /// What a fault of the stream means.
-  init(_ fault: StreamFault, source: PostgresSourceConfiguration, name: String) {
+  /// What a fault of the stream means; `streams` says whether open transactions came in chunks.
+  ///
+  /// What a server cannot decode while a transaction is open, it can when that has committed: tables
+  /// that a savepoint made or altered are known to fail.
+  init(
+    _ fault: StreamFault, source: PostgresSourceConfiguration, name: String, streams: Bool
+  ) {
     switch fault {
+    case .server(let error) where streams && !PGError.server(error).isRetryable:
+      self.init(
+        what: "source \(name)", why: "\(PGError.server(error))",
+        hint: "The next connection does without streaming.", retryable: true,
+        cause: .streamingFailed)
     case .malformed(let error, let place):
       self.init(
         what: "source \(name)", why: "protocol violation in replication, \(place): \(error)",
@@ -29,7 +39,7 @@ extension StreamerError {
       self.init(
         what: "source \(name)", why: "\(fault)",
         hint: "The next connection does without streaming; see spool.", retryable: true,
-        cause: .spoolFailed)
+        cause: .streamingFailed)
     }
   }
 

@@ -57,6 +57,7 @@ extension PostgresPipeline {
     identity = established.identity
     pipeline?.connected(at: established.start)
     avoidsStreaming = false
+    isStreaming = established.streams
     feedback?.connected(now: now)
     interest = []
     isReadable = stream.received.byteCount > 0
@@ -79,7 +80,7 @@ extension PostgresPipeline {
     pipeline?.disconnected()
     if case .ended = phase { return }
     lastFailure = error
-    if error.cause == .spoolFailed { avoidsStreaming = true }
+    if error.cause == .streamingFailed { avoidsStreaming = true }
     observer.failed(error)
     let isTooLate = startDeadline.map { now >= $0 } ?? false
     let isStandby = error.cause == .slotActive

@@ -15,7 +15,9 @@ extension PostgresPipeline {
       do {
         let count = try pipeline?.consume(stream.received, untilCommit: untilCommit) ?? 0
         stream.consume(count)
-      } catch { throw StreamerError(error, source: plan.source, name: plan.name) }
+      } catch {
+        throw StreamerError(error, source: plan.source, name: plan.name, streams: isStreaming)
+      }
       try answerServer(&stream, now: now)
       try yieldToShutdown(now: now)
     } catch let error as PGError {

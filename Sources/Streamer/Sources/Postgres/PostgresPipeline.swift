@@ -63,6 +63,8 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
   var interest: Poller.Interest = []
   /// The server's socket was reported readable and has not been read since.
   var isReadable = false
+  /// Open transactions come in chunks on this connection.
+  var isStreaming = false
   /// The next connection does without streaming.
   var avoidsStreaming = false
   /// A table's look-up is under way.

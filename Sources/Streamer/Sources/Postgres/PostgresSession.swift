@@ -128,8 +128,9 @@ final class PostgresSession: @unchecked Sendable {
       positions = try begin(&replication, identity, slot: slot, system: system)
     }
     let start = positions.min() ?? slot
+    var options = source.output
     let command = try mapped { () throws(PGError) in
-      var options = try source.output.supported(by: server.version)
+      options = try source.output.supported(by: server.version)
       if !streams { options.streaming = .off }
       let command = ReplicationCommand.start(slot: source.replicationSlot, at: start, options)
       try replication.startCopyBoth(command)
@@ -143,7 +144,8 @@ final class PostgresSession: @unchecked Sendable {
         .map { RecordedConnection.Parameter(name: $0.key, value: $0.value) })
     return EstablishedSession(
       ReplicationStream(replication), identity: identity, host: host,
-      start: start, positions: positions, messageTopics: messageTopics,
+      start: start, streams: options.streaming != .off, positions: positions,
+      messageTopics: messageTopics,
       statusInterval: server.statusInterval, recorded: recorded)
   }
 }
