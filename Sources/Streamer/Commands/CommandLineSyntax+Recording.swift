@@ -4,7 +4,7 @@ extension CommandLineSyntax {
   static let record = CommandLineSyntax(
     name: "record",
     summary: "Write what a server sends to a file, for replay and inspect.",
-    usage: "(DSN (--publication P | --table S.T …) | --config FILE [--source NAME]) --output FILE",
+    usage: "(DSN (-p P | -t S.T …) | --config FILE) --output FILE [LIMIT …]",
     discussion: """
       A DSN is read through a temporary slot: nothing stays behind, and losing the connection is the
       end. A configuration's source is read through its own slot, again after a loss, and what is
