@@ -122,7 +122,7 @@ uint32_t line_of_too_many_points(std::string_view text) {
 /// Whether the text makes toml++ break an assertion of its own.
 bool breaks_assertion(std::string_view text) {
   try {
-    static_cast<void>(toml::parse(text));
+    (void)toml::parse(text);
   } catch (const ctoml::broken_assertion &) {
     return true;
   } catch (const toml::parse_error &) {

@@ -12,6 +12,8 @@ enum Limits {
   static let recordOverheadBytes = 512
   /// Bytes of a kept transaction that are read before everything else has its turn.
   static let replaySliceBytes = 1 << 20
+  /// Bytes of memory that are kept for the text of a row that came in binary.
+  static let rowTextBytes = 1 << 20
   /// Bytes of an open transaction that are written to its file, and read from it, at once.
   static let spoolBlockBytes = 256 << 10
   /// Bytes of memory that an open transaction begins with.

@@ -29,6 +29,8 @@ public struct StreamerError: Error, Hashable, Sendable {
     case readerGone
     /// Open transactions could not be sent or kept: the next connection does without streaming.
     case streamingFailed
+    /// Values in binary could not be read: the next connections ask for text.
+    case binaryUnreadable
   }
 
   /// What failed, as a short noun: "source db1", "unknown option --confg".

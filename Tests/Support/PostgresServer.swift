@@ -84,6 +84,41 @@ public final class PostgresServer: Sendable {
     try start()
   }
 
+  /// Makes a standby that follows a server by streaming, through a physical slot `standby` there.
+  ///
+  /// - Throws: `SupportError` when the copy cannot be made or the standby does not start.
+  public init(standbyOf primary: PostgresServer) throws {
+    programs = primary.programs
+    directory = try TemporaryDirectory("pg", owner: programs.owner)
+    port = try FreePort.take()
+    socketDirectory = directory.path
+    dataDirectory = directory.file("data")
+    try primary.psql("SELECT pg_create_physical_replication_slot('standby', true)")
+    let copied = try programs.run(
+      "pg_basebackup",
+      [
+        "-D", dataDirectory, "-h", primary.socketDirectory, "-p", "\(primary.port)", "-U",
+        "postgres",
+        "-c", "fast", "-X", "stream", "-S", "standby", "--no-sync",
+      ])
+    guard copied.termination == .exited(0) else {
+      throw SupportError("pg_basebackup: \(copied.standardError)")
+    }
+    Guardian.register(.killPIDFile("\(dataDirectory)/postmaster.pid"))
+    let file = "\(dataDirectory)/postgresql.auto.conf"
+    // The last of two lines counts.
+    try FileBytes.write(
+      FileBytes.text(of: file) + """
+        port = '\(port)'
+        unix_socket_directories = '\(directory.path)'
+        hot_standby_feedback = 'on'
+        primary_slot_name = 'standby'
+        primary_conninfo = 'host=127.0.0.1 port=\(primary.port) user=postgres dbname=postgres'
+        """, to: file)
+    try FileBytes.write("", to: "\(dataDirectory)/standby.signal")
+    try start()
+  }
+
   deinit {
     _ = try? programs.run("pg_ctl", ["-D", dataDirectory, "-m", "immediate", "-w", "stop"])
   }

@@ -2,6 +2,9 @@
 ///
 /// A value; it belongs to one database, since OIDs from 10000 on mean another type in each.
 public struct TypeCatalog: Hashable, Sendable {
+  /// The least OID that is another type in each database.
+  public static let firstUserType: UInt32 = 10_000
+
   private var learned: [UInt32: TypeDescription] = [:]
   /// Whether the server prints floating-point numbers in the shortest form, as it does from 12 on.
   public var hasShortestFloats = true
@@ -23,6 +26,17 @@ public struct TypeCatalog: Hashable, Sendable {
   ///
   /// For a Type message that names a type anew: ALTER TYPE may have changed it.
   public mutating func forget(_ oid: UInt32) { learned[oid] = nil }
+
+  /// Forgets what was looked up of types and of all that they refer to.
+  ///
+  /// For a table that is described anew: ALTER TYPE may have changed any of them.
+  public mutating func forgetAll(_ oids: [UInt32]) {
+    var open = oids
+    while let oid = open.popLast() {
+      guard let description = learned.removeValue(forKey: oid) else { continue }
+      open.append(contentsOf: description.references)
+    }
+  }
 
   /// Those of the types, and of the types they refer to, that are not known; in rising order.
   public func missing(for oids: [UInt32]) -> [UInt32] {

@@ -14,6 +14,7 @@ extension ConfigurationReader {
       options.streaming = boolean("streaming", default: true) ? .on : .off
     }
     options.twoPhase = boolean("twoPhase", default: false)
+    options.binary = boolean("binary", default: false)
     if has("origin") { options.origin = choice("origin", default: PgOutputOptions.Origin.any) }
     require("streaming", options.streaming == .on, protocol: 2, options)
     require("twoPhase", options.twoPhase, protocol: 3, options)

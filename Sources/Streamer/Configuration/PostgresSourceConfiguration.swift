@@ -45,7 +45,7 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
 
   /// Keys of architecture's later chapters.
   static let later = [
-    "binary", "heartbeat", "heartbeatDSN", "heartbeatTable", "walBudget", "snapshot",
+    "heartbeat", "heartbeatDSN", "heartbeatTable", "walBudget", "snapshot",
     "allowDuplicates", "invalidUTF8", "maxRowSize",
   ]
 

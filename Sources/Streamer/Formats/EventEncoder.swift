@@ -13,6 +13,8 @@ final class EventEncoder {
       let name: NativeEnvelope.Name
       let encoder: ValueEncoder
       let isKey: Bool
+      /// Whether its values hold rows.
+      let holdsComposites: Bool
     }
 
     let schema: String
@@ -20,6 +22,7 @@ final class EventEncoder {
     let relation: NativeEnvelope.Relation
     let columns: [Column]
     let hasKey: Bool
+    let holdsComposites: Bool
 
     init(
       schema: String, table: String, relation: NativeEnvelope.Relation, columns: [Column]
@@ -29,6 +32,7 @@ final class EventEncoder {
       self.relation = relation
       self.columns = columns
       hasKey = columns.contains(where: \.isKey)
+      holdsComposites = columns.contains(where: \.holdsComposites)
     }
   }
 
@@ -40,6 +44,8 @@ final class EventEncoder {
   private let messages: Plan
   private let hasHeaders: Bool
   private var uuid: EventUUID?
+  /// Where ``agrees(_:_:)`` writes.
+  private var trial = ByteWriter()
 
   /// Makes the encoder for one database; `host` as the connection string names it.
   ///
@@ -61,14 +67,34 @@ final class EventEncoder {
   /// Works out what all rows of a table share.
   func plan(_ table: Table, types: TypeCatalog) -> Plan {
     let columns = table.relation.columns.enumerated().map { index, column in
-      Plan.Column(
-        name: envelope.name(column.name), encoder: encoders.resolve(column.type, in: types),
-        isKey: table.key.contains(index))
+      let encoder = encoders.resolve(column.type, in: types)
+      return Plan.Column(
+        name: envelope.name(column.name), encoder: encoder, isKey: table.key.contains(index),
+        holdsComposites: encoders.holdsComposites(encoder))
     }
     let relation = envelope.relation(schema: table.relation.schema, table: table.relation.name)
     return Plan(
       schema: table.relation.schema, table: table.relation.name, relation: relation,
       columns: columns)
+  }
+
+  /// Whether each row among the values has as many fields as its type is known to have.
+  func agrees(_ change: borrowing Change, _ plan: Plan) -> Bool {
+    guard plan.holdsComposites else { return true }
+    encoders.isStrict = true
+    defer { encoders.isStrict = false }
+    return agrees(change.new, plan) && agrees(change.old, plan)
+  }
+
+  private func agrees(_ row: borrowing TupleData, _ plan: Plan) -> Bool {
+    guard row.count > 0 else { return true }
+    var cursor = row.columns
+    for column in plan.columns {
+      guard case .text(let text) = cursor.next(), column.holdsComposites else { continue }
+      trial.removeAll()
+      do { try encoders.encode(text, as: column.encoder, into: &trial) } catch { return false }
+    }
+    return true
   }
 
   /// A transaction begins: the events that follow are its own.

@@ -93,7 +93,7 @@ extension ValueEncoders {
       case .value(let piece): try encodePiece(piece, of: text, as: field.encoder, into: &json)
       }
     }
-    guard number == count else { throw Self.fieldCountDiffers }
+    guard number == count || !isStrict else { throw Self.fieldCountDiffers }
     json.append(0x7D as UInt8)
   }
 

@@ -27,7 +27,12 @@ struct ValueEncoders: ~Copyable {
   }
 
   let options: ValueOptions
+  /// Whether a row with fewer fields than its type has attributes is malformed; else it is one of
+  /// the time before attributes were added.
+  var isStrict = false
   private var known: [UInt32: ValueEncoder] = [:]
+  /// What the catalog said of the known types.
+  private var described: [UInt32: TypeDescription] = [:]
   private(set) var nodes: [Node] = []
   private(set) var fields: [Field] = []
   private(set) var names = ByteWriter()
@@ -46,15 +51,42 @@ struct ValueEncoders: ~Copyable {
 
   private mutating func resolve(_ oid: UInt32, in catalog: TypeCatalog, depth: Int) -> ValueEncoder
   {
-    if let encoder = known[oid] { return encoder }
+    if let encoder = known[oid], depth > 0 || isCurrent(oid, in: catalog, depth: 0) {
+      return encoder
+    }
+    if depth == 0, oid >= TypeCatalog.firstUserType { forgetUserTypes() }
     guard depth < Self.depthLimit, let description = catalog.description(of: oid) else {
       return .string
     }
     // A type that contains itself would be a lie of the catalog: then its inner self is text.
     known[oid] = .string
+    described[oid] = description
     let encoder = make(description, in: catalog, depth: depth + 1)
     known[oid] = encoder
     return encoder
+  }
+
+  /// Whether the catalog still says the same of a type and of all that it refers to.
+  private func isCurrent(_ oid: UInt32, in catalog: TypeCatalog, depth: Int) -> Bool {
+    guard oid >= TypeCatalog.firstUserType, depth < Self.depthLimit else { return true }
+    guard let description = catalog.description(of: oid) else { return described[oid] == nil }
+    return described[oid] == description
+      && description.references.allSatisfy { isCurrent($0, in: catalog, depth: depth + 1) }
+  }
+
+  /// A type has changed or is new: those of users are made anew, while what plans hold stays valid.
+  private mutating func forgetUserTypes() {
+    known = known.filter { $0.key < TypeCatalog.firstUserType }
+    described = described.filter { $0.key < TypeCatalog.firstUserType }
+  }
+
+  /// Whether values hold rows, whose number of fields tells whether a type has changed.
+  func holdsComposites(_ encoder: ValueEncoder) -> Bool {
+    switch encoder.rule {
+    case .composite: true
+    case .array, .range, .multirange: holdsComposites(nodes[Int(encoder.index)].element)
+    default: false
+    }
   }
 
   private mutating func make(

@@ -36,10 +36,14 @@ struct KnownTables {
 
   /// Takes a description that changes nothing; false when the table has to be looked up, and is
   /// unknown until ``learn(_:)``.
+  ///
+  /// A table with types of users is looked up whenever it is described: they may have changed.
   mutating func knows(_ relation: Relation, number: UInt64) -> Bool {
     let oid = relation.oid
     let own = stream == nil ? shared[oid] : stream?[oid]
-    if let known = own ?? shared[oid], known.plan.table.relation == relation {
+    if let known = own ?? shared[oid], known.plan.table.relation == relation,
+      !relation.columns.contains(where: { $0.type >= TypeCatalog.firstUserType })
+    {
       learn(known.plan, number: number)
       return true
     }
@@ -47,6 +51,11 @@ struct KnownTables {
     if stream == nil { shared[oid] = nil } else { stream?[oid] = nil }
     asked = number
     return false
+  }
+
+  /// A table that is known is looked up again, and ``learn(_:)`` tells what was found.
+  mutating func refresh(_ oid: UInt32) {
+    asked = (stream == nil ? shared[oid] : stream?[oid])?.number ?? 0
   }
 
   /// Takes the plan of the table that was asked for last.

@@ -4,10 +4,34 @@ import PGWire
 extension Pipeline {
   mutating func row(_ change: borrowing Change, at lsn: LSN) throws(DecodingError) {
     let plan = try plan(change.relation)
-    plan.count(change.kind)
     guard plan.table.fits(change) else {
       throw violation("a row has another number of columns than its relation")
     }
+    guard let binary = plan.binary else { return try row(ofText: change, plan, at: lsn) }
+    var text = rowText.take() ?? ByteWriter()
+    let boundary: Int
+    do { boundary = try binary.write(change, to: &text) } catch {
+      rowText = consume text
+      if plan.mayRefresh { return hold(rowOf: plan) }
+      binaryFault = BinaryFault(table: plan.table.qualifiedName, error: error)
+      return
+    }
+    try row(
+      ofText: BinaryRow.change(like: change, in: text, boundary: boundary), plan, at: lsn)
+    text.removeAll()
+    text.shrink(to: Limits.rowTextBytes)
+    rowText = consume text
+  }
+
+  private mutating func row(
+    ofText change: borrowing Change, _ plan: RelationPlan, at lsn: LSN
+  ) throws(DecodingError) {
+    if plan.mayRefresh {
+      guard agrees(change, plan) else { return hold(rowOf: plan) }
+    } else {
+      plan.mayRefresh = agrees(change, plan)
+    }
+    plan.count(change.kind)
     if change.kind == .update, plan.table.changesKey(change) {
       let first = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
       emit(RowEvent(deletingOldKeyOf: change, at: first), plan)
@@ -17,6 +41,16 @@ extension Pipeline {
       let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
       emit(RowEvent(change, at: place), plan)
     }
+  }
+
+  /// Whether the row's composite values have the fields that their types are known to have.
+  private func agrees(_ change: borrowing Change, _ plan: RelationPlan) -> Bool {
+    for index in lanes.indices {
+      guard let lanePlan = plan.lanes[index] else { continue }
+      // One lane tells for all: their encoders were made of the same types.
+      return lanes[index].encoder.agrees(change, lanePlan.encoding)
+    }
+    return true
   }
 
   private func emit(_ event: borrowing RowEvent, _ plan: RelationPlan) {

@@ -11,10 +11,24 @@ extension Pipeline {
   /// A table is described; `number` counts such messages as they were received.
   mutating func described(_ relation: Relation, number: UInt64) {
     if tables.knows(relation, number: number) { return }
+    request = request(for: relation)
+  }
+
+  private func request(for relation: Relation) -> RelationRequest {
     let topics = lanes.map { lane in
       lane.routing.topic(database: database, schema: relation.schema, table: relation.name)
     }
-    request = RelationRequest(relation: relation, topics: topics)
+    return RelationRequest(relation: relation, topics: topics)
+  }
+
+  /// Keeps a row waiting until the types of its table have been looked up again.
+  ///
+  /// The server describes a table anew when the table has changed, but not when a type has.
+  mutating func hold(rowOf plan: RelationPlan) {
+    holdsRow = true
+    tables.refresh(plan.table.relation.oid)
+    request = request(for: plan.table.relation)
+    request?.isRefresh = true
   }
 
   /// Answers the open ``request``: reading may go on.
@@ -30,6 +44,8 @@ extension Pipeline {
         encoding: lane.encoder.plan(table, types: answer.types))
     }
     tables.learn(
-      RelationPlan(table: table, lanes: lanePlans, metrics: observer.table(request.relation)))
+      RelationPlan(
+        table: table, lanes: lanePlans, metrics: observer.table(request.relation),
+        binary: answer.binary, mayRefresh: !request.isRefresh))
   }
 }

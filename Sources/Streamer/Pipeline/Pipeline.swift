@@ -39,6 +39,12 @@ struct Pipeline: ~Copyable {
   var transaction: Transaction?
   /// The look-up that has to be answered before reading goes on.
   var request: RelationRequest?
+  /// The message read last is a row that waits for ``request``: it is read again.
+  var holdsRow = false
+  /// The row that came in binary, as text; nil while it is used.
+  var rowText: ByteWriter? = ByteWriter()
+  /// A row in binary that cannot be read: the connection has to begin again in text.
+  var binaryFault: BinaryFault?
   /// Bytes of this connection's stream before the message that is read next, for errors.
   private(set) var streamOffset: UInt64 = 0
   /// The largest position that the server itself has sent on this connection: nothing beyond it
@@ -84,7 +90,8 @@ struct Pipeline: ~Copyable {
 
   /// Whether reading cannot go on for now.
   var isBlocked: Bool {
-    request != nil || isOverBudget || (transaction == nil && lanes.contains { !$0.canBegin })
+    request != nil || binaryFault != nil || isOverBudget
+      || (transaction == nil && lanes.contains { !$0.canBegin })
   }
 
   /// Whether a kept transaction is being read, and not what the server sends.
@@ -135,6 +142,8 @@ struct Pipeline: ~Copyable {
     tables = KnownTables()
     transaction = nil
     request = nil
+    holdsRow = false
+    binaryFault = nil
     sent = .zero
     streamOffset = 0
     pings = 0
@@ -162,6 +171,10 @@ struct Pipeline: ~Copyable {
         throw .malformed(error, StreamPlace(frame.tag, body, streamOffset: streamOffset))
       }
       if let fault { throw fault }
+      if holdsRow {
+        holdsRow = false
+        break
+      }
       streamOffset += UInt64(frame.end - consumed)
       consumed = frame.end
       try replayOn(&slice)
@@ -190,7 +203,7 @@ struct Pipeline: ~Copyable {
     switch tag {
     case .copyData:
       try copyData(body)
-      return spool.fault.map { .spool($0) }
+      return spool.fault.map { .spool($0) } ?? binaryFault.map { .binary($0) }
     case .errorResponse: return .server(try ServerError.decode(body))
     case .noticeResponse: notices.append(try ServerError.decode(body))
     case .copyDone:
@@ -280,4 +293,16 @@ enum StreamFault: Error {
   case ended
   /// Open transactions could not be kept.
   case spool(SpoolFault)
+  /// A row in binary could not be read.
+  case binary(BinaryFault)
+}
+
+/// A row in binary that could not be read.
+struct BinaryFault: Error, Hashable, CustomStringConvertible {
+  /// The table's qualified name.
+  let table: String
+  /// What was wrong.
+  let error: DecodingError
+
+  var description: String { "a binary row of \(table) cannot be read: \(error)" }
 }

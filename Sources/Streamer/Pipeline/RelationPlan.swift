@@ -17,11 +17,22 @@ final class RelationPlan {
   let lanes: [LanePlan?]
   /// The table's counters.
   let metrics: TableMetrics
+  /// Turns rows that came in binary into text; nil where rows come as text.
+  let binary: BinaryRow?
+  /// Whether a row that disagrees with what is known of its types lets them be looked up again.
+  ///
+  /// Not where that has just been done in vain, until a row agrees.
+  var mayRefresh: Bool
 
-  init(table: Table, lanes: [LanePlan?], metrics: TableMetrics) {
+  init(
+    table: Table, lanes: [LanePlan?], metrics: TableMetrics, binary: BinaryRow? = nil,
+    mayRefresh: Bool = true
+  ) {
     self.table = table
     self.lanes = lanes
     self.metrics = metrics
+    self.binary = binary
+    self.mayRefresh = mayRefresh
   }
 
   /// Counts a change of a row.
@@ -41,6 +52,8 @@ struct RelationRequest: Sendable {
   let relation: Relation
   /// The topic for each lane, in the lanes' order; nil excludes the table there.
   let topics: [String?]
+  /// Whether a row is waiting that disagreed with what was known of its types.
+  var isRefresh = false
 }
 
 /// The answer to a ``RelationRequest``.
@@ -51,4 +64,6 @@ struct RelationAnswer: Sendable {
   let types: TypeCatalog
   /// The number of each lane's topic, in the lanes' order.
   let topics: [TopicID?]
+  /// Turns rows that come in binary into text; nil where rows come as text.
+  var binary: BinaryRow?
 }

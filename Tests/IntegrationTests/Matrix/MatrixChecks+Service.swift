@@ -127,14 +127,14 @@ final class MatrixService {
         + "WHERE slot_name = '\(slot)'")
   }
 
-  private func configuration() throws -> String {
+  private func configuration(_ dsn: String?) throws -> String {
     let file = directory.file("psql-streamer.toml")
     try FileBytes.write(
       """
       store = "\(directory.file("positions.sqlite"))"
       [source.pg]
       type = "postgres"
-      dsn = "\(dsn)"
+      dsn = "\(dsn ?? self.dsn)"
       publication = "\(table)"
       replicationSlot = "\(slot)"
       startRetryInterval = "100ms"
@@ -148,13 +148,13 @@ final class MatrixService {
   }
 
   /// Runs `check`.
-  func check() throws -> Subprocess.Output {
-    try Subprocess.run(Binary.psqlStreamer, ["check", "--config", configuration()])
+  func check(dsn: String? = nil) throws -> Subprocess.Output {
+    try Subprocess.run(Binary.psqlStreamer, ["check", "--config", configuration(dsn)])
   }
 
   /// Starts the program.
-  func start() throws -> Subprocess {
-    try Subprocess(Binary.psqlStreamer, ["run", "--config", configuration()])
+  func start(dsn: String? = nil) throws -> Subprocess {
+    try Subprocess(Binary.psqlStreamer, ["run", "--config", configuration(dsn)])
   }
 
   /// Starts the program and waits until it streams.

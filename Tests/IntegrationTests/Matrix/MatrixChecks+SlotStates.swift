@@ -85,20 +85,14 @@ extension MatrixChecks {
     },
   ]
 
-  /// What every version takes.
-  private static let plainOptions: PgOutputOptions = {
-    var options = PgOutputOptions(publications: ["none"])
-    options.messages = false
-    return options
-  }()
-
   /// What starting from an invalidated slot is answered with, in the version's own words.
   private static func startRefused(_ server: MatrixServer, _ name: String) throws -> Seen {
     let error = try server.serverError {
       var connection = try server.open()
       try connection.startCopyBoth(
         ReplicationCommand.start(
-          slot: name, at: .zero, plainOptions))
+          slot: name, at: .zero,
+          PgOutputOptions(publications: ["none"]).supported(by: server.version)))
     }
     guard let error else { return .absent("it can be read") }
     guard error.code == "55000" else { return .absent(error.code) }
@@ -119,7 +113,8 @@ extension MatrixChecks {
     func start(_ connection: inout Connection) throws(PGError) {
       try connection.startCopyBoth(
         ReplicationCommand.start(
-          slot: "taken", at: .zero, plainOptions))
+          slot: "taken", at: .zero,
+          PgOutputOptions(publications: ["none"]).supported(by: server.version)))
     }
     let create = "CREATE_REPLICATION_SLOT"
     var codes = [

@@ -22,6 +22,7 @@ import Testing
       switch error {
       case .malformed(let error, let place): return "\(place.message): \(error)"
       case .server(let error): return "server: \(error.code)"
+      case .binary(let fault): return "\(fault)"
       case .ended: return "ended"
       case .spool(let fault): return "\(fault)"
       }

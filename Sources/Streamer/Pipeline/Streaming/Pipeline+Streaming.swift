@@ -74,11 +74,16 @@ extension Pipeline {
   mutating func replayOn(_ slice: inout Int) throws(StreamFault) {
     guard var replay = replay.take() else { return }
     while slice > 0, !isBlocked {
-      let hasNext: Bool
-      do { hasNext = try replay.next() } catch { throw .spool(error) }
-      guard hasNext else { return try end(replay) }
+      if holdsRow {
+        holdsRow = false
+      } else {
+        let hasNext: Bool
+        do { hasNext = try replay.next() } catch { throw .spool(error) }
+        guard hasNext else { return try end(replay) }
+      }
       slice -= replay.payload.byteCount
       do { try replayed(replay) } catch { throw .malformed(error, place(in: replay)) }
+      if let binaryFault { throw .binary(binaryFault) }
     }
     self.replay = consume replay
   }

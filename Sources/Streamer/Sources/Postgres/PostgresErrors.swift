@@ -35,6 +35,10 @@ extension StreamerError {
     case .server(let error): self.init(PGError.server(error), source: source, name: name)
     case .ended:
       self.init(what: "source \(name)", why: "the server ended the stream", retryable: true)
+    case .binary(let fault):
+      self.init(
+        what: "source \(name)", why: "\(fault)", hint: Self.textInstead, retryable: true,
+        cause: .binaryUnreadable)
     case .spool(let fault):
       self.init(
         what: "source \(name)", why: "\(fault)",
@@ -42,6 +46,9 @@ extension StreamerError {
         cause: .streamingFailed)
     }
   }
+
+  /// What happens after values in binary could not be read.
+  static let textInstead = "Reading begins again with values as text."
 
   /// The remedy, by SQLSTATE (manual: "PostgreSQL Error Codes").
   private static func hint(

@@ -14,10 +14,12 @@ extension PostgresPipeline {
     let known = identity
     // What ends with its first failure must not fail for want of room.
     let streams = plan.reconnects && !avoidsStreaming
+    let binary = plan.source.output.binary && !avoidsBinary
     submit { [session] in
       .established(
         session.establish(
-          opening: opening, all: all, resume: resume, known: known, streams: streams))
+          opening: opening, all: all, resume: resume, known: known, streams: streams,
+          binary: binary))
     }
   }
 
@@ -81,6 +83,7 @@ extension PostgresPipeline {
     if case .ended = phase { return }
     lastFailure = error
     if error.cause == .streamingFailed { avoidsStreaming = true }
+    if error.cause == .binaryUnreadable { avoidsBinary = true }
     observer.failed(error)
     let isTooLate = startDeadline.map { now >= $0 } ?? false
     let isStandby = error.cause == .slotActive

@@ -67,6 +67,8 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
   var isStreaming = false
   /// The next connection does without streaming.
   var avoidsStreaming = false
+  /// Connections ask for text, although the configuration wants binary values.
+  var avoidsBinary = false
   /// A table's look-up is under way.
   var isAskingForRelation = false
   /// What failed last, until it streams again.

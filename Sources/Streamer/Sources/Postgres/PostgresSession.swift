@@ -12,6 +12,8 @@ final class PostgresSession: @unchecked Sendable {
   private var catalog: RelationCatalog?
   /// How to reach the server that the stream comes from, without its fellows in `dsn`.
   private var here: ConnectionParameters?
+  /// Whether the stream's values come in binary.
+  private var isBinary = false
 
   init(_ plan: PipelinePlan, store: any PositionStore, log: Log) {
     self.plan = plan
@@ -23,9 +25,11 @@ final class PostgresSession: @unchecked Sendable {
   /// Opens the sinks that are not open, and starts a stream at the least position of all sinks.
   ///
   /// `resume` are the positions that the pipeline has confirmed in this process, nil at its start;
-  /// `known` is the history they belong to. Without `streams` every transaction comes whole.
+  /// `known` is the history they belong to. Without `streams` every transaction comes whole,
+  /// with `binary` values come in binary.
   func establish(
-    opening: SinkList, all: SinkList, resume: [LSN]?, known: PositionIdentity?, streams: Bool
+    opening: SinkList, all: SinkList, resume: [LSN]?, known: PositionIdentity?, streams: Bool,
+    binary: Bool
   ) -> Result<EstablishedSession, StreamerError> {
     do {
       for sink in opening.sinks { try sink.open() }
@@ -37,6 +41,7 @@ final class PostgresSession: @unchecked Sendable {
           messageTopics.append(nil)
         }
       }
+      isBinary = binary
       let session = try connect(
         resume: resume, known: known, streams: streams, messageTopics: messageTopics)
       return .success(session)
@@ -60,7 +65,7 @@ final class PostgresSession: @unchecked Sendable {
   ) -> Result<RelationAnswer, StreamerError> {
     do throws(StreamerError) {
       guard let catalog else { preconditionFailure("a table was described before a connection") }
-      let key = try mapped { () throws(PGError) in try catalog.types(of: request.relation) }
+      let types = try mapped { () throws(PGError) in try catalog.types(of: request.relation) }
       let columns = try catalog.key(of: request.relation).mapError(mapped).get()
       var topics: [TopicID?] = []
       for (sink, topic) in zip(sinks.sinks, request.topics) {
@@ -70,8 +75,26 @@ final class PostgresSession: @unchecked Sendable {
         }
         topics.append(try sink.prepare(topic: topic))
       }
-      return .success(RelationAnswer(catalogKey: columns, types: key, topics: topics))
+      var answer = RelationAnswer(catalogKey: columns, types: types, topics: topics)
+      if isBinary { answer.binary = try binaryRow(request.relation, types, catalog) }
+      return .success(answer)
     } catch { return .failure(error) }
+  }
+
+  /// How the rows of a table are read that come in binary; throws when a type's binary form is
+  /// not known.
+  private func binaryRow(
+    _ relation: Relation, _ types: TypeCatalog, _ catalog: RelationCatalog
+  ) throws(StreamerError) -> BinaryRow {
+    switch BinaryRow.prepare(relation, types: types, serverMajor: catalog.serverMajor) {
+    case .success(let row): return row
+    case .failure(let column):
+      throw StreamerError(
+        what: "source \(plan.name)",
+        why: "column \(column.name) of \(relation.schema).\(relation.name) has type "
+          + "\(column.type), whose binary form cannot be read",
+        hint: StreamerError.textInstead, retryable: true, cause: .binaryUnreadable)
+    }
   }
 
   /// The slot as the server shows it now; nil when it cannot be asked.
@@ -132,6 +155,7 @@ final class PostgresSession: @unchecked Sendable {
     let command = try mapped { () throws(PGError) in
       options = try source.output.supported(by: server.version)
       if !streams { options.streaming = .off }
+      options.binary = isBinary
       let command = ReplicationCommand.start(slot: source.replicationSlot, at: start, options)
       try replication.startCopyBoth(command)
       return command
@@ -162,7 +186,8 @@ extension PostgresSession {
   private func makeCatalog(
     _ parameters: ConnectionParameters, _ server: ServerVersion
   ) -> RelationCatalog {
-    RelationCatalog(source: plan.name, store: store) { [unowned self] () throws(PGError) in
+    RelationCatalog(source: plan.name, store: store, serverMajor: server.major) {
+      [unowned self] () throws(PGError) in
       try open(here ?? parameters, replication: false, server: server)
     }
   }

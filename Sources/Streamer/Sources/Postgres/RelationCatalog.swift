@@ -11,17 +11,26 @@ final class RelationCatalog {
   private let connect: () throws(PGError) -> Connection
   private var connection: Connection?
   private var types = TypeCatalog()
+  /// The server's major version as of the last look-up.
+  private(set) var serverMajor: Int
 
   init(
-    source: String, store: any PositionStore, connect: @escaping () throws(PGError) -> Connection
+    source: String, store: any PositionStore, serverMajor: Int,
+    connect: @escaping () throws(PGError) -> Connection
   ) {
     self.source = source
     self.store = store
+    self.serverMajor = serverMajor
     self.connect = connect
   }
 
-  /// Everything known about the types of a table's columns, after asking for what was missing.
+  /// Everything known about the types of a table's columns, after asking for those of users.
+  ///
+  /// They are asked for whenever a table is described or a row disagrees: ALTER TYPE may have
+  /// changed them, and nothing on the wire would tell.
   func types(of relation: Relation) throws(PGError) -> TypeCatalog {
+    types.hasShortestFloats = serverMajor >= 12
+    types.forgetAll(relation.columns.map(\.type))
     let missing = types.missing(for: relation.columns.map(\.type))
     if !missing.isEmpty {
       let rows = try query { TypeCatalogQuery.text(for: missing, serverMajor: $0) }
@@ -75,7 +84,8 @@ final class RelationCatalog {
   private func query(_ text: (_ serverMajor: Int) -> String) throws(PGError) -> [[String?]] {
     var connection: Connection
     if let kept = self.connection.take() { connection = kept } else { connection = try connect() }
-    let rows = try connection.query(text(connection.serverVersion.major))
+    serverMajor = connection.serverVersion.major
+    let rows = try connection.query(text(serverMajor))
     self.connection = consume connection
     return rows.first?.rows ?? []
   }

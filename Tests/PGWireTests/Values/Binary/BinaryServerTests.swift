@@ -33,9 +33,9 @@ import Testing
           ("extra_float_digits", "3"), ("bytea_output", "hex"), ("TimeZone", "UTC"),
           ("lc_monetary", "C"), ("search_path", ""),
         ])
-      _ = try connection.query(BinarySamples.types)
-      var types = BinarySamples.builtin
-      for (name, own) in BinarySamples.extensions.sorted(by: { $0.key < $1.key }) {
+      _ = try connection.query(TypeSamples.types)
+      var types = TypeSamples.builtin
+      for (name, own) in TypeSamples.extensions.sorted(by: { $0.key < $1.key }) {
         let isThere = try connection.query(
           "SELECT 1 FROM pg_available_extensions WHERE name = '\(name)'")
         guard isThere.first?.rows.isEmpty == false else { continue }
@@ -46,7 +46,7 @@ import Testing
         printToStandardError("skipped: xml, which this PostgreSQL \(version) is built without")
         types.removeAll { $0 == "xml" }
       }
-      var samples = BinarySamples(seed: UInt64(version))
+      var samples = TypeSamples(seed: UInt64(version))
       for type in types {
         try collect(samples.values(of: type, count), type)
         try collect(samples.arrays(of: type, count / 10), "\(type)[]")

@@ -1,13 +1,12 @@
-import Support
-
 /// Values of every type that has a binary form, as SQL: the edges of each, and more from a seed.
-struct BinarySamples {
+public struct TypeSamples {
   private var random: SeededRandom
 
-  init(seed: UInt64) { random = SeededRandom(seed: seed) }
+  /// Samples that are the same for the same seed.
+  public init(seed: UInt64) { random = SeededRandom(seed: seed) }
 
   /// The types of this suite's own, made before values of them are asked for.
-  static let types = """
+  public static let types = """
     CREATE SCHEMA t;
     CREATE TYPE t.mood AS ENUM ('sad', 'very "happy"', '', 'a,b');
     CREATE DOMAIN t.positive AS int CHECK (VALUE > 0);
@@ -24,14 +23,14 @@ struct BinarySamples {
     """
 
   /// Extensions, made where the server has them, each with the types to be tested.
-  static let extensions = [
+  public static let extensions = [
     "hstore": ["public.hstore"], "citext": ["public.citext"],
     "ltree": ["public.ltree", "public.lquery", "public.ltxtquery"], "cube": ["public.cube"],
     "vector": ["public.vector", "public.halfvec", "public.sparsevec"],
   ]
 
   /// The types that every server has from 14 on.
-  static let builtin = [
+  public static let builtin = [
     "bool", "int2", "int4", "int8", "oid", "xid", "cid", "xid8", "tid", "float4", "float8",
     "numeric", "money", "text", "varchar", "bpchar", "name", "\"char\"", "bytea", "date", "time",
     "timetz", "timestamp", "timestamptz", "interval", "uuid", "json", "jsonb", "xml", "jsonpath",
@@ -44,13 +43,13 @@ struct BinarySamples {
   ]
 
   /// SQL expressions of a type: its edges and `count` others.
-  mutating func values(of type: String, _ count: Int) -> [String] {
+  public mutating func values(of type: String, _ count: Int) -> [String] {
     let edges = (Self.edges[type] ?? []).map { literal($0, type) }
     return edges + (0..<count).compactMap { _ in value(of: type) }
   }
 
   /// SQL expressions of arrays of a type, of up to three dimensions.
-  mutating func arrays(of type: String, _ count: Int) -> [String] {
+  public mutating func arrays(of type: String, _ count: Int) -> [String] {
     let elements = values(of: type, 20)
     var arrays = ["'{}'::\(type)[]"]
     for _ in 0..<count {
@@ -143,7 +142,7 @@ struct BinarySamples {
   ]
 }
 
-extension BinarySamples {
+extension TypeSamples {
   private mutating func integer(_ range: ClosedRange<Int>) -> Int {
     Int.random(in: range, using: &random)
   }

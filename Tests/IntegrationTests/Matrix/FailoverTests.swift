@@ -1,0 +1,49 @@
+import Glibc
+import PGWire
+import Support
+import Testing
+
+extension Integration {
+  /// A failover slot on the primary, and what becomes of it on the standby.
+  @Suite(.serialized) struct Failover {
+    @Test(arguments: [17, 18].filter { PostgresPrograms.installed[$0] != nil })
+    func `A synchronised slot is refused on the standby and goes on after a promotion`(
+      major: Int
+    ) throws {
+      let primary = try MatrixServer(major: major)
+      let service = try MatrixService(primary, "followed", source: ["failover = true"])
+      let standby = try PostgresServer(standbyOf: primary.postgres)
+      var streamer = try service.startStreaming()
+      var rows = 0
+      // The standby takes the slot over when what it needs is not older than what the standby has.
+      try eventually("the slot on the standby") {
+        rows += 1
+        try service.insert(rows...rows)
+        try service.waitForRows(rows, streamer)
+        try primary.sql("SELECT pg_log_standby_snapshot()")
+        try standby.psql("SELECT pg_sync_replication_slots()")
+        return try standby.psql(
+          "SELECT synced AND NOT temporary FROM pg_replication_slots "
+            + "WHERE slot_name = '\(service.slot)'") == "t"
+      }
+      try service.stop(streamer)
+
+      let refused = try service.check(dsn: standby.dsn())
+      #expect(refused.termination == .exited(3))
+      #expect(refused.standardOutput.contains("kept in step with the primary by this standby"))
+      #expect(refused.standardOutput.contains("after a promotion it can be read here"))
+
+      try eventually("the standby's catching up") {
+        try standby.psql("SELECT count(*) FROM followed") == "\(rows)"
+      }
+      try primary.postgres.stop(.immediate)
+      try standby.psql("SELECT pg_promote()")
+      try standby.psql("INSERT INTO followed SELECT generate_series(\(rows + 1), \(rows + 5))")
+      streamer = try service.start(dsn: standby.dsn())
+      try service.waitForRows(rows + 5, streamer)
+      #expect(try Set(service.rows()) == Set(1...(rows + 5)))
+      streamer.send(SIGTERM)
+      #expect(try streamer.wait(within: .seconds(60)) == .exited(0))
+    }
+  }
+}
