@@ -51,7 +51,8 @@ let package = Package(
     .executableTarget(name: "psql-streamer", dependencies: ["Streamer"], swiftSettings: settings),
 
     .target(
-      name: "Support", dependencies: ["PGWire"], path: "Tests/Support", swiftSettings: settings),
+      name: "Support", dependencies: ["PGWire", "Recording"], path: "Tests/Support",
+      swiftSettings: settings),
     .testTarget(
       name: "PGWireTests", dependencies: ["PGWire", "Recording", "Support"],
       swiftSettings: settings),

@@ -18,13 +18,12 @@ enum RecordingFuzz: FuzzTarget {
       let file = recording(of: stream)
       let head = RecordingFormat.preambleSize + RecordingFormat.blockHeaderSize
       let size = file[16..<20].reduce(0) { $0 << 8 | Int($1) }
-      let folder = "\(Binary.project)/Fixtures"
-      let fixtures = Recordings.names(in: folder).filter { $0.hasSuffix(".pgrec") }
+      let fixtures = Fixture.all.filter { $0.scenario == "user-types" }
       return [
         [0, 1] + file, [1, 2] + Array(file[head..<head + size]),
         [2, 3] + Array(file[(head + size + RecordingFormat.blockHeaderSize)...]),
         [3, 4] + [0, 0, 0, 4, 0x28, 0xB5, 0x2F, 0xFD, 4, 0],
-      ] + (try fixtures.map { [0, 5] + (try FileBytes.bytes(of: "\(folder)/\($0)")) })
+      ] + (try fixtures.map { [0, 5] + (try FileBytes.bytes(of: $0.path)) })
     }
   }
 

@@ -6,9 +6,7 @@ import Support
 enum Recordings {
   /// The streams of `Fixtures/pgoutput`, whole.
   static func streams() throws -> [[UInt8]] {
-    let folder = "\(Binary.project)/Fixtures/pgoutput"
-    return try names(in: folder).filter { $0.hasSuffix(".bin") }
-      .map { try FileBytes.bytes(of: "\(folder)/\($0)") }
+    try Fixture.all.map { try $0.bytes() }
   }
 
   /// Their messages: tag and body.

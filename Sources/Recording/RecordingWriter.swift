@@ -20,7 +20,7 @@ public struct RecordingWriter: ~Copyable {
     creating path: String, _ header: RecordingHeader, compression: RecordingEncoder.Compression,
     now: ContinuousClock.Instant
   ) throws(RecordingError) {
-    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    let descriptor = unsafe open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     let failure = errno
     self.descriptor = descriptor
     encoder = RecordingEncoder(header, compression: compression, now: now)

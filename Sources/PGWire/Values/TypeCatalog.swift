@@ -53,4 +53,18 @@ public struct TypeCatalog: Hashable, Sendable {
     }
     return missing.sorted()
   }
+
+  /// The descriptions that were looked up of these types and of those they refer to, in rising
+  /// order: with them another catalog knows as much.
+  public func learned(for oids: [UInt32]) -> [TypeDescription] {
+    var found: [UInt32: TypeDescription] = [:]
+    var seen: Set<UInt32> = []
+    var open = oids
+    while let oid = open.popLast() {
+      guard seen.insert(oid).inserted, let description = description(of: oid) else { continue }
+      found[oid] = learned[oid]
+      open.append(contentsOf: description.references)
+    }
+    return found.values.sorted { $0.oid < $1.oid }
+  }
 }

@@ -97,10 +97,11 @@ enum CommandLineParser {
       let name = syntax.operands[given.operands.count]
       throw given.usageError("no \(name)", "\(syntax.name) needs it")
     }
-    if given.operands.count > syntax.operands.count {
+    let most = syntax.operands.count + syntax.optionalOperands.count
+    if given.operands.count > most {
       // It may be a piece of a connection string: it is not shown.
       throw given.usageError(
-        "too many arguments", "\(syntax.name) takes \(syntax.operands.count) beside its options",
+        "too many arguments", "\(syntax.name) takes \(most) beside its options",
         "Put quotation marks around an argument with blanks.")
     }
     return try syntax.make(given)

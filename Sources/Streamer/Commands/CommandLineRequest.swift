@@ -1,3 +1,5 @@
+import PGWire
+
 /// What the command line asks for.
 enum CommandLineRequest: Hashable, Sendable {
   /// `run`: run all pipelines of a configuration.
@@ -8,6 +10,12 @@ enum CommandLineRequest: Hashable, Sendable {
   case check(configuration: String, json: Bool)
   /// `tail`: print changes as they commit.
   case tail(TailOptions)
+  /// `record`: write what a server sends to a file.
+  case record(RecordOptions)
+  /// `replay`: drive a pipeline from such a file.
+  case replay(ReplayOptions)
+  /// `inspect`: show such a file as text.
+  case inspect(InspectOptions)
   /// `status`: show what a running instance says.
   case status(url: String, watch: Bool)
   /// `config migrate`: print the Go program's file in today's form.
@@ -33,5 +41,59 @@ enum CommandLineRequest: Hashable, Sendable {
     let subject: Subject
     /// How events are written.
     let format: FormatConfiguration.Name
+  }
+
+  /// What `record` records.
+  struct RecordOptions: Hashable, Sendable {
+    /// Where it comes from.
+    enum Source: Hashable, Sendable {
+      /// A source of a configuration, by its name or the only one.
+      case configuration(String, source: String?)
+      /// A server, through a temporary slot; the connection string may hold a password.
+      case server(Secret, TailOptions.Subject)
+    }
+
+    /// Where it comes from.
+    let source: Source
+    /// The file to create.
+    let output: String
+    /// When it ends by itself.
+    let limits: StreamRecorder.Limits
+  }
+
+  /// What `replay` drives.
+  struct ReplayOptions: Hashable, Sendable {
+    /// The recording.
+    let path: String
+    /// The configuration whose sinks get the events; nil prints them.
+    let configuration: String?
+    /// The source of the configuration that is replaced; nil for the only one.
+    let source: String?
+    /// How events are written where they are printed.
+    let format: FormatConfiguration.Name
+    /// How fast the recording is read.
+    let pace: RecordingSourceConfiguration.Pace
+  }
+
+  /// What `inspect` shows.
+  struct InspectOptions: Hashable, Sendable {
+    /// How it is shown.
+    enum View: Hashable, Sendable {
+      /// Every message as a line.
+      case messages
+      /// Counts.
+      case statistics
+      /// What two configurations make of it.
+      case difference(String, String, source: String?)
+    }
+
+    /// The recording.
+    let path: String
+    /// How it is shown.
+    let view: View
+    /// Only from that position on.
+    let from: LSN?
+    /// Only up to that position.
+    let to: LSN?
   }
 }

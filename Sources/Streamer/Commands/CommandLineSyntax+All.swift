@@ -1,16 +1,15 @@
 extension CommandLineSyntax {
   /// Every command of this version, in the order of the help.
   static let all: [CommandLineSyntax] = [
-    run, demo, check, tail, status, migrateConfiguration,
+    run, demo, check, tail, record, replay, inspect, status, migrateConfiguration,
   ]
 
   /// Commands that a later version will have.
   static let later = [
-    "record", "replay", "inspect", "position", "slot", "publication", "verify", "import-debezium",
-    "completions",
+    "position", "slot", "publication", "verify", "import-debezium", "completions",
   ]
 
-  private static let configuration = CommandLineOption(
+  static let configuration = CommandLineOption(
     "--config", "-c", "-config", value: "FILE", summary: "the configuration, in TOML")
 
   private static let run = CommandLineSyntax(
@@ -96,29 +95,10 @@ extension CommandLineSyntax {
     if given.has("--snapshot") {
       throw given.usageError("--snapshot", "it comes with a later version", "Leave it out.")
     }
-    let names = FormatConfiguration.Name.allCases.map(\.rawValue)
-    let wanted = try given.value(of: "--format") ?? FormatConfiguration.Name.psqlStreamer.rawValue
-    guard let format = FormatConfiguration.Name(rawValue: wanted) else {
-      let list = names.joined(separator: ", ")
-      throw given.usageError(
-        "--format \(wanted.singleLine)", "this version knows \(list)")
-    }
-    let subject: CommandLineRequest.TailOptions.Subject
-    switch (try given.value(of: "--publication"), given.options["--table"]) {
-    case (let publication?, nil): subject = .publication(publication)
-    case (nil, let tables?): subject = .tables(tables)
-    case (nil, nil):
-      throw given.usageError(
-        "nothing to tail", "neither --publication nor --table is given",
-        "Write --publication P or --table S.T.")
-    default:
-      throw given.usageError(
-        "--publication and --table", "only one of them can say what is published",
-        "Leave one of them out.")
-    }
+    let format = try given.choice("--format", default: FormatConfiguration.Name.psqlStreamer)
     return .tail(
       CommandLineRequest.TailOptions(
-        dsn: Secret(given.operands[0]), subject: subject, format: format))
+        dsn: Secret(given.operands[0]), subject: try given.subject(), format: format))
   }
 
   private static let status = CommandLineSyntax(

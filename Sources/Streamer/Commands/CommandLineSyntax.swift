@@ -31,6 +31,8 @@ struct CommandLineSyntax: Sendable {
   var discussion = ""
   /// The names of its operands, all of them needed.
   var operands: [String] = []
+  /// The names of operands that may follow.
+  var optionalOperands: [String] = []
   /// Its options beside --help.
   var options: [CommandLineOption] = []
   /// Commands to copy, each with what it does.

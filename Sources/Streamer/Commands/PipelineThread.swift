@@ -6,9 +6,11 @@ import Synchronization
 final class PipelineThread: Sendable {
   /// What the source says of itself.
   let source: SourceStatus
-  /// What the only sink says of itself.
+  /// What the first sink says of itself.
   let sink: SinkStatus
-  private let pipeline: PostgresPipeline
+  /// What the pipeline's sinks say of themselves, in the configuration's order.
+  let sinks: [SinkStatus]
+  private let pipeline: any Service.Pipeline
   private let ended: EventDescriptor
   private let result = Mutex<StreamerError??>(nil)
   private let thread: Mutex<PosixThread?>
@@ -18,20 +20,33 @@ final class PipelineThread: Sendable {
   /// `reconnects` is false for a pipeline that shall end with its first failure.
   ///
   /// Throws `StreamerError` when it cannot be started.
-  init(
+  convenience init(
     _ configuration: Configuration, store: any PositionStore, reconnects: Bool, log: Log
   ) throws(StreamerError) {
-    guard let first = configuration.sources.first, let only = configuration.sinks.first,
-      case .postgres(let postgres) = first.kind
-    else { preconditionFailure("a command's own configuration has a source and a sink") }
-    source = first.status
-    sink = SinkStatus(name: only.name, type: only.typeName)
-    ended = try EventDescriptor()
-    pipeline = try PostgresPipeline(
-      PipelineFactory.plan(
-        first.name, postgres, sinks: [only], configuration, reconnects: reconnects),
-      store: store, observer: PipelineObserver(source: source, sinks: [sink], metrics: Metrics()),
+    guard let first = configuration.sources.first, configuration.sinks.count == 1 else {
+      preconditionFailure("a command's own configuration has a source and a sink")
+    }
+    try self.init(
+      first, sinks: configuration.sinks, configuration, store: store, reconnects: reconnects,
       log: log)
+  }
+
+  /// Starts the pipeline of one source and its sinks, at least one.
+  ///
+  /// Throws `StreamerError` when it cannot be started.
+  init(
+    _ source: SourceConfiguration, sinks: [SinkConfiguration], _ configuration: Configuration,
+    store: any PositionStore, reconnects: Bool, log: Log
+  ) throws(StreamerError) {
+    self.source = source.status
+    self.sinks = sinks.map { SinkStatus(name: $0.name, type: $0.typeName) }
+    sink = self.sinks[0]
+    ended = try EventDescriptor()
+    let observer = PipelineObserver(
+      source: self.source, sinks: self.sinks, metrics: Metrics())
+    pipeline = try PipelineFactory.make(
+      source, sinks: sinks, configuration, store: store, observer: observer, log: log,
+      reconnects: reconnects)
     thread = Mutex(nil)
     var started: PosixThread? = try PosixThread(name: "pipeline") { [self] in
       let error = pipeline.run()

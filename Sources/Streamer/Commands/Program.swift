@@ -7,6 +7,8 @@ public enum Program {
   public static func run(_ arguments: [String]) -> Int32 {
     // A peer that went away is reported by write's errno, not by killing the process.
     signal(SIGPIPE, SIG_IGN)
+    // So is a file that has reached its limit.
+    signal(SIGXFSZ, SIG_IGN)
     do {
       return try execute(try CommandLineParser.parse(arguments))
     } catch {
@@ -27,6 +29,9 @@ public enum Program {
     case .demo: return try DemoCommand.run()
     case .check(let path, let json): return try CheckCommand.run(configuration: path, json: json)
     case .tail(let options): return try TailCommand.run(options)
+    case .record(let options): return try RecordCommand.run(options)
+    case .replay(let options): return try ReplayCommand.run(options)
+    case .inspect(let options): return try InspectCommand.run(options)
     case .status(let url, let watch): return try StatusCommand.run(url: url, watch: watch)
     case .migrateConfiguration(let path): return try MigrateCommand.run(path)
     }

@@ -6,6 +6,8 @@ struct SourceConfiguration: Hashable, Sendable {
     case postgres(PostgresSourceConfiguration)
     /// `type = "kafka"`.
     case kafka(KafkaSourceConfiguration)
+    /// `type = "recording"`.
+    case recording(RecordingSourceConfiguration)
   }
 
   /// The name of the table.
@@ -29,6 +31,7 @@ struct SourceConfiguration: Hashable, Sendable {
   enum TypeName: String, CaseIterable {
     case postgres
     case kafka
+    case recording
   }
 
   /// Reads the table, or records why it cannot; `nil` when its type is unknown.
@@ -44,7 +47,20 @@ struct SourceConfiguration: Hashable, Sendable {
     switch type {
     case .postgres: kind = .postgres(PostgresSourceConfiguration(in: &reader))
     case .kafka: kind = .kafka(KafkaSourceConfiguration(in: &reader))
+    case .recording: kind = .recording(RecordingSourceConfiguration(in: &reader))
     }
+  }
+
+  /// The same source with a recording in the place of its server.
+  init(_ source: SourceConfiguration, replacedBy recording: RecordingSourceConfiguration) {
+    name = source.name
+    kind = .recording(recording)
+    batchSize = source.batchSize
+    batchFlushInterval = source.batchFlushInterval
+    sendRetryInterval = source.sendRetryInterval
+    startTimeout = source.startTimeout
+    verbose = source.verbose
+    debug = source.debug
   }
 }
 

@@ -3,13 +3,14 @@ enum PipelineFactory {
   /// Makes the pipeline of one source.
   static func make(
     _ source: SourceConfiguration, sinks: [SinkConfiguration], _ configuration: Configuration,
-    store: any PositionStore, observer: PipelineObserver, log: Log
+    store: any PositionStore, observer: PipelineObserver, log: Log, reconnects: Bool = true
   ) throws(StreamerError) -> any Service.Pipeline {
     let log = source.debug ? log.lowered(to: .debug) : log
     switch source.kind {
     case .postgres(let postgres):
       return try PostgresPipeline(
-        plan(source.name, postgres, sinks: sinks, configuration), store: store,
+        plan(source.name, postgres, sinks: sinks, configuration, reconnects: reconnects),
+        store: store,
         observer: observer, log: log.with(["source": source.name]))
     case .kafka(let kafka):
       let sourcePlan = KafkaSourcePlan(
@@ -20,6 +21,16 @@ enum PipelineFactory {
         shutdownTimeout: configuration.shutdownTimeout)
       return try KafkaPipeline(
         sourcePlan, observer: observer, log: log.with(["source": source.name]))
+    case .recording(let recording):
+      let recordingPlan = RecordingPlan(
+        name: source.name, source: recording,
+        sinks: sinks.map { plan($0, source: source.name, configuration) },
+        spool: SpoolConfiguration().settings(store: configuration.store),
+        inFlight: configuration.inFlight.bytes,
+        startTimeout: configuration.startTimeout ?? .zero,
+        shutdownTimeout: configuration.shutdownTimeout, reconnects: reconnects)
+      return try RecordingPipeline(
+        recordingPlan, observer: observer, log: log.with(["source": source.name]))
     }
   }
 
@@ -73,6 +84,7 @@ extension SourceConfiguration {
     switch kind {
     case .postgres: .postgres
     case .kafka: .kafka
+    case .recording: .recording
     }
   }
 

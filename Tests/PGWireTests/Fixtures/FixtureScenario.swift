@@ -1,3 +1,4 @@
+import PGWire
 import Support
 
 /// What is done on a real server while its stream is recorded.
@@ -8,7 +9,7 @@ struct FixtureScenario: Sendable {
     case caughtUp
     /// When the server asks for a status update by itself.
     case asked
-    /// When the server reports an error.
+    /// When the server reports an error, or, from 18 on, warns instead.
     case error
     /// When the server shuts down.
     case shutdown
@@ -22,11 +23,18 @@ struct FixtureScenario: Sendable {
   /// The publication that is asked for.
   var publication = "p"
   var end = End.caughtUp
+  /// The first major version that has what it shows.
+  var since = 13
+  /// What is asked of the plugin beside protocol 1.
+  var options: @Sendable (inout PgOutputOptions) -> Void = { _ in }
+  /// Runs instead of ``sql`` where several sessions overlap.
+  var overlapping: (@Sendable (PostgresServer) throws -> Void)?
 
-  static let all = [
-    types, userTypes, identities, toast, truncate, relations, transactions, messages, origin,
-    keepalives, missingPublication, shutdown,
-  ]
+  static let all =
+    [
+      types, userTypes, identities, toast, truncate, relations, transactions, messages, origin,
+      keepalives, missingPublication, shutdown,
+    ] + streaming
 
   private static let types = FixtureScenario(
     name: "types",
@@ -42,7 +50,7 @@ struct FixtureScenario: Sendable {
         '2024-02-29 12:34:56+02', '24:00', '12:34:56+05:30', '1 year 2 mons 3 days 04:05:06.7',
         '6f0c1c9e-0000-4000-8000-000000000000', '{"a" : 1}', '{"b": [1, null]}', '10.0.0.1/8',
         '08:00:2b:01:02:03', '101', '(1,2)', '[1,6)', '{1,NULL,3}', '{"a,b",NULL,""}', 12.34,
-        '<a/>');
+        :xml);
       INSERT INTO types (id) VALUES (2);
       INSERT INTO types (id, t, d, ts, f8) VALUES
         (3, '', 'infinity', '0044-03-15 00:00:00 BC', '-Infinity');

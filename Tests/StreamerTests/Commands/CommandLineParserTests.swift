@@ -1,3 +1,4 @@
+import PGWire
 import Testing
 
 @testable import Streamer
@@ -26,6 +27,39 @@ import Testing
     ("tail DSN --publication p", tail(.publication("p"))),
     ("tail --table a.b DSN -t=c.d", tail(.tables(["a.b", "c.d"]))),
     ("tail --table a.b --format psql-streamer -- DSN", tail(.tables(["a.b"]))),
+    (
+      "record DSN -p p -o f --duration 1m --size 2MiB",
+      .record(
+        .init(
+          source: .server(Secret("DSN"), .publication("p")), output: "f",
+          limits: .init(duration: .seconds(60), size: 2 << 20)))
+    ),
+    (
+      "record --config c --source s --transactions 3 --output f",
+      .record(
+        .init(
+          source: .configuration("c", source: "s"), output: "f", limits: .init(transactions: 3)))
+    ),
+    (
+      "replay f",
+      .replay(
+        .init(path: "f", configuration: nil, source: nil, format: .psqlStreamer, pace: .full))
+    ),
+    (
+      "replay f -c c --source s --pace recorded",
+      .replay(
+        .init(path: "f", configuration: "c", source: "s", format: .psqlStreamer, pace: .recorded))
+    ),
+    ("inspect f", .inspect(.init(path: "f", view: .messages, from: nil, to: nil))),
+    (
+      "inspect --stats f --from 1/A --to 16",
+      .inspect(.init(path: "f", view: .statistics, from: LSN(1 << 32 | 10), to: LSN(16)))
+    ),
+    (
+      "inspect --diff a b f",
+      .inspect(
+        .init(path: "f", view: .difference("a", "b", source: nil), from: nil, to: nil))
+    ),
     ("status", .status(url: "http://127.0.0.1:12080", watch: false)),
     ("status --watch --url http://db1:1", .status(url: "http://db1:1", watch: true)),
     ("config migrate old.toml", .migrateConfiguration(path: "old.toml")),
@@ -54,7 +88,45 @@ import Testing
       "unknown command \"config migrat\": there is none of this name. "
         + "Did you mean \"config migrate\"?"
     ),
-    ("replay f", "command replay: it comes with a later version. See psql-streamer --help."),
+    ("verify", "command verify: it comes with a later version. See psql-streamer --help."),
+    (
+      "record -o f",
+      "nothing to record: neither a DSN nor --config is given. "
+        + "Write DSN --publication P, or --config FILE. See psql-streamer record --help."
+    ),
+    (
+      "record DSN -p p -o f --duration soon",
+      "--duration soon: it is none. Such as 30s. See psql-streamer record --help."
+    ),
+    (
+      "record DSN -p p -o f --transactions 0",
+      "--transactions 0: it is no count. See psql-streamer record --help."
+    ),
+    (
+      "record -c f -p p -o f",
+      "--publication: the configuration says what is published. See psql-streamer record --help."
+    ),
+    (
+      "replay f --source s",
+      "--source: it names a source of a configuration. See psql-streamer replay --help."
+    ),
+    (
+      "replay f --pace slow",
+      "--pace slow: this version knows full, recorded. See psql-streamer replay --help."
+    ),
+    (
+      "inspect f g",
+      "too many arguments: inspect takes one file. See psql-streamer inspect --help."
+    ),
+    (
+      "inspect f --from here",
+      "--from here: it is no log position. Such as 16/B374D848. See psql-streamer inspect --help."
+    ),
+    (
+      "inspect --diff f",
+      "--diff: it takes two configurations and a recording. "
+        + "Write --diff CONFIG_A CONFIG_B FILE. See psql-streamer inspect --help."
+    ),
     ("run", "no --config: run needs it. Write --config FILE. See psql-streamer run --help."),
     (
       "run --confg a.toml",

@@ -36,6 +36,7 @@ import Testing
         [source]
         p = { type = "postgres", spool = {} }
         k.type = "kafka"
+        r.type = "recording"
         [sink]
         k = { type = "kafka", topics = {} }
         f.type = "file"
@@ -59,6 +60,7 @@ import Testing
       ("a postgres source", documented["Source postgres"] ?? []),
       ("the spool", documented["Spool"] ?? []),
       ("a kafka source", documented["Source kafka"] ?? []),
+      ("a recording source", documented["Source recording"] ?? []),
       ("a kafka sink", common + (documented["Sink kafka"] ?? [])),
       ("the topics to create", documented["Topics"] ?? []),
       ("a file sink", common + (documented["Sink file"] ?? [])),

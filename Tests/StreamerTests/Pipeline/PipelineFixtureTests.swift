@@ -6,14 +6,10 @@ import Testing
 
 /// What real servers sent, through the pipeline.
 @Suite struct PipelineFixtureTests {
-  private static func file(_ scenario: String, _ end: String) -> String {
-    "\(Binary.project)/Fixtures/pgoutput/\(scenario).15.\(end)"
-  }
-
   /// Feeds a recording and gives the pipeline; the fault is what ended it.
   private func replay(_ scenario: String) throws -> (CapturingPipeline, StreamFault?) {
     let pipeline = CapturingPipeline()
-    let bytes = try FileBytes.bytes(of: Self.file(scenario, "bin"))
+    let bytes = try Fixture(scenario: scenario, version: 15).bytes()
     do throws(StreamFault) {
       try pipeline.feed { $0.append(bytes) }
       return (pipeline, nil)
@@ -28,7 +24,7 @@ import Testing
     let (pipeline, fault) = try replay(scenario)
     #expect(fault == nil)
     var expected = 0
-    for line in try FileBytes.text(of: Self.file(scenario, "trace")).split(separator: "\n") {
+    for line in try Fixture(scenario: scenario, version: 15).trace().split(separator: "\n") {
       let words = line.split(separator: " ")
       guard words.count > 3, words[0] == "XLogData" else { continue }
       switch words[3] {

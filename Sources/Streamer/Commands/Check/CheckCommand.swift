@@ -21,6 +21,8 @@ enum CheckCommand {
           sinks: configuration.sinks(of: source.name).map(\.name))
         tables[source.name] = check.run(&report)
       case .kafka(let kafka): KafkaSourceCheck(name: source.name, source: kafka).run(&report)
+      case .recording(let recording):
+        RecordingSourceCheck(name: source.name, source: recording).run(&report)
       }
     }
     for sink in configuration.sinks {

@@ -57,7 +57,7 @@ enum TailCommand {
     let pipeline = try PipelineThread(
       configuration, store: MemoryPositionStore(), reconnects: false,
       log: Log(level: .error, descriptor: -1))
-    try wait(for: pipeline, interruption)
+    wait(for: pipeline, interruption, patience: patience)
     do throws(StreamerError) {
       try pipeline.check()
       return 0
@@ -80,9 +80,9 @@ enum TailCommand {
   }
 
   /// Waits until the pipeline has ended; a signal, or a reader that has gone, stops it.
-  private static func wait(
-    for pipeline: PipelineThread, _ interruption: borrowing Interruption
-  ) throws(StreamerError) {
+  static func wait(
+    for pipeline: PipelineThread, _ interruption: borrowing Interruption, patience: Duration
+  ) {
     var deadline: ContinuousClock.Instant?
     while !pipeline.hasEnded {
       var entries = [

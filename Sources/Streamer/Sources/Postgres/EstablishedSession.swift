@@ -1,4 +1,5 @@
 import PGWire
+import Recording
 import Synchronization
 
 /// A stream that has just begun, on its way from the I/O worker to the pipeline.
@@ -18,11 +19,14 @@ final class EstablishedSession: Sendable {
   let messageTopics: [TopicID?]
   /// How often the server must hear of us.
   let statusInterval: Duration
+  /// What a recording says of the connection.
+  let recorded: RecordedConnection
   private let stream: Mutex<ReplicationStream?>
 
   init(
     _ stream: consuming sending ReplicationStream, identity: PositionIdentity, host: String,
-    start: LSN, streams: Bool, positions: [LSN], messageTopics: [TopicID?], statusInterval: Duration
+    start: LSN, streams: Bool, positions: [LSN], messageTopics: [TopicID?],
+    statusInterval: Duration, recorded: RecordedConnection
   ) {
     self.stream = Mutex(consume stream)
     self.identity = identity
@@ -32,6 +36,7 @@ final class EstablishedSession: Sendable {
     self.positions = positions
     self.messageTopics = messageTopics
     self.statusInterval = statusInterval
+    self.recorded = recorded
   }
 
   /// The stream, at the first call.

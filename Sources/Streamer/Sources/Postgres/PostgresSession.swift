@@ -1,4 +1,5 @@
 import PGWire
+import Recording
 
 /// Connects a pipeline to its server: checks, publication, slot, positions, START_REPLICATION, and
 /// later the look-ups and saves. Everything here may block and runs on the I/O worker alone.
@@ -151,19 +152,25 @@ final class PostgresSession: @unchecked Sendable {
     }
     let start = positions.min() ?? slot
     var options = source.output
-    try mapped { () throws(PGError) in
+    let command = try mapped { () throws(PGError) in
       options = try source.output.supported(by: server.version)
       if !streams { options.streaming = .off }
       options.binary = isBinary
-      try replication.startCopyBoth(
-        ReplicationCommand.start(slot: source.replicationSlot, at: start, options))
+      let command = ReplicationCommand.start(slot: source.replicationSlot, at: start, options)
+      try replication.startCopyBoth(command)
+      return command
     }
     let host = replication.host.name ?? parameters.hosts.first?.description ?? ""
+    let recorded = RecordedConnection(
+      serverVersion: replication.parameterStatus["server_version"] ?? "",
+      timeline: system.timeline, host: host, startLSN: start, command: command,
+      parameters: replication.parameterStatus.sorted { $0.key < $1.key }
+        .map { RecordedConnection.Parameter(name: $0.key, value: $0.value) })
     return EstablishedSession(
       ReplicationStream(replication), identity: identity, host: host,
       start: start, streams: options.streaming != .off, positions: positions,
       messageTopics: messageTopics,
-      statusInterval: server.statusInterval)
+      statusInterval: server.statusInterval, recorded: recorded)
   }
 }
 

@@ -1,0 +1,320 @@
+import CLinux
+import Glibc
+import PGWire
+import Recording
+
+/// Records one source: connects as a pipeline does, writes what the server sends, and acknowledges
+/// what is durable in the file.
+///
+/// It runs on the thread that calls it and blocks there: recording has nothing else to do.
+struct StreamRecorder: ~Copyable {
+  /// When a recording ends by itself.
+  struct Limits: Hashable, Sendable {
+    /// After that time.
+    var duration: Duration?
+    /// After so many transactions.
+    var transactions: Int?
+    /// When the file has so many bytes.
+    var size: Int?
+  }
+
+  /// What a recording came to, for the user.
+  struct Summary {
+    var bytes = 0
+    var messages = 0
+    var transactions = 0
+    var fileSize = 0
+    var duration = Duration.zero
+    /// Everything before it is in the file.
+    var complete = LSN.zero
+  }
+
+  private let plan: PipelinePlan
+  private let session: PostgresSession
+  private let path: String
+  private let limits: Limits
+  private let start = ContinuousClock.now
+  private var writer: RecordingWriter?
+  private var tap = StreamTap()
+  private var identity: PositionIdentity?
+  private var bytes = 0
+  private var fileSize = 0
+  private var durable = LSN.zero
+  private var statusInterval = Duration.seconds(10)
+  private var lastStatus = ContinuousClock.now
+  private var nextFlush = ContinuousClock.now
+  private var backoff: Backoff
+  private var random = SystemRandomNumberGenerator()
+
+  /// Prepares to record the source of `plan`, whose sinks are left aside.
+  init(_ plan: PipelinePlan, to path: String, _ limits: Limits, log: Log) {
+    self.plan = plan
+    self.path = path
+    self.limits = limits
+    session = PostgresSession(plan, store: MemoryPositionStore(), log: log)
+    tap.transactionLimit = limits.transactions
+    backoff = Backoff(longest: plan.source.startRetryInterval)
+  }
+
+  /// What the recording has come to.
+  var summary: Summary {
+    Summary(
+      bytes: bytes, messages: tap.messages, transactions: tap.transactions,
+      fileSize: fileSize, duration: .now - start, complete: durable)
+  }
+
+  /// Whether the file exists: from the first connection on.
+  var hasBegun: Bool { writer != nil }
+
+  /// Records until a signal comes, a limit is reached, or the connection of a plan that does not
+  /// reconnect is lost; the file is ended properly then. `progress` is called a few times a second.
+  ///
+  /// Throws what ended it before its time.
+  mutating func run(
+    _ signals: borrowing Interruption, progress: (Summary) -> Void
+  ) throws(StreamerError) {
+    while true {
+      var stream: ReplicationStream
+      do throws(StreamerError) { stream = try connect() } catch {
+        // Without a file there is nothing to save: the first attempt decides.
+        guard writer != nil, plan.reconnects, error.isRetryable else {
+          try finish()
+          throw error
+        }
+        if pause(signals) { return try finish() }
+        continue
+      }
+      do throws(StreamerError) {
+        try record(&stream, signals, progress)
+        try finish()
+        acknowledge(&stream)
+        return stream.close()
+      } catch {
+        guard error.isRetryable else {
+          // The disk is full, most likely: what the file has was cut to whole blocks.
+          try? finish()
+          throw error
+        }
+        try write { (writer) throws(RecordingError) in
+          try writer.disconnected(error.why, now: .now)
+        }
+        guard plan.reconnects else {
+          try finish()
+          throw error
+        }
+        try flush()
+        if pause(signals) { return try finish() }
+      }
+    }
+  }
+
+  // MARK: - Connecting
+
+  private mutating func connect() throws(StreamerError) -> ReplicationStream {
+    let none = SinkList([])
+    let resume = identity == nil ? nil : [durable]
+    let established = try session.establish(
+      opening: none, all: none, resume: resume, known: identity, streams: plan.reconnects
+    ).get()
+    guard let stream = established.takeStream() else {
+      preconditionFailure("a stream is taken once")
+    }
+    if writer == nil { try create(established) }
+    identity = established.identity
+    statusInterval = established.statusInterval
+    tap.connected(at: established.recorded.startLSN)
+    try write { (writer) throws(RecordingError) in
+      try writer.connected(established.recorded, now: .now)
+    }
+    return stream
+  }
+
+  private mutating func create(_ established: EstablishedSession) throws(StreamerError) {
+    let identity = established.identity
+    let header = RecordingHeader(
+      program: Version.text.split(separator: "\n").first.map(String.init) ?? "psql-streamer",
+      startTime: Self.microsecondsSince2000(), systemIdentifier: identity.systemIdentifier,
+      database: identity.database, slot: identity.slot, publications: identity.publications)
+    do throws(RecordingError) {
+      writer = try RecordingWriter(
+        creating: path, header, compression: .zstd(level: 3), now: start)
+    } catch { throw StreamerError(error, recording: path) }
+  }
+
+  /// Waits before the next attempt; says whether a signal has ended the wait.
+  private mutating func pause(_ signals: borrowing Interruption) -> Bool {
+    do throws(StreamerError) {
+      try signals.pause(backoff.next(using: &random))
+      return false
+    } catch { return true }
+  }
+
+  // MARK: - Recording
+
+  /// Records one connection until a signal or a limit ends it; throws when it is lost.
+  private mutating func record(
+    _ stream: inout ReplicationStream, _ signals: borrowing Interruption,
+    _ progress: (Summary) -> Void
+  ) throws(StreamerError) {
+    // The first update tells the server that somebody lives here.
+    acknowledge(&stream)
+    while true {
+      try take(&stream)
+      if let ending = tap.ending {
+        throw StreamerError(what: "source \(plan.name)", why: ending, retryable: true)
+      }
+      if signals.next() != nil || hasReachedLimit { return }
+      let now = ContinuousClock.now
+      try write { (writer) throws(RecordingError) in try writer.writeIfDue(now: now) }
+      if now >= nextFlush || tap.replyRequested, tap.complete > durable {
+        try flush()
+        acknowledge(&stream)
+        backoff.reset()
+      } else if tap.replyRequested || now >= lastStatus + statusInterval {
+        acknowledge(&stream)
+      }
+      progress(summary)
+      guard !stream.hasPending else {
+        try receive(&stream)
+        continue
+      }
+      if wait(for: stream, signals) { try receive(&stream) }
+    }
+  }
+
+  private var hasReachedLimit: Bool {
+    (limits.duration.map { .now >= start + $0 } ?? false)
+      || (limits.transactions.map { tap.transactions >= $0 } ?? false)
+      || (limits.size.map { fileSize >= $0 } ?? false)
+  }
+
+  /// Sleeps until the server sends, a signal comes or something is due; says whether there is
+  /// something to read.
+  private func wait(
+    for stream: borrowing ReplicationStream, _ signals: borrowing Interruption
+  ) -> Bool {
+    var next = min(lastStatus + statusInterval, .now + .milliseconds(250))
+    if let duration = limits.duration { next = min(next, start + duration) }
+    let timeout = max(Poller.milliseconds(next - .now), 0)
+    var entries = [
+      pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0),
+      pollfd(fd: stream.descriptor, events: Int16(POLLIN), revents: 0),
+    ]
+    // In a burst the socket is left alone for a while, as a pipeline does.
+    if let readBy = stream.pace.readBy {
+      entries.removeLast()
+      let gulp = Poller.milliseconds(max(readBy - .now, .zero))
+      _ = unsafe poll(&entries, nfds_t(entries.count), min(timeout, gulp))
+      return ContinuousClock.now >= readBy
+    }
+    _ = unsafe poll(&entries, nfds_t(entries.count), timeout)
+    return entries[1].revents != 0
+  }
+
+  private func receive(_ stream: inout ReplicationStream) throws(StreamerError) {
+    do throws(PGError) { _ = try stream.receive(now: .now) } catch {
+      throw StreamerError(error, source: plan.source, name: plan.name)
+    }
+  }
+
+  /// Records what was received, with the catalog's answer before each table's description.
+  private mutating func take(_ stream: inout ReplicationStream) throws(StreamerError) {
+    while true {
+      let step: StreamTap.Step
+      do throws(DecodingError) { step = try tap.step(stream.received) } catch {
+        try write(stream.received, stream.received.byteCount)
+        throw StreamerError(
+          what: "source \(plan.name)",
+          why: "protocol violation in replication, a message's header: \(error)", retryable: true)
+      }
+      switch step {
+      case .record(0): return
+      case .record(let count):
+        try write(stream.received, count)
+        stream.consume(count)
+        if hasReachedLimit { return }
+      case .describe(let relation): try describe(relation)
+      }
+    }
+  }
+
+  private mutating func describe(_ relation: Relation) throws(StreamerError) {
+    let request = RelationRequest(relation: relation, topics: [])
+    let answer = try session.lookUp(request, sinks: SinkList([])).get()
+    let recorded = RecordedRelation(
+      relation: relation, catalogKey: answer.catalogKey,
+      types: answer.types.learned(for: relation.columns.map(\.type)))
+    try write { (writer) throws(RecordingError) in try writer.relation(recorded, now: .now) }
+    tap.described()
+  }
+
+  // MARK: - The file
+
+  private mutating func write(_ window: RawSpan, _ count: Int) throws(StreamerError) {
+    bytes += count
+    let piece = window.extracting(first: count)
+    try write { (writer) throws(RecordingError) in try writer.received(piece, now: .now) }
+  }
+
+  private mutating func write(
+    _ body: (inout RecordingWriter) throws(RecordingError) -> Void
+  ) throws(StreamerError) {
+    guard var writer = writer.take() else { return }
+    do throws(RecordingError) {
+      try body(&writer)
+      fileSize = writer.size
+      self.writer = consume writer
+    } catch {
+      fileSize = writer.size
+      self.writer = consume writer
+      throw StreamerError(error, recording: path)
+    }
+  }
+
+  /// Makes everything that was recorded durable.
+  private mutating func flush() throws(StreamerError) {
+    nextFlush = .now + RecordingFormat.blockInterval
+    try write { (writer) throws(RecordingError) in try writer.flush() }
+    durable = tap.complete
+  }
+
+  /// Ends the file, if there is one.
+  private mutating func finish() throws(StreamerError) {
+    let (messages, transactions) = (tap.messages, tap.transactions)
+    try write { (writer) throws(RecordingError) in
+      try writer.end(messages: messages, transactions: transactions, now: .now)
+    }
+    durable = tap.complete
+    session.close()
+  }
+
+  /// Tells the server what is durable; a lost connection is noticed at the next read.
+  private mutating func acknowledge(_ stream: inout ReplicationStream) {
+    tap.replyRequested = false
+    lastStatus = .now
+    try? stream.send(StandbyStatusUpdate(written: tap.sent, flushed: durable))
+  }
+
+  private static func microsecondsSince2000() -> Int64 {
+    var time = timespec()
+    _ = unsafe clock_gettime(CLOCK_REALTIME, &time)
+    return (Int64(time.tv_sec) - 946_684_800) * 1_000_000 + Int64(time.tv_nsec) / 1000
+  }
+}
+
+extension StreamerError {
+  /// What a failure of a recording's file means.
+  init(_ error: RecordingError, recording path: String) {
+    var hint = ""
+    if case .system(_, let number) = error.reason {
+      hint =
+        switch number {
+        case EEXIST: "Choose another name: a recording is never replaced."
+        case ENOSPC, EDQUOT, EFBIG:
+          "The disk is full: the file ends with its last whole block and can be read."
+        default: ""
+        }
+    }
+    self.init(what: "recording \(path)", why: "\(error)", hint: hint)
+  }
+}

@@ -1,0 +1,273 @@
+import CLinux
+import PGWire
+import Recording
+import Synchronization
+
+/// What a ``RecordingPipeline`` is to do, taken from the configuration.
+struct RecordingPlan {
+  /// The source's name in the configuration.
+  let name: String
+  /// The source.
+  let source: RecordingSourceConfiguration
+  /// The sinks in the configuration's order.
+  let sinks: [PipelinePlan.Sink]
+  /// How open transactions are kept that come in chunks.
+  let spool: Spool.Settings
+  /// Bytes that may be read and not yet delivered, over all sinks.
+  let inFlight: Int
+  /// How long a sink may be unreachable at the start; 0 for ever.
+  let startTimeout: Duration
+  /// How long a stop may wait for deliveries.
+  let shutdownTimeout: Duration
+  /// Whether it tries again after a failure, or ends with the first one.
+  let reconnects: Bool
+}
+
+/// A recording with all sinks that list it, run by one thread: the same events as those of the
+/// server whose stream it holds.
+///
+/// It is read whole, from its beginning, at every start, and the pipeline ends when all of it is
+/// delivered: nothing is stored. A sink that fails is replaced and the recording is read again; the
+/// other sinks pass over what they were given.
+// SAFETY: everything but `control` and the atomics belongs to the pipeline's own thread.
+final class RecordingPipeline: Service.Pipeline, @unchecked Sendable {
+  /// What the pipeline is doing.
+  enum Phase {
+    /// The worker opens sinks.
+    case opening
+    /// Changes flow.
+    case streaming
+    /// All is read, or nothing more is to be: deliveries are waited for, until then at most when it
+    /// was told to stop.
+    case finishing(StreamerError?, deadline: ContinuousClock.Instant?)
+    /// The next attempt is due then.
+    case waiting(until: ContinuousClock.Instant)
+    /// It has ended.
+    case ended(StreamerError?)
+  }
+
+  /// What the I/O worker answers.
+  enum Answer: Sendable {
+    case opened(Result<[TopicID?], StreamerError>)
+    case topics(Result<[TopicID?], StreamerError>)
+    case durable(lane: Int, StreamerError?)
+    case done
+  }
+
+  /// The descriptors' tags in the poller; lanes follow.
+  enum Tag {
+    static let control: UInt64 = 0
+    static let worker: UInt64 = 1
+    static let firstLane: UInt64 = 16
+  }
+
+  /// Bytes that are read before sinks are asked again.
+  private static let slice = 1 << 20
+
+  let plan: RecordingPlan
+  let log: Log
+  let worker: IOWorker<Answer>
+  let control: EventDescriptor
+  let stopRequested = Atomic<Bool>(false)
+  let started = Atomic<Bool>(false)
+  let observer: PipelineObserver
+
+  var poller: Poller
+  var phase = Phase.opening
+  var pipeline: Pipeline?
+  var feed: RecordingFeed?
+  /// Sinks that are not open yet, by their lanes.
+  var unopened: [(lane: Int, sink: any Sink)] = []
+  var isAskingForTopics = false
+  var backoff = Backoff(longest: .seconds(5))
+  var random = SystemRandomNumberGenerator()
+  var startDeadline: ContinuousClock.Instant?
+  /// When reading began, for the recorded pace.
+  var start = ContinuousClock.now
+  var nextObservation = ContinuousClock.now
+
+  /// Makes a pipeline that has not started; throws when the system has no descriptor left.
+  init(_ plan: RecordingPlan, observer: PipelineObserver, log: Log) throws(StreamerError) {
+    self.plan = plan
+    self.log = log
+    self.observer = observer
+    worker = try IOWorker(name: "io-\(plan.name)")
+    control = try EventDescriptor()
+    poller = try Poller()
+    for (index, sink) in plan.sinks.enumerated() { unopened.append((index, try sink.make(log))) }
+    try poller.watch(control.descriptor, tag: Tag.control, for: .readable)
+    try poller.watch(worker.eventDescriptor, tag: Tag.worker, for: .readable)
+  }
+
+  /// Whether changes have flowed since the start.
+  var hasStarted: Bool { started.load(ordering: .relaxed) }
+
+  /// Asks it to read no more, deliver what it has read, and end.
+  func requestStop() {
+    stopRequested.store(true, ordering: .releasing)
+    control.signal()
+  }
+
+  /// Runs until all is delivered, it is stopped, or has failed for good; says with what error.
+  func run() -> StreamerError? {
+    if plan.startTimeout > .zero { startDeadline = .now + plan.startTimeout }
+    open(now: .now)
+    while true {
+      if case .ended(let error) = phase { return finish(error) }
+      do {
+        try poller.wait(timeout: timeout(now: .now))
+        try turn(now: .now)
+      } catch { fail(error, now: .now) }
+    }
+  }
+
+  private func turn(now: ContinuousClock.Instant) throws(StreamerError) {
+    for index in 0..<poller.count where poller[index].tag == Tag.control { control.drain() }
+    for answer in worker.takeAnswers() { try take(answer, now: now) }
+    try pollSinks(now: now)
+    if case .waiting(let until) = phase, now >= until { open(now: now) }
+    if stopRequested.load(ordering: .acquiring) { stop(now: now) }
+    if case .streaming = phase { try readOn(now: now) }
+    if case .finishing(let error, let deadline) = phase {
+      let isLate = deadline.map { now >= $0 } ?? false
+      if isLate { log.warning("the time to stop is over; not all was delivered") }
+      if isLate || pipeline?.inFlightBytes ?? 0 == 0 { phase = .ended(error) }
+    }
+    guard now >= nextObservation else { return }
+    nextObservation = now + Limits.observation
+    pipeline?.report(saved: .zero, now: now)
+  }
+
+  private func take(_ answer: Answer, now: ContinuousClock.Instant) throws(StreamerError) {
+    switch answer {
+    case .opened(let result): try opened(messageTopics: try result.get(), now: now)
+    case .topics(let result):
+      isAskingForTopics = false
+      let topics = try result.get()
+      guard let request = pipeline?.request, let feed = try feed?.answer(to: request) else {
+        return
+      }
+      pipeline?.answer(
+        RelationAnswer(catalogKey: feed.catalogKey, types: feed.typeCatalog, topics: topics))
+    case .durable(let index, let error): pipeline?.lanes[index].sink.durabilityJobEnded(error)
+    case .done: break
+    }
+  }
+
+  private func pollSinks(now: ContinuousClock.Instant) throws(StreamerError) {
+    guard let lanes = pipeline?.lanes else { return }
+    for (index, lane) in lanes.enumerated() {
+      do { try lane.poll() } catch { return fail(lane: index, error, now: now) }
+      if lane.isOpen, let job = lane.sink.durabilityJob() {
+        submit { .durable(lane: index, job()) }
+      }
+    }
+  }
+
+  private func timeout(now: ContinuousClock.Instant) -> Duration {
+    var next = now + .seconds(1)
+    switch phase {
+    case .waiting(let until): next = min(next, until)
+    case .finishing(_, let deadline): if let deadline { next = min(next, deadline) }
+    case .streaming:
+      if pipeline?.isBlocked == false {
+        if pipeline?.isReplaying == true { return .zero }
+        guard let due = due(feed?.nextTime), due > now else { return .zero }
+        next = min(next, due)
+      }
+    case .opening, .ended: break
+    }
+    return max(next - now, .zero)
+  }
+
+  /// When an entry is to be read; nil at once.
+  private func due(_ time: Duration?) -> ContinuousClock.Instant? {
+    plan.source.pace == .recorded ? time.map { start + $0 } : nil
+  }
+
+  // MARK: - Reading
+
+  /// Reads a slice of the recording, as far as budget and pace let it.
+  private func readOn(now: ContinuousClock.Instant) throws(StreamerError) {
+    guard var feed = feed.take() else { return }
+    do throws(StreamerError) { try read(&feed, now: now) } catch {
+      self.feed = consume feed
+      throw error
+    }
+    self.feed = consume feed
+  }
+
+  private func read(
+    _ feed: inout RecordingFeed, now: ContinuousClock.Instant
+  ) throws(StreamerError) {
+    var read = 0
+    while read < Self.slice {
+      do throws(StreamFault) {
+        let count = try pipeline?.consume(feed.window) ?? 0
+        feed.consume(count)
+        read += count
+      } catch { try ended(error, &feed) }
+      if let request = pipeline?.request { return askForTopics(request) }
+      guard pipeline?.isBlocked == false, pipeline?.isReplaying == false else { return }
+      if let due = due(feed.nextTime), due > now { return }
+      switch try feed.step() {
+      case .connected(let start): pipeline?.connected(at: start)
+      case .received, .noted: break
+      case .ended:
+        report(feed.ending)
+        phase = .finishing(nil, deadline: nil)
+        return
+      }
+    }
+  }
+
+  /// What ended the recorded connection is in the recording, and so is the next connection.
+  private func ended(
+    _ fault: StreamFault, _ feed: inout RecordingFeed
+  ) throws(StreamerError) {
+    if let error = StreamerError(fault, recording: feed.path) { throw error }
+    if case .server(let error) = fault {
+      log.warning("the server ended the stream", ["error": "\(error)"])
+    }
+    feed.endConnection()
+  }
+
+  private func askForTopics(_ request: RelationRequest) {
+    guard !isAskingForTopics else { return }
+    isAskingForTopics = true
+    let sinks = SinkList(pipeline?.lanes.map(\.sink) ?? [])
+    submit { .topics(Self.prepare(request.topics, sinks)) }
+  }
+
+  /// The number of each sink's topic; nil where there is none.
+  static func prepare(
+    _ topics: [String?], _ sinks: SinkList
+  ) -> Result<[TopicID?], StreamerError> {
+    do throws(StreamerError) {
+      var numbers: [TopicID?] = []
+      for (sink, topic) in zip(sinks.sinks, topics) {
+        if let topic { numbers.append(try sink.prepare(topic: topic)) } else { numbers.append(nil) }
+      }
+      return .success(numbers)
+    } catch { return .failure(error) }
+  }
+
+  /// Says when the recording was not ended properly, or ends inside a transaction.
+  private func report(_ ending: RecordingReader.Ending?) {
+    if case .cut(let offset) = ending {
+      log.warning("the recording is cut off; its whole blocks were read", ["offset": offset])
+    }
+    if let transaction = pipeline?.transaction {
+      log.warning(
+        "the recording ends inside a transaction, whose first events were delivered",
+        ["commit": transaction.commitLSN])
+    }
+  }
+
+  /// Hands work to the I/O worker; its queue is longer than the pipeline can have work for.
+  func submit(_ work: @escaping @Sendable () -> Answer) {
+    let accepted = worker.submit(work)
+    precondition(
+      accepted, "the I/O worker's queue is full although each kind of work waits its turn")
+  }
+}
