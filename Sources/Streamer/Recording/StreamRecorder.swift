@@ -113,8 +113,10 @@ struct StreamRecorder: ~Copyable {
   private mutating func connect() throws(StreamerError) -> ReplicationStream {
     let none = SinkList([])
     let resume = identity == nil ? nil : [durable]
+    // A recording holds text: its events are the same, and it needs no server to be read.
     let established = try session.establish(
-      opening: none, all: none, resume: resume, known: identity, streams: plan.reconnects
+      opening: none, all: none, resume: resume, known: identity, streams: plan.reconnects,
+      binary: false
     ).get()
     guard let stream = established.takeStream() else {
       preconditionFailure("a stream is taken once")

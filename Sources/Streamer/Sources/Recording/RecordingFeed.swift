@@ -112,6 +112,8 @@ extension StreamerError {
     case .malformed(let error, let place):
       self.init(
         what: "recording \(path)", why: "protocol violation in replication, \(place): \(error)")
+    case .binary(let fault):
+      self.init(what: "recording \(path)", why: "\(fault)")
     case .spool(let fault):
       self.init(
         what: "recording \(path)", why: "\(fault)",
