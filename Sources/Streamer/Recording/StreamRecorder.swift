@@ -114,7 +114,8 @@ struct StreamRecorder: ~Copyable {
     let none = SinkList([])
     let resume = identity == nil ? nil : [durable]
     let established = try session.establish(
-      opening: none, all: none, resume: resume, known: identity, streams: plan.reconnects
+      opening: none, all: none, resume: resume, known: identity, streams: plan.reconnects,
+      binary: false
     ).get()
     guard let stream = established.takeStream() else {
       preconditionFailure("a stream is taken once")
