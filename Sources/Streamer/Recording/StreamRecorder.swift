@@ -67,7 +67,9 @@ struct StreamRecorder: ~Copyable {
   var hasBegun: Bool { writer != nil }
 
   /// Records until a signal comes, a limit is reached, or the connection of a plan that does not
-  /// reconnect is lost; the file is ended properly then. `progress` is called a few times a second.
+  /// reconnect is lost.
+  ///
+  /// The file is ended properly then. `progress` is called at every turn.
   ///
   /// Throws what ended it before its time.
   mutating func run(

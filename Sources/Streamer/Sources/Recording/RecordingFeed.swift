@@ -118,6 +118,10 @@ extension StreamerError {
       self.init(
         what: "recording \(path)", why: "\(fault)",
         hint: "Record it with streaming = \"off\" in the source: transactions then come whole.")
+    case .binary:
+      self.init(
+        what: "recording \(path)", why: "it holds binary values, which are read with a server only",
+        hint: "Record it with binary = false in the source.")
     }
   }
 }
