@@ -1,6 +1,5 @@
 import KafkaBridge
 import PGWire
-import Synchronization
 
 // Reading as a member of the group: records, partitions that come and go, offsets.
 extension KafkaPipeline {
@@ -46,9 +45,9 @@ extension KafkaPipeline {
   private func watch(_ wanted: Bool) {
     guard wanted != isWatching, let consumer else { return }
     isWatching = wanted
-    guard wanted else { return poller.forget(consumer.eventDescriptor) }
+    guard wanted else { return loop.poller.forget(consumer.eventDescriptor) }
     do {
-      try poller.watch(consumer.eventDescriptor, tag: Tag.consumer, for: .readable)
+      try loop.poller.watch(consumer.eventDescriptor, tag: PipelineTag.source, for: .readable)
     } catch { fail(error, now: .now) }
   }
 
@@ -98,7 +97,7 @@ extension KafkaPipeline {
       try consumer.assign(places)
       if isPaused { try consumer.pause(places) }
     }
-    started.store(true, ordering: .relaxed)
+    loop.noteStarted()
     startDeadline = nil
     if case .streaming = phase { observer.entered(.streaming, cause: nil) }
   }

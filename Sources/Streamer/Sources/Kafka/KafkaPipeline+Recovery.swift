@@ -1,6 +1,5 @@
 import KafkaBridge
 import PGWire
-import Synchronization
 
 // Starting, starting again, and the end.
 extension KafkaPipeline {
@@ -19,7 +18,7 @@ extension KafkaPipeline {
       let lane = flow.lanes[index]
       lane.isOpen = true
       guard let descriptor = lane.sink.eventDescriptor else { continue }
-      try poller.watch(descriptor, tag: Tag.firstLane + UInt64(index), for: .readable)
+      try loop.poller.watch(descriptor, tag: PipelineTag.firstLane + UInt64(index), for: .readable)
     }
     if let fresh {
       consumer = fresh
@@ -74,7 +73,7 @@ extension KafkaPipeline {
     flow.isHeld = true
     revocation = nil
     guard let old = consumer else { return }
-    if isWatching { poller.forget(old.eventDescriptor) }
+    if isWatching { loop.poller.forget(old.eventDescriptor) }
     isWatching = false
     consumer = nil
     let places = flow.takeCommittable()
@@ -97,7 +96,7 @@ extension KafkaPipeline {
     } else {
       observer.failed(error)
     }
-    if let descriptor = lane.sink.eventDescriptor { poller.forget(descriptor) }
+    if let descriptor = lane.sink.eventDescriptor { loop.poller.forget(descriptor) }
     let old = SinkList([lane.sink])
     submit {
       for sink in old.sinks { sink.close(within: .seconds(1)) }
@@ -158,7 +157,7 @@ extension KafkaPipeline {
 
   /// On the way to the end: wait for what is in flight, commit.
   func endOn(now: ContinuousClock.Instant) {
-    if ending == nil, stopRequested.load(ordering: .acquiring) { end(nil, now: now) }
+    if ending == nil, loop.isStopRequested { end(nil, now: now) }
     guard var ending, !ending.isCommitting else { return }
     let isTooLate = now >= ending.deadline
     guard flow.isIdle || isTooLate else { return }
@@ -178,7 +177,7 @@ extension KafkaPipeline {
   /// Leaves the group, closes the sinks and the worker.
   func finish(_ error: StreamerError?) -> StreamerError? {
     observe(now: .now, atOnce: true)
-    if isWatching, let consumer { poller.forget(consumer.eventDescriptor) }
+    if isWatching, let consumer { loop.poller.forget(consumer.eventDescriptor) }
     let open = SinkList(flow.lanes.map(\.sink))
     submit { [consumer] in
       _ = consumer?.close(timeout: Limits.kafkaCommit)
@@ -186,7 +185,7 @@ extension KafkaPipeline {
       return .done
     }
     consumer = nil
-    worker.stop()
+    loop.worker.stop()
     observer.ended(error)
     return error
   }

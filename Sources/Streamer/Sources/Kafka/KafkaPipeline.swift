@@ -1,6 +1,5 @@
 import KafkaBridge
 import PGWire
-import Synchronization
 
 /// One Kafka source with all sinks that list it, run by one thread.
 ///
@@ -8,8 +7,8 @@ import Synchronization
 /// may block runs on the I/O worker. An offset is committed when every sink has acknowledged
 /// everything below it. A sink that fails is replaced and the partitions are read again from there;
 /// the other sinks pass over what they were given.
-// SAFETY: everything but `control` and the atomics belongs to the pipeline's own thread.
-final class KafkaPipeline: Service.Pipeline, @unchecked Sendable {
+// SAFETY: everything but `loop` belongs to the pipeline's own thread.
+final class KafkaPipeline: LoopedPipeline, @unchecked Sendable {
   /// What the pipeline is doing.
   enum Phase {
     /// The worker opens sinks and connects.
@@ -54,25 +53,13 @@ final class KafkaPipeline: Service.Pipeline, @unchecked Sendable {
     var isCommitting = false
   }
 
-  /// The descriptors' tags in the poller; lanes follow.
-  enum Tag {
-    static let control: UInt64 = 0
-    static let worker: UInt64 = 1
-    static let consumer: UInt64 = 2
-    static let firstLane: UInt64 = 16
-  }
-
   let plan: KafkaSourcePlan
   let log: Log
   let session: KafkaSourceSession
-  let worker: IOWorker<Answer>
-  let control: EventDescriptor
-  let stopRequested = Atomic<Bool>(false)
-  let started = Atomic<Bool>(false)
+  let loop: PipelineLoop<Answer>
   let observer: PipelineObserver
   let flow: KafkaFlow
 
-  var poller: Poller
   var phase = Phase.establishing
   /// The member of the group; nil while there is none.
   var consumer: Consumer?
@@ -108,9 +95,7 @@ final class KafkaPipeline: Service.Pipeline, @unchecked Sendable {
     self.log = log
     self.observer = observer
     session = KafkaSourceSession(plan, log: log)
-    worker = try IOWorker(name: "io-\(plan.name)")
-    control = try EventDescriptor()
-    poller = try Poller()
+    loop = try PipelineLoop(name: plan.name)
     var lanes: [KafkaLane] = []
     for sink in plan.sinks { lanes.append(KafkaLane(name: sink.name, sink: try sink.make(log))) }
     if let sink = session.deadLetterSink() {
@@ -120,38 +105,20 @@ final class KafkaPipeline: Service.Pipeline, @unchecked Sendable {
       name: plan.name, sinks: plan.sinks, lanes: lanes, inFlightLimit: plan.inFlight,
       observer: observer)
     backoff = Backoff(longest: plan.longestRetry)
-    try poller.watch(control.descriptor, tag: Tag.control, for: .readable)
-    try poller.watch(worker.eventDescriptor, tag: Tag.worker, for: .readable)
   }
 
-  /// Whether it has joined its group since the start.
-  var hasStarted: Bool { started.load(ordering: .relaxed) }
-
-  /// Asks the pipeline to deliver what it has read, commit, and end.
-  func requestStop() {
-    stopRequested.store(true, ordering: .releasing)
-    control.signal()
-  }
-
-  /// Runs until it is stopped or has failed for good; says with what error.
-  func run() -> StreamerError? {
+  func begin() {
     if plan.startTimeout > .zero { startDeadline = .now + plan.startTimeout }
     establish()
-    while true {
-      if case .ended(let error) = phase { return finish(error) }
-      do {
-        try poller.wait(timeout: timeout(now: .now))
-        try turn(now: .now)
-      } catch {
-        fail(error, now: .now)
-      }
-    }
+  }
+
+  var outcome: PipelineOutcome {
+    if case .ended(let error) = phase { .ended(error) } else { .running }
   }
 
   /// One turn of the loop: take what came, read what may be read, say what is due.
-  private func turn(now: ContinuousClock.Instant) throws(StreamerError) {
-    control.drain()
-    for answer in worker.takeAnswers() { try take(answer, now: now) }
+  func turn(now: ContinuousClock.Instant) throws(StreamerError) {
+    for answer in loop.worker.takeAnswers() { try take(answer, now: now) }
     try pollLanes(now: now)
     if case .waiting(let until) = phase, now >= until, ending == nil { establish() }
     try readOn(now: now)
@@ -181,7 +148,7 @@ final class KafkaPipeline: Service.Pipeline, @unchecked Sendable {
   }
 
   /// How long the thread may sleep.
-  private func timeout(now: ContinuousClock.Instant) -> Duration {
+  func timeout(now: ContinuousClock.Instant) -> Duration {
     var next = now + Limits.kafkaCommitInterval
     if case .waiting(let until) = phase { next = min(next, until) }
     if let blockedSince, !isPaused { next = min(next, blockedSince + Limits.kafkaPauseAfter) }
@@ -218,12 +185,5 @@ final class KafkaPipeline: Service.Pipeline, @unchecked Sendable {
         sink: index, lane.counts, inFlightBytes: lane.inFlightBytes)
       if lane.isOpen { observer.observe(lane.sink, index) }
     }
-  }
-
-  /// Hands work to the I/O worker; its queue is longer than the pipeline can have work for.
-  func submit(_ work: @escaping @Sendable () -> Answer) {
-    let accepted = worker.submit(work)
-    precondition(
-      accepted, "the I/O worker's queue is full although each kind of work waits its turn")
   }
 }

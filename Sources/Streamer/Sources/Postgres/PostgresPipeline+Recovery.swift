@@ -1,5 +1,4 @@
 import PGWire
-import Synchronization
 
 extension PostgresPipeline {
   /// Lets the worker open the sinks that need it and start a stream.
@@ -54,7 +53,7 @@ extension PostgresPipeline {
       lane.opened()
       lane.messageRoute = established.messageTopics[index].map { Route(topic: $0, table: "") }
       guard let descriptor = lane.sink.eventDescriptor else { continue }
-      try poller.watch(descriptor, tag: Tag.firstLane + UInt64(index), for: .readable)
+      try loop.poller.watch(descriptor, tag: PipelineTag.firstLane + UInt64(index), for: .readable)
     }
     identity = established.identity
     pipeline?.connected(at: established.start)
@@ -68,7 +67,7 @@ extension PostgresPipeline {
     opened = []
     self.stream = consume stream
     phase = .streaming
-    started.store(true, ordering: .relaxed)
+    loop.noteStarted()
     lastFailure = nil
     startDeadline = nil
     observer.entered(.streaming, cause: nil)
@@ -122,7 +121,7 @@ extension PostgresPipeline {
   /// Closes sinks that are no longer used, off the pipeline's thread.
   private func retire(_ sinks: [any Sink]) {
     for sink in sinks {
-      if let descriptor = sink.eventDescriptor { poller.forget(descriptor) }
+      if let descriptor = sink.eventDescriptor { loop.poller.forget(descriptor) }
     }
     let old = SinkList(sinks)
     submit {

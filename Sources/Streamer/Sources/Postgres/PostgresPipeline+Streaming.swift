@@ -1,7 +1,6 @@
 import CLinux
 import Glibc
 import PGWire
-import Synchronization
 
 extension PostgresPipeline {
   /// Reads, consumes and answers the server, as far as the in-flight budget lets it.
@@ -11,7 +10,7 @@ extension PostgresPipeline {
     guard var stream = stream.take() else { return }
     do {
       try read(&stream, now: now)
-      let untilCommit = stopRequested.load(ordering: .acquiring)
+      let untilCommit = loop.isStopRequested
       do {
         let count = try pipeline?.consume(stream.received, untilCommit: untilCommit) ?? 0
         stream.consume(count)
@@ -110,7 +109,7 @@ extension PostgresPipeline {
     if stream.wantsWrite { wanted.insert(.writable) }
     guard wanted != interest else { return }
     interest = wanted
-    try poller.watch(stream.descriptor, tag: Tag.server, for: wanted)
+    try loop.poller.watch(stream.descriptor, tag: PipelineTag.source, for: wanted)
   }
 
   // MARK: - The end
@@ -155,7 +154,7 @@ extension PostgresPipeline {
       session.close()
       return .done
     }
-    worker.stop()
+    loop.worker.stop()
     observer.ended(error)
     return error
   }

@@ -1,7 +1,6 @@
 import CLinux
 import Glibc
 import PGWire
-import Synchronization
 
 /// One PostgreSQL source with all sinks that list it, run by one thread.
 ///
@@ -9,8 +8,8 @@ import Synchronization
 /// and does everything between the server's bytes and the sinks itself. What may block runs on the
 /// I/O worker. Recovery is the ordinary start: whatever fails, the connection is dropped and
 /// reading begins again at the confirmed positions.
-// SAFETY: everything but `control` and the atomics belongs to the pipeline's own thread.
-final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
+// SAFETY: everything but `loop` belongs to the pipeline's own thread.
+final class PostgresPipeline: LoopedPipeline, @unchecked Sendable {
   /// What the pipeline is doing.
   enum Phase {
     /// The worker opens sinks and connects.
@@ -33,24 +32,12 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
     case done
   }
 
-  /// The descriptors' tags in the poller; lanes follow.
-  enum Tag {
-    static let control: UInt64 = 0
-    static let worker: UInt64 = 1
-    static let server: UInt64 = 2
-    static let firstLane: UInt64 = 16
-  }
-
   let plan: PipelinePlan
   let log: Log
   let session: PostgresSession
-  let worker: IOWorker<Answer>
-  let control: EventDescriptor
-  let stopRequested = Atomic<Bool>(false)
-  let started = Atomic<Bool>(false)
+  let loop: PipelineLoop<Answer>
   let observer: PipelineObserver
 
-  var poller: Poller
   var phase = Phase.establishing
   var pipeline: Pipeline?
   var stream: ReplicationStream?
@@ -98,56 +85,33 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
     self.log = log
     self.observer = observer
     session = PostgresSession(plan, store: store, log: log)
-    worker = try IOWorker(name: "io-\(plan.name)")
-    control = try EventDescriptor()
-    poller = try Poller()
+    loop = try PipelineLoop(name: plan.name)
     sinks = []
     for sink in plan.sinks { sinks.append(try sink.make(log)) }
     backoff = Backoff(longest: plan.source.startRetryInterval)
-    try poller.watch(control.descriptor, tag: Tag.control, for: .readable)
-    try poller.watch(worker.eventDescriptor, tag: Tag.worker, for: .readable)
   }
 
-  /// Whether changes have flowed since the start.
-  var hasStarted: Bool { started.load(ordering: .relaxed) }
-
-  /// Asks the pipeline to read on to the current commit, deliver, save, confirm and end.
-  func requestStop() {
-    stopRequested.store(true, ordering: .releasing)
-    control.signal()
-  }
-
-  /// Runs until it is stopped or has failed for good; says with what error.
-  func run() -> StreamerError? {
+  func begin() {
     if plan.startTimeout > .zero { startDeadline = .now + plan.startTimeout }
     establish()
-    while true {
-      if case .ended(let error) = phase { return finish(error) }
-      do {
-        try poller.wait(timeout: timeout(now: .now))
-        try turn(now: .now)
-      } catch {
-        fail(error, now: .now)
-      }
-    }
+  }
+
+  var outcome: PipelineOutcome {
+    if case .ended(let error) = phase { .ended(error) } else { .running }
   }
 
   /// One turn of the loop: take what came, read what may be read, say what is due.
-  private func turn(now: ContinuousClock.Instant) throws(StreamerError) {
-    for index in 0..<poller.count {
-      let event = poller[index]
-      switch event.tag {
-      case Tag.control: control.drain()
-      case Tag.server: isReadable = isReadable || event.isReadable
-      default: break
-      }
+  func turn(now: ContinuousClock.Instant) throws(StreamerError) {
+    for index in 0..<loop.poller.count {
+      let event = loop.poller[index]
+      if event.tag == PipelineTag.source { isReadable = isReadable || event.isReadable }
     }
-    for answer in worker.takeAnswers() { try take(answer, now: now) }
+    for answer in loop.worker.takeAnswers() { try take(answer, now: now) }
     pollSinks(now: now)
     if case .waiting(let until) = phase, now >= until { establish() }
     if case .streaming = phase { try streamOn(now: now) }
     try save(now: now)
-    if stopRequested.load(ordering: .acquiring) { stopOn(now: now) }
+    if loop.isStopRequested { stopOn(now: now) }
     observe(now: now)
   }
 
@@ -175,7 +139,7 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
   }
 
   /// How long the thread may sleep.
-  private func timeout(now: ContinuousClock.Instant) -> Duration {
+  func timeout(now: ContinuousClock.Instant) -> Duration {
     var next = now + .seconds(1)
     switch phase {
     case .waiting(let until): next = min(next, until)
@@ -231,12 +195,5 @@ final class PostgresPipeline: Service.Pipeline, @unchecked Sendable {
       nextSlotCheck = now + Limits.slotCheck
       submit { [session] in .slot(session.slot()) }
     }
-  }
-
-  /// Hands work to the I/O worker; its queue is longer than the pipeline can have work for.
-  func submit(_ work: @escaping @Sendable () -> Answer) {
-    let accepted = worker.submit(work)
-    precondition(
-      accepted, "the I/O worker's queue is full although each kind of work waits its turn")
   }
 }

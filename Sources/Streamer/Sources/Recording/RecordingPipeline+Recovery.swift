@@ -1,7 +1,6 @@
 import CLinux
 import PGWire
 import Recording
-import Synchronization
 
 // Starting, starting again, and the end.
 extension RecordingPipeline {
@@ -48,7 +47,7 @@ extension RecordingPipeline {
       lane.opened()
       lane.messageRoute = messageTopics[index].map { Route(topic: $0, table: "") }
       guard let descriptor = lane.sink.eventDescriptor else { continue }
-      try poller.watch(descriptor, tag: Tag.firstLane + UInt64(index), for: .readable)
+      try loop.poller.watch(descriptor, tag: PipelineTag.firstLane + UInt64(index), for: .readable)
     }
     pipeline?.connected(at: feed?.firstConnection?.startLSN ?? .zero)
     isAskingForTopics = false
@@ -56,7 +55,7 @@ extension RecordingPipeline {
     startDeadline = nil
     backoff.reset()
     phase = .streaming
-    started.store(true, ordering: .relaxed)
+    loop.noteStarted()
     observer.entered(.streaming, cause: nil)
     log.info("reading the recording", ["path": plan.source.path, "slot": header.slot])
   }
@@ -68,7 +67,7 @@ extension RecordingPipeline {
     observer.failed(error)
     let isTooLate = startDeadline.map { now >= $0 } ?? false
     guard plan.reconnects, error.isRetryable, !isTooLate,
-      !stopRequested.load(ordering: .acquiring)
+      !loop.isStopRequested
     else {
       let limit = error.isRetryable ? .seconds(1) : plan.shutdownTimeout
       phase = .finishing(error, deadline: now + limit)
@@ -85,7 +84,7 @@ extension RecordingPipeline {
     guard let lane = pipeline?.lanes[index] else { return }
     observer.failed(sink: index, error)
     let old = SinkList([lane.sink])
-    if let descriptor = lane.sink.eventDescriptor { poller.forget(descriptor) }
+    if let descriptor = lane.sink.eventDescriptor { loop.poller.forget(descriptor) }
     submit {
       for sink in old.sinks { sink.close(within: .seconds(1)) }
       return .done
@@ -118,7 +117,7 @@ extension RecordingPipeline {
       for sink in open.sinks { sink.close(within: timeout) }
       return .done
     }
-    worker.stop()
+    loop.worker.stop()
     observer.ended(error)
     return error
   }

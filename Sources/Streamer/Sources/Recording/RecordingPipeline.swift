@@ -1,7 +1,6 @@
 import CLinux
 import PGWire
 import Recording
-import Synchronization
 
 /// What a ``RecordingPipeline`` is to do, taken from the configuration.
 struct RecordingPlan {
@@ -29,8 +28,8 @@ struct RecordingPlan {
 /// It is read whole, from its beginning, at every start, and the pipeline ends when all of it is
 /// delivered: nothing is stored. A sink that fails is replaced and the recording is read again; the
 /// other sinks pass over what they were given.
-// SAFETY: everything but `control` and the atomics belongs to the pipeline's own thread.
-final class RecordingPipeline: Service.Pipeline, @unchecked Sendable {
+// SAFETY: everything but `loop` belongs to the pipeline's own thread.
+final class RecordingPipeline: LoopedPipeline, @unchecked Sendable {
   /// What the pipeline is doing.
   enum Phase {
     /// The worker opens sinks.
@@ -54,25 +53,14 @@ final class RecordingPipeline: Service.Pipeline, @unchecked Sendable {
     case done
   }
 
-  /// The descriptors' tags in the poller; lanes follow.
-  enum Tag {
-    static let control: UInt64 = 0
-    static let worker: UInt64 = 1
-    static let firstLane: UInt64 = 16
-  }
-
   /// Bytes that are read before sinks are asked again.
   private static let slice = 1 << 20
 
   let plan: RecordingPlan
   let log: Log
-  let worker: IOWorker<Answer>
-  let control: EventDescriptor
-  let stopRequested = Atomic<Bool>(false)
-  let started = Atomic<Bool>(false)
+  let loop: PipelineLoop<Answer>
   let observer: PipelineObserver
 
-  var poller: Poller
   var phase = Phase.opening
   var pipeline: Pipeline?
   var feed: RecordingFeed?
@@ -91,42 +79,24 @@ final class RecordingPipeline: Service.Pipeline, @unchecked Sendable {
     self.plan = plan
     self.log = log
     self.observer = observer
-    worker = try IOWorker(name: "io-\(plan.name)")
-    control = try EventDescriptor()
-    poller = try Poller()
+    loop = try PipelineLoop(name: plan.name)
     for (index, sink) in plan.sinks.enumerated() { unopened.append((index, try sink.make(log))) }
-    try poller.watch(control.descriptor, tag: Tag.control, for: .readable)
-    try poller.watch(worker.eventDescriptor, tag: Tag.worker, for: .readable)
   }
 
-  /// Whether changes have flowed since the start.
-  var hasStarted: Bool { started.load(ordering: .relaxed) }
-
-  /// Asks it to read no more, deliver what it has read, and end.
-  func requestStop() {
-    stopRequested.store(true, ordering: .releasing)
-    control.signal()
-  }
-
-  /// Runs until all is delivered, it is stopped, or has failed for good; says with what error.
-  func run() -> StreamerError? {
+  func begin() {
     if plan.startTimeout > .zero { startDeadline = .now + plan.startTimeout }
     open(now: .now)
-    while true {
-      if case .ended(let error) = phase { return finish(error) }
-      do {
-        try poller.wait(timeout: timeout(now: .now))
-        try turn(now: .now)
-      } catch { fail(error, now: .now) }
-    }
   }
 
-  private func turn(now: ContinuousClock.Instant) throws(StreamerError) {
-    for index in 0..<poller.count where poller[index].tag == Tag.control { control.drain() }
-    for answer in worker.takeAnswers() { try take(answer, now: now) }
+  var outcome: PipelineOutcome {
+    if case .ended(let error) = phase { .ended(error) } else { .running }
+  }
+
+  func turn(now: ContinuousClock.Instant) throws(StreamerError) {
+    for answer in loop.worker.takeAnswers() { try take(answer, now: now) }
     try pollSinks(now: now)
     if case .waiting(let until) = phase, now >= until { open(now: now) }
-    if stopRequested.load(ordering: .acquiring) { stop(now: now) }
+    if loop.isStopRequested { stop(now: now) }
     if case .streaming = phase { try readOn(now: now) }
     if case .finishing(let error, let deadline) = phase {
       let isLate = deadline.map { now >= $0 } ?? false
@@ -164,7 +134,7 @@ final class RecordingPipeline: Service.Pipeline, @unchecked Sendable {
     }
   }
 
-  private func timeout(now: ContinuousClock.Instant) -> Duration {
+  func timeout(now: ContinuousClock.Instant) -> Duration {
     var next = now + .seconds(1)
     switch phase {
     case .waiting(let until): next = min(next, until)
@@ -262,12 +232,5 @@ final class RecordingPipeline: Service.Pipeline, @unchecked Sendable {
         "the recording ends inside a transaction, whose first events were delivered",
         ["commit": transaction.commitLSN])
     }
-  }
-
-  /// Hands work to the I/O worker; its queue is longer than the pipeline can have work for.
-  func submit(_ work: @escaping @Sendable () -> Answer) {
-    let accepted = worker.submit(work)
-    precondition(
-      accepted, "the I/O worker's queue is full although each kind of work waits its turn")
   }
 }
