@@ -59,8 +59,8 @@ import Testing
       [
         "c.toml:7: source.DB1: found the same name a second time, expected each name once. "
           + "Names are the same in any letter case.",
-        "c.toml:8: source.DB1.type: found \"kafak\", expected one of \"postgres\", \"kafka\". "
-          + "Did you mean \"kafka\"?",
+        "c.toml:8: source.DB1.type: found \"kafak\", expected one of \"postgres\", \"kafka\", "
+          + "\"recording\". Did you mean \"kafka\"?",
       ]
     ),
     (

@@ -159,7 +159,8 @@ struct MetricsTests {
     #expect(
       Set(parsed.types.keys.filter { $0.hasPrefix("psql_streamer_") }) == [
         "psql_streamer_lag_bytes", "psql_streamer_lag_seconds", "psql_streamer_lsn",
-        "psql_streamer_in_flight_bytes", "psql_streamer_wal_held_bytes",
+        "psql_streamer_in_flight_bytes", "psql_streamer_spool_bytes",
+        "psql_streamer_wal_held_bytes",
         "psql_streamer_transaction_rows", "psql_streamer_commit_latency_seconds",
         "psql_streamer_reconnects_total", "psql_streamer_rows_total",
         "psql_streamer_kafka_queue_messages", "psql_streamer_kafka_errors_total",

@@ -117,11 +117,7 @@ extension StreamerError {
     case .spool(let fault):
       self.init(
         what: "recording \(path)", why: "\(fault)",
-        hint: "Record it with streaming = \"off\" in the source: transactions then come whole.")
-    case .binary:
-      self.init(
-        what: "recording \(path)", why: "it holds binary values, which are read with a server only",
-        hint: "Record it with binary = false in the source.")
+        hint: "Record it with streaming = false in the source: transactions then come whole.")
     }
   }
 }
