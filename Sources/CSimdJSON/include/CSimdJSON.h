@@ -44,7 +44,7 @@ csimdjson_parser *csimdjson_new(void);
 void csimdjson_free(csimdjson_parser *parser);
 
 /// Parses a whole document strictly (RFC 8259, UTF-8) and gives the event's members, the first of
-/// those that have the same name.
+/// those that have the same name. Numbers may be of any size.
 ///
 /// The bytes need no padding behind them: they are copied once into memory of the parser that has.
 csimdjson_result csimdjson_parse_event(

@@ -74,6 +74,8 @@ enum NormalizationFormKC {
 
   private static func composite(of a: Unicode.Scalar, _ b: Unicode.Scalar) -> Unicode.Scalar? {
     if let syllable = Hangul.compose(a, b) { return syllable }
+    // Nothing below the combining marks is the second half of a composite: the table need not be read.
+    guard b.value >= 0x300 else { return nil }
     var found: Unicode.Scalar?
     forEachEntry { first, more, isCanonical, targets in
       guard isCanonical, targets.count == 2, targets[0] == a.value, targets[1] <= b.value,

@@ -41,7 +41,7 @@ extension ConnectionParameters {
         Host(
           name: index < names.count ? nonEmpty(names[index]) : nil,
           address: index < addresses.count ? nonEmpty(addresses[index]) : nil,
-          port: try Self.port(port)))
+          port: try Self.port(port, of: ports.count > 1 ? " of host \(index + 1)" : "")))
     }
     return hosts
   }
@@ -53,11 +53,16 @@ extension ConnectionParameters {
 
   private static func nonEmpty(_ text: String) -> String? { text.isEmpty ? nil : text }
 
-  private static func port(_ text: String) throws(PGError) -> UInt16 {
+  private static func port(_ text: String, of host: String) throws(PGError) -> UInt16 {
     let trimmed = trim(text)
     if trimmed.isEmpty { return defaultPort }
     guard let port = UInt16(trimmed), port > 0 else {
-      throw .connectionString("port \"\(text)\" is no number from 1 to 65535")
+      guard ConnectionString.isShownPort(text) else {
+        throw .connectionString(
+          "the port\(host) is no number from 1 to 65535. "
+            + "If it is a piece of a password, write its \"/\" as %2F")
+      }
+      throw .connectionString("port \"\(text)\"\(host) is no number from 1 to 65535")
     }
     return port
   }

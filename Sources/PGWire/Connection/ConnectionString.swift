@@ -90,14 +90,24 @@ public struct ConnectionString: Hashable, Sendable {
 }
 
 extension ConnectionString: CustomStringConvertible {
-  /// Keywords and values, with `***` for what is secret.
+  /// Keywords and values, with `***` for what is secret, and for what may be pieces of a password.
   public var description: String {
+    let isTorn = values[.port].map { !Self.isShownPort($0) } ?? false
     var pairs: [String] = []
     for keyword in ConnectionKeyword.allCases {
       guard let value = values[keyword] else { continue }
-      pairs.append("\(keyword.rawValue)=\(keyword.isSecret ? "***" : Self.quoted(value))")
+      let isHidden = keyword.isSecret || isTorn && Self.passwordPieces.contains(keyword)
+      pairs.append("\(keyword.rawValue)=\(isHidden ? "***" : Self.quoted(value))")
     }
     return pairs.joined(separator: " ")
+  }
+
+  /// Where libpq's rules put a URI's password that holds an unescaped "/", as in `u:pass/word@h/d`.
+  private static let passwordPieces: [ConnectionKeyword] = [.host, .port, .dbname]
+
+  /// Whether a list of ports may be shown: one with anything but digits may be a password's head.
+  static func isShownPort(_ ports: String) -> Bool {
+    ports.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2C || isSpace($0) }
   }
 
   private static func quoted(_ value: String) -> String {

@@ -71,6 +71,8 @@ struct ConnectionStringTests {
     let strings = [
       "password=geheim geheim2 host=a", "password='geheim", "postgresql://u:ge%zzheim@h",
       "password=a geheim", "postgresql://u:geheim heim@h/d", "user=u password=geheim port=0",
+      "postgresql://u:geheim/x@h/d", "postgresql://u:geheim", "postgresql://u:geheim,h:1/d",
+      "postgresql://u:1,heim:x/y@h/d", "port=geheim",
     ]
     for text in strings {
       do {
@@ -78,6 +80,27 @@ struct ConnectionStringTests {
         Issue.record("an error was expected")
       } catch {
         #expect(!"\(error)".contains("heim"), "\(error)")
+      }
+    }
+  }
+
+  /// As libpq reads it, `u:pass/word@h/d` names the host u and a port.
+  @Test func aTornPasswordIsNotShown() throws {
+    let torn = try ConnectionString("postgresql://u:ge/heim@h/d?user=v")
+    #expect(torn.description == "host=*** port=*** dbname=*** user=v")
+    #expect(
+      try ConnectionString("postgresql://a:1,b:2/d").description == "host=a,b port=1,2 dbname=d")
+    for (text, reason) in [
+      ("postgresql://u:ge/heim@h/d", "the port is no number from 1 to 65535. If"),
+      ("postgresql://a:1,u:ge/heim@h/d", "the port of host 2 is no number from 1 to 65535. If"),
+      ("port=65536", #"port "65536" is no number from 1 to 65535"#),
+      ("host=a,b port=1,0", #"port "0" of host 2 is no number from 1 to 65535"#),
+    ] {
+      do {
+        _ = try ConnectionParameters(ConnectionString(text))
+        Issue.record("an error was expected")
+      } catch {
+        #expect("\(error)".contains(reason), "\(error)")
       }
     }
   }

@@ -34,7 +34,8 @@ extension KafkaMalformation: CustomStringConvertible {
 /// Finds in an event's bytes what decides where it goes, and checks that all of them are JSON.
 ///
 /// The texts are views of the parser's memory and change with the next event. Nothing is
-/// allocated once the parser has seen an event of the usual size.
+/// allocated once the parser has seen an event of the usual size; one with a number beyond 64 bits
+/// is read twice, the second time in a copy.
 @safe struct KafkaEventParser: ~Copyable {
   /// The schema of an event of the old psql-streamer, which named none.
   private static let publicSchema: StaticString = "public"

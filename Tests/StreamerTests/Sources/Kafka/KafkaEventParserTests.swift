@@ -79,6 +79,35 @@ import Testing
     #expect(Self.isNotJSON(Array(text.utf8)))
   }
 
+  @Test(arguments: [
+    "66666666666666666666661", "-66666666666666666666661", "1e400", "-1.25E+4000", "1e-4000",
+    "0.000000000000000000000000000000000000000000000000000000000000000001e999",
+  ])
+  func numbersMayBeOfAnySize(_ number: String) throws {
+    let names = Names(database: "d", schema: "s", table: #"t"1e400"#)
+    #expect(
+      try Self.parse(
+        #"{"x":\#(number),"Database":"d","Columns":{"a":[\#(number), 1,\#(number)]},"#
+          + #""Table":"t\"1e400","Schema":"s"}"#) == names)
+    #expect(Self.malformation(Array(number.utf8)) == .noObject)
+    #expect(Self.malformation(Array(#"{"Table":\#(number)}"#.utf8)) == .noString)
+  }
+
+  /// Each stands behind a number that makes the parser read the event a second time.
+  @Test(arguments: [
+    "01", "--1", "-", "+1", "1.", ".5", "1.e5", "1e", "1e+", "1e--5", "1.5.5", "1-2", "1 2", "1x",
+    "x1", "x--1", "1e5e5", "true1", "1true", "1\"a\"", "-01", "1[2]", "\\\"1\\\"", "\"1", "\"\\x\"",
+    "1e400e400", "-1e400-1e400", "66666666666666666666661x", "066666666666666666666661",
+  ])
+  func brokenValuesBesideLargeNumbersAreNoJSON(_ value: String) {
+    for text in [
+      #"{"Table":"t","a":1e400,"b":\#(value)}"#, #"{"Table":"t","b":\#(value),"a":1e400}"#,
+      #"{"Table":"t","a":1e400,"b":[\#(value)]}"#, #"{"Table":"t","a":1e400}\#(value)"#,
+    ] {
+      #expect(Self.isNotJSON(Array(text.utf8)), "\(text)")
+    }
+  }
+
   @Test func invalidUTF8IsNoJSONEvenBehindTheNames() {
     let head = Array(
       #"{"Table":"t","Schema":"s","Database":"d","Action":"x","Columns":{"a":""#.utf8)
