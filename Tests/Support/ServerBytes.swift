@@ -13,6 +13,8 @@ public struct ServerBytes {
     case unchanged
     /// The type's text output.
     case text(String)
+    /// The type's binary send format.
+    case binary([UInt8])
   }
 
   /// Which old row an update or delete carries.
@@ -189,6 +191,9 @@ public struct ServerBytes {
       case .text(let text):
         result.append(UInt8(ascii: "t"))
         result += integer(Int32(text.utf8.count)) + Array(text.utf8)
+      case .binary(let value):
+        result.append(UInt8(ascii: "b"))
+        result += integer(Int32(value.count)) + value
       }
     }
     return result

@@ -12,11 +12,14 @@
   @usableFromInline let bytes: RawSpan
   /// How many columns the image has.
   public let count: Int
+  /// Whether a column's value is ``ColumnValue/binary(_:)``.
+  public let hasBinary: Bool
 
   @inlinable @_lifetime(copy bytes)
-  init(checked bytes: RawSpan, count: Int) {
+  init(checked bytes: RawSpan, count: Int, hasBinary: Bool = false) {
     self.bytes = bytes
     self.count = count
+    self.hasBinary = hasBinary
   }
 
   /// Reads a tuple and checks every length in it, so that walking it later cannot fail.
@@ -25,9 +28,13 @@
     let count = Int(try reader.integer(Int16.self))
     guard count >= 0 else { throw DecodingError(.badLength(count), at: reader.offset - 2) }
     let start = reader.offset
+    var hasBinary = false
     for _ in 0..<count {
       switch try reader.byte() {
-      case UInt8(ascii: "t"), UInt8(ascii: "b"):
+      case UInt8(ascii: "t"):
+        try reader.skipSized()
+      case UInt8(ascii: "b"):
+        hasBinary = true
         try reader.skipSized()
       case UInt8(ascii: "n"), UInt8(ascii: "u"):
         break
@@ -37,7 +44,7 @@
     }
     // SAFETY: the reader just walked exactly this range.
     let walked = unsafe reader.bytes.extracting(unchecked: start..<reader.offset)
-    self.init(checked: walked, count: count)
+    self.init(checked: walked, count: count, hasBinary: hasBinary)
   }
 
   /// Walks the columns from the first.

@@ -5,6 +5,7 @@ import PGWire
 ///
 /// A class so that a lane holds it beside its batch; only the pipeline's thread uses it. Nothing
 /// here allocates for a row: names and encoders are worked out once for each Relation message.
+/// Values come as text: the pipeline makes it of binary ones, and refuses those it did not ask for.
 final class EventEncoder {
   /// What all rows of one table share.
   final class Plan {

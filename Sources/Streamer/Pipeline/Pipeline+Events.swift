@@ -7,7 +7,12 @@ extension Pipeline {
     guard plan.table.fits(change) else {
       throw violation("a row has another number of columns than its relation")
     }
-    guard let binary = plan.binary else { return try row(ofText: change, plan, at: lsn) }
+    guard let binary = plan.binary else {
+      guard !change.new.hasBinary, !change.old.hasBinary else {
+        throw violation("a value came in binary that was not asked for")
+      }
+      return try row(ofText: change, plan, at: lsn)
+    }
     var text = rowText.take() ?? ByteWriter()
     let boundary: Int
     do { boundary = try binary.write(change, to: &text) } catch {

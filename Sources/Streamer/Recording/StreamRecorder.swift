@@ -115,7 +115,7 @@ struct StreamRecorder: ~Copyable {
   private mutating func connect() throws(StreamerError) -> ReplicationStream {
     let none = SinkList([])
     let resume = identity == nil ? nil : [durable]
-    // A recording holds text: its events are the same, and it needs no server to be read.
+    // A recording holds text: its events are the same, and no type in it can be unreadable.
     let established = try session.establish(
       opening: none, all: none, resume: resume, known: identity, streams: plan.reconnects,
       binary: false

@@ -4,7 +4,8 @@ import Testing
 
 @testable import Streamer
 
-/// Geometries as GeoJSON; the EWKB and what ST_AsGeoJSON makes of it are PostGIS's own.
+/// Geometries as GeoJSON; the EWKB and what is expected of it were written by hand, by PostGIS's
+/// documentation and RFC 7946.
 @Suite struct GeoJSONTests {
   private func geoJSON(_ text: String) -> String {
     let bytes = [UInt8](text.utf8)

@@ -48,6 +48,26 @@ import Testing
     #expect(fault.hasPrefix("pgoutput 'D': a row has another number of columns"))
   }
 
+  /// A null in its place would be a silent loss.
+  @Test func aBinaryValueThatWasNotAskedFor() {
+    let one = ServerBytes.Cell.binary([0, 0, 0, 1])
+    let changes = [
+      ServerBytes.insert(16_384, [one]),
+      ServerBytes.update(16_384, [one]),
+      ServerBytes.update(16_384, old: (.key, [one]), [.text("2")]),
+      ServerBytes.delete(16_384, .key, [one]),
+    ]
+    for (tag, change) in zip(["I", "U", "U", "D"], changes) {
+      let fault = fault { server in
+        server.begin(LSN(0x100), xid: 1)
+        server.relation(Self.table)
+        server.xLogData(LSN(1), change)
+      }
+      #expect(
+        fault == "pgoutput '\(tag)': a value came in binary that was not asked for (offset 0)")
+    }
+  }
+
   @Test func aRowBeforeItsRelation() {
     let fault = fault { server in
       server.begin(LSN(0x100), xid: 1)

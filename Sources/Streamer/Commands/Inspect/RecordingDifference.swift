@@ -166,13 +166,10 @@ struct RecordingSide: ~Copyable {
       consumed += count
       for lane in pipeline.lanes { try lane.poll() }
       if let request = pipeline.request {
-        let answer = try feed.answer(to: request)
         let topics = zip(sinks, request.topics).map { sink, topic in
           topic.map { sink.prepare(topic: $0) }
         }
-        pipeline.answer(
-          RelationAnswer(
-            catalogKey: answer.catalogKey, types: answer.typeCatalog, topics: topics))
+        pipeline.answer(try feed.answer(to: request, topics: topics))
       } else if count == 0, !pipeline.isReplaying {
         return consumed
       }

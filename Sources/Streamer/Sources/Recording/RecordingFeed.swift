@@ -26,6 +26,8 @@ struct RecordingFeed: ~Copyable {
   private var stream = RecordedStream()
   private var pending: RecordingEntry?
   private var answers: [Relation: RecordedRelation] = [:]
+  /// The connection whose bytes are being read.
+  private var connection: RecordedConnection?
   private var isSkipping = false
 
   /// Opens the file and reads up to its first entry.
@@ -74,6 +76,7 @@ struct RecordingFeed: ~Copyable {
     case .connected(let connection):
       stream.removeAll()
       isSkipping = false
+      self.connection = connection
       step = .connected(at: connection.startLSN)
     case .relation(let answer): answers[answer.relation] = answer
     case .disconnected, .end: break
@@ -85,23 +88,52 @@ struct RecordingFeed: ~Copyable {
     return step
   }
 
-  /// What the catalog said of a table when it was recorded.
-  func answer(to request: RelationRequest) throws(StreamerError) -> RecordedRelation {
-    if let answer = answers[request.relation] { return answer }
-    throw StreamerError(
-      what: "recording \(path)",
-      why: "it does not say what the catalog had of \(request.relation.schema)."
-        + request.relation.name)
+  /// What the catalog said of a table when it was recorded; `topics` are the lanes'.
+  ///
+  /// Throws when the recording does not say it, or has values in binary that cannot be read.
+  func answer(
+    to request: RelationRequest, topics: [TopicID?]
+  ) throws(StreamerError) -> RelationAnswer {
+    guard let recorded = answers[request.relation] else {
+      throw StreamerError(
+        what: "recording \(path)",
+        why: "it does not say what the catalog had of \(request.relation.schema)."
+          + request.relation.name)
+    }
+    var types = TypeCatalog()
+    types.learn(recorded.types)
+    return RelationAnswer(
+      catalogKey: recorded.catalogKey, types: types, topics: topics,
+      binary: try binaryRow(request.relation, types))
+  }
+
+  /// How the rows of a table are read; nil when the connection did not ask for binary values.
+  private func binaryRow(
+    _ relation: Relation, _ types: TypeCatalog
+  ) throws(StreamerError) -> BinaryRow? {
+    guard let connection, connection.asksForBinary else { return nil }
+    guard let server = ServerVersion(connection.serverVersion) else {
+      throw StreamerError(
+        what: "recording \(path)",
+        why: "it has binary values of a server whose version it does not say")
+    }
+    switch BinaryRow.prepare(relation, types: types, serverMajor: server.major) {
+    case .success(let row): return row
+    case .failure(let column):
+      throw StreamerError(
+        what: "recording \(path)",
+        why: "column \(column.name) of \(relation.schema).\(relation.name) has type "
+          + "\(column.type), whose binary form cannot be read",
+        hint: "Record it with binary = false in the source.")
+    }
   }
 }
 
-extension RecordedRelation {
-  /// All types that the table's columns refer to.
-  var typeCatalog: TypeCatalog {
-    var catalog = TypeCatalog()
-    catalog.learn(types)
-    return catalog
-  }
+extension RecordedConnection {
+  /// Whether its values come in binary.
+  ///
+  /// Inside a name or a literal of the command the quotes would be doubled.
+  var asksForBinary: Bool { command.contains("\"binary\" 'true'") }
 }
 
 extension StreamerError {

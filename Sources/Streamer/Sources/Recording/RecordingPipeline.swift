@@ -114,11 +114,10 @@ final class RecordingPipeline: LoopedPipeline, @unchecked Sendable {
     case .topics(let result):
       isAskingForTopics = false
       let topics = try result.get()
-      guard let request = pipeline?.request, let feed = try feed?.answer(to: request) else {
-        return
-      }
-      pipeline?.answer(
-        RelationAnswer(catalogKey: feed.catalogKey, types: feed.typeCatalog, topics: topics))
+      guard let request = pipeline?.request,
+        let answer = try feed?.answer(to: request, topics: topics)
+      else { return }
+      pipeline?.answer(answer)
     case .durable(let index, let error): pipeline?.lanes[index].sink.durabilityJobEnded(error)
     case .done: break
     }
