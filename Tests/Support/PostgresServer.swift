@@ -86,8 +86,11 @@ public final class PostgresServer: Sendable {
 
   /// Makes a standby that follows a server by streaming, through a physical slot `standby` there.
   ///
+  /// - Parameters:
+  ///   - primary: the server to follow.
+  ///   - settings: over those that it copies from the primary.
   /// - Throws: `SupportError` when the copy cannot be made or the standby does not start.
-  public init(standbyOf primary: PostgresServer) throws {
+  public init(standbyOf primary: PostgresServer, settings: [String: String] = [:]) throws {
     programs = primary.programs
     directory = try TemporaryDirectory("pg", owner: programs.owner)
     port = try FreePort.take()
@@ -114,7 +117,9 @@ public final class PostgresServer: Sendable {
         hot_standby_feedback = 'on'
         primary_slot_name = 'standby'
         primary_conninfo = 'host=127.0.0.1 port=\(primary.port) user=postgres dbname=postgres'
-        """, to: file)
+
+        """ + settings.sorted { $0.key < $1.key }.map { "\($0.key) = '\($0.value)'\n" }.joined(),
+      to: file)
     try FileBytes.write("", to: "\(dataDirectory)/standby.signal")
     try start()
   }

@@ -12,16 +12,18 @@ extension Integration {
     ) throws {
       let primary = try MatrixServer(major: major)
       let service = try MatrixService(primary, "followed", source: ["failover = true"])
-      let standby = try PostgresServer(standbyOf: primary.postgres)
+      let standby = try PostgresServer(
+        standbyOf: primary.postgres, settings: ["sync_replication_slots": "on"])
       var streamer = try service.startStreaming()
       var rows = 0
-      // The standby takes the slot over when what it needs is not older than what the standby has.
+      // A new copy needs what the standby has from its creation on, and becomes permanent once the
+      // primary's slot has gone past that. The worker keeps it until then; pg_sync_replication_slots
+      // drops it and begins anew at each call, so that each write in between moves its aim.
       try eventually("the slot on the standby") {
         rows += 1
         try service.insert(rows...rows)
         try service.waitForRows(rows, streamer)
         try primary.sql("SELECT pg_log_standby_snapshot()")
-        try standby.psql("SELECT pg_sync_replication_slots()")
         return try standby.psql(
           "SELECT synced AND NOT temporary FROM pg_replication_slots "
             + "WHERE slot_name = '\(service.slot)'") == "t"

@@ -132,6 +132,7 @@ final class MatrixService {
     try FileBytes.write(
       """
       store = "\(directory.file("positions.sqlite"))"
+      http = "127.0.0.1:0"
       [source.pg]
       type = "postgres"
       dsn = "\(dsn ?? self.dsn)"
