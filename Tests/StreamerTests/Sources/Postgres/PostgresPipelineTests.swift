@@ -39,7 +39,7 @@ import Testing
     pipeline.fail(StreamerError(what: "store", why: "disk full", retryable: true), now: .now)
     #expect(pipeline.isEstablishing)
     #expect(!isWaiting(pipeline))
-    pipeline.worker.stop()
+    pipeline.loop.worker.stop()
     pipeline.isEstablishing = false  // the attempt has been answered
     pipeline.fail(StreamerError(what: "source", why: "refused", retryable: true), now: .now)
     #expect(isWaiting(pipeline))
@@ -49,7 +49,7 @@ import Testing
     let pipeline = try pipeline()
     pipeline.establish()
     pipeline.fail(StreamerError(what: "sink", why: "refused", exit: .preflight), now: .now)
-    pipeline.worker.stop()
+    pipeline.loop.worker.stop()
     guard case .ended(let error) = pipeline.phase else {
       Issue.record("the pipeline goes on")
       return
