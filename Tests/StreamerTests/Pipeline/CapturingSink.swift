@@ -81,6 +81,28 @@ final class CapturingPipeline {
     try? lane.poll()
   }
 
+  /// Feeds a recording, whose connections become the pipeline's.
+  func replay(_ recording: String) throws {
+    var feed = try RecordingFeed(recording)
+    while true {
+      switch try feed.step() {
+      case .ended: return
+      case .noted: break
+      case .connected(let start): pipeline.connected(at: start)
+      case .received:
+        var consumed = -1
+        while consumed != 0 || pipeline.isReplaying {
+          consumed = try pipeline.consume(feed.window)
+          feed.consume(consumed)
+          try lane.poll()
+          guard let request = pipeline.request else { continue }
+          pipeline.answer(try feed.answer(to: request, topics: request.topics.map { _ in 1 }))
+          consumed = -1
+        }
+      }
+    }
+  }
+
   /// The events with their own part only: action, columns and the members after the ordinal.
   var events: [String] {
     sink.values.map { value in

@@ -41,6 +41,31 @@ import Testing
     #expect(pipeline.lane.confirmed == sent)
   }
 
+  /// Without the server, and to what the scenario's values are as text.
+  @Test(arguments: [15, 16, 17, 18])
+  func aRecordingOfBinaryValuesIsReadAsText(_ version: Int) throws {
+    let pipeline = CapturingPipeline()
+    try pipeline.replay(Fixture(scenario: "binary", version: version).path)
+    let full =
+      #""id":1,"i2":-32768,"i8":9223372036854775807,"f4":1.5,"f8":"NaN","n":"12345.678","b":true,"#
+      + #""t":"héllo","y":"AP8=","d":"2024-02-29","ts":"2024-02-29T12:34:56.789","#
+      + #""tz":"2024-02-29T10:34:56Z","tm":"24:00:00","iv":"1 year 2 mons 3 days 04:05:06.7","#
+      + #""u":"6f0c1c9e-0000-4000-8000-000000000000","j":{"a" : 1},"jb":{"b": [1, null]},"#
+      + #""ip":"10.0.0.1/8","bi":"101","r":{"lower":1,"upper":6,"lowerInclusive":true,"#
+      + #""upperInclusive":false},"a":[1,null,3],"ta":["a,b",null,""]"#
+    let sparse =
+      #""i2":null,"i8":null,"f4":null,"f8":null,"n":null,"b":null,"t":null,"y":null,"#
+      + #""d":"infinity","ts":"-infinity","tz":null,"tm":null,"iv":null,"u":null,"j":null,"#
+      + #""jb":null,"ip":null,"bi":null,"r":null,"a":null,"ta":null"#
+    #expect(
+      pipeline.events == [
+        #"insert {\#(full)} 0,"Key":{"id":1}"#,
+        #"insert {"id":2,\#(sparse)} 0,"Key":{"id":2}"#,
+        #"delete {"id":2} 0,"Key":{"id":2},"Old":{"id":2}"#,
+        #"insert {"id":3,\#(sparse)} 1,"Key":{"id":3}"#,
+      ])
+  }
+
   /// The message is the last statement of the transaction: its record ends where the commit's starts.
   @Test func aLoneMessageBeforeACommitLosesNothing() throws {
     let (pipeline, _) = try replay("messages")

@@ -52,10 +52,13 @@ struct RecordingFeed: ~Copyable {
   mutating func consume(_ count: Int) { stream.consume(count) }
 
   /// When the next entry was made, since the recording began; nil at the end.
-  var nextTime: Duration? { pending?.time }
+  ///
+  /// Not inlined, as ``ending``: Swift 6.3's optimiser fails on the borrow of the feed ("Found
+  /// ownership error").
+  @inline(never) var nextTime: Duration? { pending?.time }
 
   /// How the recording ends, once it has.
-  var ending: RecordingReader.Ending? { pending == nil ? reader.ending : nil }
+  @inline(never) var ending: RecordingReader.Ending? { pending == nil ? reader.ending : nil }
 
   /// The server ended the connection in its stream: the rest of it is passed over.
   mutating func endConnection() {
@@ -64,7 +67,7 @@ struct RecordingFeed: ~Copyable {
   }
 
   /// Takes the next entry; throws for a damaged recording.
-  mutating func step() throws(StreamerError) -> Step {
+  @inline(never) mutating func step() throws(StreamerError) -> Step {
     guard let entry = pending else { return .ended }
     var step = Step.noted
     switch entry.content {
