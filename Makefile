@@ -34,14 +34,16 @@ test-allocations: setup ## that a row costs no allocation, in optimised code
 	PSQL_STREAMER_ALLOCATIONS=1 $(SWIFT) run -c release -Xswiftc -enable-testing \
 	  --scratch-path .build/allocations $(SWIFT_FLAGS) allocation-check
 
-# Seconds for each target, the one target to run, and how many run at a time.
+# Seconds for each target, the one target to run, how many run at a time, and what chance begins with
+# (0: something else at each run).
 SECONDS ?= 60
 TARGET ?=
 JOBS ?= 2
-FUZZ = FUZZ_SECONDS=$(SECONDS) FUZZ_TARGET=$(TARGET) FUZZ_JOBS=$(JOBS) \
+SEED ?= 0
+FUZZ = FUZZ_SECONDS=$(SECONDS) FUZZ_TARGET=$(TARGET) FUZZ_JOBS=$(JOBS) FUZZ_SEED=$(SEED) \
   SWIFT="$(SWIFT)" SWIFT_FLAGS="$(SWIFT_FLAGS)" Scripts/fuzz
 
-fuzz: setup ## libFuzzer on every target of Fuzz/; SECONDS=60 each, TARGET=name for one, JOBS=2
+fuzz: setup ## libFuzzer on every target of Fuzz/; SECONDS=60 each, TARGET=name for one, JOBS=2, SEED=0
 	@$(FUZZ)
 
 fuzz-selftest: setup ## that fuzzing finds a planted bug

@@ -93,12 +93,13 @@ public enum ReplicationCommand {
   /// standard_conforming_strings.
   public static func literal(_ text: String) -> String { "'\(doubling("'", in: text))'" }
 
-  private static func doubling(_ quote: Character, in text: String) -> String {
-    var doubled = ""
-    for character in text {
-      doubled.append(character)
-      if character == quote { doubled.append(character) }
+  /// By scalars: for the server a quote is one too when a combining mark follows it.
+  private static func doubling(_ quote: Unicode.Scalar, in text: String) -> String {
+    var doubled = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      doubled.append(scalar)
+      if scalar == quote { doubled.append(scalar) }
     }
-    return doubled
+    return String(doubled)
   }
 }

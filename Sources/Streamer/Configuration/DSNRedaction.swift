@@ -1,7 +1,11 @@
 /// Takes the passwords out of a connection string.
 ///
-/// It reads less exactly than a connection does and hides rather too much than too little.
+/// It reads less exactly than a connection does and hides rather too much than too little. It goes by
+/// Unicode scalars, as the connection goes by bytes: an "@" with a combining mark behind it is one
+/// `Character`, and an "@" for the connection.
 enum DSNRedaction {
+  private typealias Piece = Substring.UnicodeScalarView
+
   private static let stars = "***"
   /// What may be shown.
   ///
@@ -14,15 +18,20 @@ enum DSNRedaction {
 
   /// The connection string with stars in the place of its passwords.
   static func redact(_ dsn: String) -> String {
-    for scheme in ["postgres://", "postgresql://"] where dsn.lowercased().hasPrefix(scheme) {
-      return redactURI(String(dsn.dropFirst(scheme.count)), scheme: scheme)
+    let scalars = Substring(dsn).unicodeScalars
+    for scheme in ["postgres://", "postgresql://"] {
+      let length = scheme.unicodeScalars.count
+      guard text(scalars.prefix(length)).lowercased() == scheme else { continue }
+      return redactURI(scalars.dropFirst(length), scheme: scheme)
     }
-    return redactKeywords(dsn)
+    return redactKeywords(scalars)
   }
 
-  private static func redactURI(_ text: String, scheme: String) -> String {
+  private static func text(_ piece: Piece) -> String { String(Substring(piece)) }
+
+  private static func redactURI(_ uri: Piece, scheme: String) -> String {
     // A password may hold unescaped "/" or "?" by mistake: the last "@" ends it, wherever it is.
-    var rest = Substring(text)
+    var rest = uri
     var user = ""
     if let at = rest.lastIndex(of: "@") {
       let credentials = rest[..<at]
@@ -31,24 +40,24 @@ enum DSNRedaction {
         // The "@" stands in a parameter: what comes before it may be any of them.
         user = "\(stars)@"
       } else {
-        user = name.count < credentials.count ? "\(name):\(stars)@" : "\(name)@"
+        user = name.count < credentials.count ? "\(text(name)):\(stars)@" : "\(text(name))@"
       }
       rest = rest[rest.index(after: at)...]
     }
     let parts = rest.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-    guard parts.count == 2 else { return scheme + user + rest }
+    guard parts.count == 2 else { return scheme + user + text(rest) }
     let parameters = parts[1].split(separator: "&", omittingEmptySubsequences: false).map { pair in
-      let name = pair.prefix { $0 != "=" }
-      return harmlessNames.contains(name.lowercased()) ? String(pair) : "\(name)=\(stars)"
+      let name = text(pair.prefix { $0 != "=" })
+      return harmlessNames.contains(name.lowercased()) ? text(pair) : "\(name)=\(stars)"
     }
-    return scheme + user + parts[0] + "?" + parameters.joined(separator: "&")
+    return scheme + user + text(parts[0]) + "?" + parameters.joined(separator: "&")
   }
 
-  private static func redactKeywords(_ text: String) -> String {
+  private static func redactKeywords(_ keywords: Piece) -> String {
     var pairs: [String] = []
-    var rest = Substring(text)
+    var rest = keywords
     while true {
-      rest = rest.drop(while: \.isWhitespace)
+      rest = rest.drop(while: \.properties.isWhitespace)
       guard !rest.isEmpty else { break }
       guard let equals = rest.firstIndex(of: "=") else {
         // What is no pair may be a piece of a password with a blank in it.
@@ -56,9 +65,11 @@ enum DSNRedaction {
         break
       }
       let name = trimmed(rest[..<equals])
-      rest = rest[rest.index(after: equals)...].drop(while: \.isWhitespace)
+      rest = rest[rest.index(after: equals)...].drop(while: \.properties.isWhitespace)
       let value = takeValue(from: &rest)
-      let isKnownName = name.allSatisfy { $0.isASCII && ($0.isLetter || $0 == "_") }
+      let isKnownName = name.unicodeScalars.allSatisfy {
+        $0.isASCII && $0.properties.isAlphabetic || $0 == "_"
+      }
       if !isKnownName {
         pairs.append(stars)
       } else {
@@ -68,19 +79,19 @@ enum DSNRedaction {
     return pairs.joined(separator: " ")
   }
 
-  private static func trimmed(_ text: Substring) -> String {
-    var text = text
-    while text.last?.isWhitespace == true { text = text.dropLast() }
-    return String(text)
+  private static func trimmed(_ piece: Piece) -> String {
+    var piece = piece
+    while piece.last?.properties.isWhitespace == true { piece = piece.dropLast() }
+    return text(piece)
   }
 
   /// Takes a value as written: up to a blank, or up to the closing quote; `\` escapes.
-  private static func takeValue(from rest: inout Substring) -> String {
+  private static func takeValue(from rest: inout Piece) -> String {
     let isQuoted = rest.first == "'"
-    var value = ""
+    var value = String.UnicodeScalarView()
     if isQuoted { value.append(rest.removeFirst()) }
     while let next = rest.first {
-      if !isQuoted, next.isWhitespace { break }
+      if !isQuoted, next.properties.isWhitespace { break }
       value.append(rest.removeFirst())
       if next == "\\", let escaped = rest.first {
         value.append(escaped)
@@ -89,6 +100,6 @@ enum DSNRedaction {
         break
       }
     }
-    return value
+    return String(value)
   }
 }

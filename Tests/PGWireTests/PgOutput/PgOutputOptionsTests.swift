@@ -95,6 +95,11 @@ import Testing
     "\(PGError.unsupported(feature, on: ServerVersion(number: major * 10_000)))"
   }
 
+  @Test func aQuoteBeforeACombiningMarkIsAQuote() {
+    #expect(ReplicationCommand.identifier("a\"\u{301}b") == "\"a\"\"\u{301}b\"")
+    #expect(ReplicationCommand.literal("'\u{301}") == "'''\u{301}'")
+  }
+
   @Test func namesAreQuotedTwice() throws {
     let options = PgOutputOptions(publications: ["it's", "a \"b\""])
     let command = ReplicationCommand.start(

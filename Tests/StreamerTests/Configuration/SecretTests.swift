@@ -169,6 +169,8 @@ import Testing
     ("postgres://db1/shop?password=geheim&sslmode=x", "postgres://db1/shop?password=***&sslmode=x"),
     ("postgres://db1/shop?p%61ssword=geheim", "postgres://db1/shop?p%61ssword=***"),
     ("postgres://u:ge/he?i@m@db1/shop", "postgres://u:***@db1/shop"),
+    ("postgres://u:geheim@\u{616}db1/shop", "postgres://u:***@\u{616}db1/shop"),
+    ("password=\u{301}geheim", "password=***"),
     ("postgres://db1/shop?password=gehe@im", "postgres://***@im"),
     ("postgres://db1/shop?password=ge:he@im", "postgres://***@im"),
     ("", ""),
