@@ -127,12 +127,26 @@ enum DecodeBenchmark {
   // MARK: - Streams
 
   /// Everything that was recorded from servers, one recording after the other.
+  ///
+  /// They are read as one connection's, so those that end inside a chunk are left out.
   private static func fixtures() throws -> [UInt8] {
-    let directory = "\(Binary.project)/Fixtures/pgoutput"
-    let names = try Subprocess.check("ls", [directory]).split(separator: "\n")
-    let files = names.filter { $0.hasSuffix(".bin") }
-    guard !files.isEmpty else { throw SupportError("there are no recordings in \(directory)") }
-    return try files.flatMap { try FileBytes.bytes(of: "\(directory)/\($0)") }
+    var all: [UInt8] = []
+    for fixture in Fixture.all {
+      let bytes = try fixture.bytes()
+      if try endsOutsideChunks(unsafe bytes.span.bytes) { all += bytes }
+    }
+    guard !all.isEmpty else { throw SupportError("there are no recordings in Fixtures") }
+    return all
+  }
+
+  private static func endsOutsideChunks(_ window: RawSpan) throws(DecodingError) -> Bool {
+    var decoder = PgOutputDecoder()
+    try eachMessage(window) { tag, body throws(DecodingError) in
+      guard tag == .copyData else { return }
+      guard case .xLogData(_, _, let payload) = try ReplicationMessage(body) else { return }
+      _ = try decoder.decode(payload)
+    }
+    return decoder.stream == nil
   }
 
   /// Inserts into a table of the usual kind, of the shape in `make bench`.

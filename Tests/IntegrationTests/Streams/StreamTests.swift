@@ -35,7 +35,11 @@ extension Integration {
         #expect(outputs[0].firstDifference(from: output) == nil, "\(reader.name)")
       }
       #expect(scenario.streamed("one") == 0)
-      #expect(scenario.streamed("two") > 10 && scenario.streamed("highest") > 10)
+      for reader in ["two", "highest"] {
+        // A message before a savepoint that is rolled back ends streaming for a connection's time.
+        let fallsBack = scenario.count("does without streaming", reader) > 0
+        #expect(scenario.streamed(reader) > 10 || fallsBack, "\(reader)")
+      }
       #expect(scenario.count("open transactions take more than the spool's limit", "bounded") > 0)
     }
 
