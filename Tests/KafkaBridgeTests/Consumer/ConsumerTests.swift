@@ -117,7 +117,17 @@ import Testing
     reader.consumer.close(timeout: .seconds(5))
   }
 
+  /// On a loaded machine the group can move on before a member has answered; then what was to be seen
+  /// did not happen, and it is tried again.
   @Test func secondMemberTakesItsShareAfterTheAnswer() throws {
+    for _ in 0..<5 {
+      if try secondMemberTakesItsShare() { return }
+    }
+    Issue.record("the group moved on before each answer")
+  }
+
+  /// Whether the first member could answer.
+  private func secondMemberTakesItsShare() throws -> Bool {
     let cluster = try MockCluster()
     _ = try fill(cluster, partitions: 4, count: 400)
     var first = try member(of: cluster)
@@ -131,6 +141,7 @@ import Testing
       try first.poll()
       try second.poll()
     }
+    guard !first.wasOvertaken, !second.wasOvertaken else { return false }
     #expect(first.owned.count == 2)
     #expect(second.owned.count == 2)
     #expect(first.owned.isDisjoint(with: second.owned))
@@ -145,10 +156,12 @@ import Testing
       try first.poll()
       try second.poll()
     }
+    guard !first.wasOvertaken, !second.wasOvertaken else { return false }
     #expect(first.records.count - before + second.records.count == 100)
     #expect(!second.records.isEmpty)
     #expect(first.consumer.close(timeout: .seconds(5)))
     #expect(second.consumer.close(timeout: .seconds(5)))
+    return true
   }
 
   @Test func pausedPartitionGivesNothing() throws {
