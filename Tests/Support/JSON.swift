@@ -223,7 +223,9 @@ private struct JSONParser {
   }
 
   private mutating func hexUnit() throws -> UInt16 {
+    // The number's initializer takes a sign too.
     guard position + 4 <= bytes.count,
+      bytes[position..<position + 4].allSatisfy({ Unicode.Scalar($0).properties.isASCIIHexDigit }),
       let unit = UInt16(String(decoding: bytes[position..<position + 4], as: UTF8.self), radix: 16)
     else { throw bad("four hexadecimal digits") }
     position += 4
