@@ -102,7 +102,7 @@ private struct PipelineRun: CustomStringConvertible {
         if pipeline.request == nil, pipeline.isReplaying, !pipeline.isBlocked { continue }
         guard let request = pipeline.request else { break }
         pipeline.answer(
-          RelationAnswer(
+          TableAnswer(
             catalogKey: ["id"], types: TypeCatalog(), topics: request.topics.map { _ in 1 }))
       }
     }

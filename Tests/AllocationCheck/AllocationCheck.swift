@@ -95,7 +95,7 @@ enum AllocationCheck {
     server.relation(CheckedTable.relation)
     let description = server.bytes
     _ = try pipeline.consume(unsafe description.span.bytes)
-    var answer = RelationAnswer(catalogKey: [], types: TypeCatalog(), topics: [1])
+    var answer = TableAnswer(catalogKey: [], types: TypeCatalog(), topics: [1])
     if table == .binary {
       answer.binary = try BinaryRow.prepare(
         CheckedTable.relation, types: answer.types, serverMajor: 15

@@ -8,14 +8,14 @@ import PGWire
 /// whichever was read last.
 struct KnownTables {
   private struct Entry {
-    let plan: RelationPlan
+    let plan: KnownTable
     /// The number of the Relation message that described it last.
     var number: UInt64
   }
 
   private var shared: [UInt32: Entry] = [:]
   private var stream: [UInt32: Entry]?
-  private var last: RelationPlan?
+  private var last: KnownTable?
   private var counted: UInt64 = 0
   private var asked: UInt64 = 0
 
@@ -27,7 +27,7 @@ struct KnownTables {
 
   /// The plan of a table; nil when nothing has described it.
   @inline(__always)
-  mutating func plan(_ oid: UInt32) -> RelationPlan? {
+  mutating func plan(_ oid: UInt32) -> KnownTable? {
     if let last, last.table.relation.oid == oid { return last }
     guard let entry = stream == nil ? shared[oid] : stream?[oid] else { return nil }
     last = entry.plan
@@ -59,9 +59,9 @@ struct KnownTables {
   }
 
   /// Takes the plan of the table that was asked for last.
-  mutating func learn(_ plan: RelationPlan) { learn(plan, number: asked) }
+  mutating func learn(_ plan: KnownTable) { learn(plan, number: asked) }
 
-  private mutating func learn(_ plan: RelationPlan, number: UInt64) {
+  private mutating func learn(_ plan: KnownTable, number: UInt64) {
     let entry = Entry(plan: plan, number: number)
     let oid = plan.table.relation.oid
     last = nil

@@ -29,7 +29,7 @@ extension Pipeline {
   }
 
   private mutating func row(
-    ofText change: borrowing Change, _ plan: RelationPlan, at lsn: LSN
+    ofText change: borrowing Change, _ plan: KnownTable, at lsn: LSN
   ) throws(DecodingError) {
     if plan.mayRefresh {
       guard agrees(change, plan) else { return hold(rowOf: plan) }
@@ -49,7 +49,7 @@ extension Pipeline {
   }
 
   /// Whether the row's composite values have the fields that their types are known to have.
-  private func agrees(_ change: borrowing Change, _ plan: RelationPlan) -> Bool {
+  private func agrees(_ change: borrowing Change, _ plan: KnownTable) -> Bool {
     for index in lanes.indices {
       guard let lanePlan = plan.lanes[index] else { continue }
       // One lane tells for all: their encoders were made of the same types.
@@ -58,7 +58,7 @@ extension Pipeline {
     return true
   }
 
-  private func emit(_ event: borrowing RowEvent, _ plan: RelationPlan) {
+  private func emit(_ event: borrowing RowEvent, _ plan: KnownTable) {
     for index in lanes.indices {
       let lane = lanes[index]
       guard lane.wants(event.place.ordinal) else { continue }

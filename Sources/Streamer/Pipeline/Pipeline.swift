@@ -38,7 +38,7 @@ struct Pipeline: ~Copyable {
   /// The transaction being read; nil between transactions.
   var transaction: Transaction?
   /// The look-up that has to be answered before reading goes on.
-  var request: RelationRequest?
+  var request: TableRequest?
   /// The message read last is a row that waits for ``request``: it is read again.
   var holdsRow = false
   /// The row that came in binary, as text; nil while it is used.

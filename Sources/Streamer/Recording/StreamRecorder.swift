@@ -243,7 +243,7 @@ struct StreamRecorder: ~Copyable {
   }
 
   private mutating func describe(_ relation: Relation) throws(StreamerError) {
-    let request = RelationRequest(relation: relation, topics: [])
+    let request = TableRequest(relation: relation, topics: [])
     let answer = try session.lookUp(request, sinks: SinkList([])).get()
     let recorded = RecordedRelation(
       relation: relation, catalogKey: answer.catalogKey,

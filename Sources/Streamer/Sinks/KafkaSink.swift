@@ -52,7 +52,13 @@ final class KafkaSink: Sink {
     for topic in configuration.namedTopics { _ = try prepare(topic: topic) }
   }
 
-  func prepare(topic: String) throws(StreamerError) -> TopicID {
+  func prepare(topics names: [String]) -> [Result<TopicID, StreamerError>] {
+    names.map { name in
+      Result { () throws(StreamerError) in try prepareOne(name) }
+    }
+  }
+
+  private func prepareOne(_ topic: String) throws(StreamerError) -> TopicID {
     if let known = topics.firstIndex(where: { $0.name == topic }) { return TopicID(known) }
     guard let producer else { preconditionFailure("a topic is prepared before the sink is open") }
     do throws(KafkaError) {

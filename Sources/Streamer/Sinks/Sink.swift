@@ -23,8 +23,11 @@ protocol Sink: AnyObject {
   /// How many records wait in the sink's own queue, for the metrics.
   var queueLength: Int { get }
 
-  /// Makes sure that a topic can be written to and gives its number; the same name gives the same.
-  func prepare(topic: String) throws(StreamerError) -> TopicID
+  /// Makes sure that topics can be written to and gives the number of each, in their order, or what
+  /// stands in its way; the same name gives the same number.
+  ///
+  /// Many at once cost hardly more than one: what asks a broker asks for all of them together.
+  func prepare(topics: [String]) -> [Result<TopicID, StreamerError>]
 
   /// Takes all records of a batch. It keeps no reference to the batch's bytes.
   func send(_ batch: borrowing RecordBatch)
@@ -49,7 +52,13 @@ extension Sink {
   var maximumRecordBytes: Int { .max }
   var queueLength: Int { 0 }
   func open() throws(StreamerError) {}
-  func prepare(topic: String) throws(StreamerError) -> TopicID { 0 }
+  func prepare(topics: [String]) -> [Result<TopicID, StreamerError>] {
+    topics.map { _ in .success(0) }
+  }
+  /// Makes sure that one topic can be written to, like ``prepare(topics:)``.
+  func prepare(topic: String) throws(StreamerError) -> TopicID {
+    try prepare(topics: [topic])[0].get()
+  }
   func durabilityJob() -> (@Sendable () -> StreamerError?)? { nil }
   func durabilityJobEnded(_ error: StreamerError?) {}
   func close(within: Duration) {}

@@ -74,7 +74,7 @@ final class CapturingPipeline {
       if pipeline.request == nil, pipeline.isReplaying, !pipeline.isBlocked { continue }
       guard let request = pipeline.request else { break }
       pipeline.answer(
-        RelationAnswer(
+        TableAnswer(
           catalogKey: catalogKey, types: TypeCatalog(), topics: request.topics.map { _ in 1 }))
     }
     precondition(bytes.isEmpty || pipeline.isBlocked, "whole messages are read whole")

@@ -232,7 +232,7 @@ final class PipelineSimulation {
   private func answer() {
     guard let request = pipeline.request else { return }
     pipeline.answer(
-      RelationAnswer(
+      TableAnswer(
         catalogKey: request.relation.columns[0].name == "id" ? ["id"] : [], types: TypeCatalog(),
         topics: request.topics.map { $0 == nil ? nil : 1 }))
   }

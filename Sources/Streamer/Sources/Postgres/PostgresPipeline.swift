@@ -25,7 +25,7 @@ final class PostgresPipeline: LoopedPipeline, @unchecked Sendable {
   /// What the I/O worker answers.
   enum Answer: Sendable {
     case established(Result<EstablishedSession, StreamerError>)
-    case relation(Result<RelationAnswer, StreamerError>)
+    case relation(Result<TableAnswer, StreamerError>)
     case saved(StreamerError?)
     case durable(lane: Int, StreamerError?)
     case slot(ReplicationSlot?)

@@ -9,7 +9,7 @@ final class PostgresSession: @unchecked Sendable {
   let source: PostgresSourceConfiguration
   let store: any PositionStore
   let log: Log
-  private var catalog: RelationCatalog?
+  private var catalog: TableCatalog?
   /// How to reach the server that the stream comes from, without its fellows in `dsn`.
   private var here: ConnectionParameters?
   /// Whether the stream's values come in binary.
@@ -61,8 +61,8 @@ final class PostgresSession: @unchecked Sendable {
 
   /// Looks up what rows of a table need.
   func lookUp(
-    _ request: RelationRequest, sinks: SinkList
-  ) -> Result<RelationAnswer, StreamerError> {
+    _ request: TableRequest, sinks: SinkList
+  ) -> Result<TableAnswer, StreamerError> {
     do throws(StreamerError) {
       guard let catalog else { preconditionFailure("a table was described before a connection") }
       let types = try mapped { () throws(PGError) in try catalog.types(of: request.relation) }
@@ -75,7 +75,7 @@ final class PostgresSession: @unchecked Sendable {
         }
         topics.append(try sink.prepare(topic: topic))
       }
-      var answer = RelationAnswer(catalogKey: columns, types: types, topics: topics)
+      var answer = TableAnswer(catalogKey: columns, types: types, topics: topics)
       if isBinary { answer.binary = try binaryRow(request.relation, types, catalog) }
       return .success(answer)
     } catch { return .failure(error) }
@@ -84,7 +84,7 @@ final class PostgresSession: @unchecked Sendable {
   /// How the rows of a table are read that come in binary; throws when a type's binary form is
   /// not known.
   private func binaryRow(
-    _ relation: Relation, _ types: TypeCatalog, _ catalog: RelationCatalog
+    _ relation: Relation, _ types: TypeCatalog, _ catalog: TableCatalog
   ) throws(StreamerError) -> BinaryRow {
     switch BinaryRow.prepare(relation, types: types, serverMajor: catalog.serverMajor) {
     case .success(let row): return row
@@ -185,8 +185,8 @@ extension PostgresSession {
 
   private func makeCatalog(
     _ parameters: ConnectionParameters, _ server: ServerVersion
-  ) -> RelationCatalog {
-    RelationCatalog(source: plan.name, store: store, serverMajor: server.major) {
+  ) -> TableCatalog {
+    TableCatalog(source: plan.name, store: store, serverMajor: server.major) {
       [unowned self] () throws(PGError) in
       try open(here ?? parameters, replication: false, server: server)
     }

@@ -95,8 +95,8 @@ struct RecordingFeed: ~Copyable {
   ///
   /// Throws when the recording does not say it, or has values in binary that cannot be read.
   func answer(
-    to request: RelationRequest, topics: [TopicID?]
-  ) throws(StreamerError) -> RelationAnswer {
+    to request: TableRequest, topics: [TopicID?]
+  ) throws(StreamerError) -> TableAnswer {
     guard let recorded = answers[request.relation] else {
       throw StreamerError(
         what: "recording \(path)",
@@ -105,7 +105,7 @@ struct RecordingFeed: ~Copyable {
     }
     var types = TypeCatalog()
     types.learn(recorded.types)
-    return RelationAnswer(
+    return TableAnswer(
       catalogKey: recorded.catalogKey, types: types, topics: topics,
       binary: try binaryRow(request.relation, types))
   }

@@ -201,7 +201,7 @@ final class RecordingPipeline: LoopedPipeline, @unchecked Sendable {
     feed.endConnection()
   }
 
-  private func askForTopics(_ request: RelationRequest) {
+  private func askForTopics(_ request: TableRequest) {
     guard !isAskingForTopics else { return }
     isAskingForTopics = true
     let sinks = SinkList(pipeline?.lanes.map(\.sink) ?? [])

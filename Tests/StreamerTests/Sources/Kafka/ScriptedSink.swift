@@ -51,11 +51,13 @@ final class ScriptedSink: Sink {
 
   func open() { script.state.withLock { $0.opened += 1 } }
 
-  func prepare(topic: String) -> TopicID {
+  func prepare(topics: [String]) -> [Result<TopicID, StreamerError>] {
     script.state.withLock { state in
-      if let known = state.topics.firstIndex(of: topic) { return TopicID(known) }
-      state.topics.append(topic)
-      return TopicID(state.topics.count - 1)
+      topics.map { topic in
+        if let known = state.topics.firstIndex(of: topic) { return .success(TopicID(known)) }
+        state.topics.append(topic)
+        return .success(TopicID(state.topics.count - 1))
+      }
     }
   }
 

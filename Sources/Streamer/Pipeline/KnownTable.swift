@@ -4,7 +4,7 @@ import PGWire
 /// and for each lane the topic and the format's plan.
 ///
 /// A class so that a row finds it by one look-up and copies nothing of it.
-final class RelationPlan {
+final class KnownTable {
   /// What one lane does with the table's events; nil excludes them.
   struct LanePlan {
     let route: Route
@@ -47,7 +47,7 @@ final class RelationPlan {
 }
 
 /// What must be found out, off the pipeline's thread, before rows of a table can be read.
-struct RelationRequest: Sendable {
+struct TableRequest: Sendable {
   /// The table.
   let relation: Relation
   /// The topic for each lane, in the lanes' order; nil excludes the table there.
@@ -56,8 +56,8 @@ struct RelationRequest: Sendable {
   var isRefresh = false
 }
 
-/// The answer to a ``RelationRequest``.
-struct RelationAnswer: Sendable {
+/// The answer to a ``TableRequest``.
+struct TableAnswer: Sendable {
   /// The columns of the primary key, asked for where the replica identity does not name them.
   let catalogKey: [String]
   /// All types that the table's columns refer to.

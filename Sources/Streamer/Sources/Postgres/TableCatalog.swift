@@ -5,7 +5,7 @@ import PGWire
 ///
 /// It is used by the I/O worker alone and keeps an ordinary connection of its own, made at the
 /// first need and again after a loss.
-final class RelationCatalog {
+final class TableCatalog {
   private let source: String
   private let store: any PositionStore
   private let connect: () throws(PGError) -> Connection
