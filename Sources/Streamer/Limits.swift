@@ -23,6 +23,12 @@ enum Limits {
   /// How often the server may ask in vain for a position before the connection is given up: it
   /// waits for us in order to shut down.
   static let shutdownPings = 10
+  /// After how long without a byte of the server a reply is asked for, and how long each is waited for.
+  static let probe = Duration.seconds(10)
+  /// How many requests for a reply go unanswered before the connection counts as lost.
+  static let unansweredProbes = 3
+  /// What an end may take beyond its deadline: what is stuck then is left behind.
+  static let closingGrace = Duration.milliseconds(500)
   /// The shortest pause between two updates of status and metrics.
   static let observation = Duration.milliseconds(200)
   /// How often a slot is looked at for the WAL that it holds.

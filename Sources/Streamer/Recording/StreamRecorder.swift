@@ -29,7 +29,9 @@ struct StreamRecorder: ~Copyable {
     var complete = LSN.zero
   }
 
-  private let plan: PipelinePlan
+  private let name: String
+  private let source: PostgresSourceConfiguration
+  private let reconnects: Bool
   private let session: PostgresSession
   private let path: String
   private let limits: Limits
@@ -46,14 +48,21 @@ struct StreamRecorder: ~Copyable {
   private var backoff: Backoff
   private var random = SystemRandomNumberGenerator()
 
-  /// Prepares to record the source of `plan`, whose sinks are left aside.
-  init(_ plan: PipelinePlan, to path: String, _ limits: Limits, log: Log) {
-    self.plan = plan
+  /// Prepares to record a source; without `reconnects` it ends when the connection is lost.
+  init(
+    _ name: String, _ source: PostgresSourceConfiguration, reconnects: Bool, to path: String,
+    _ limits: Limits, log: Log
+  ) {
+    self.name = name
+    self.source = source
+    self.reconnects = reconnects
     self.path = path
     self.limits = limits
-    session = PostgresSession(plan, store: MemoryPositionStore(), log: log)
+    // The recording takes a sink's place: what is durable in it is its position.
+    session = PostgresSession(
+      name: name, source, sinks: [path], store: MemoryPositionStore(), log: log)
     tap.transactionLimit = limits.transactions
-    backoff = Backoff(longest: plan.source.startRetryInterval)
+    backoff = Backoff(longest: source.startRetryInterval)
   }
 
   /// What the recording has come to.
@@ -79,7 +88,7 @@ struct StreamRecorder: ~Copyable {
       var stream: ReplicationStream
       do throws(StreamerError) { stream = try connect() } catch {
         // Without a file there is nothing to save: the first attempt decides.
-        guard writer != nil, plan.reconnects, error.isRetryable else {
+        guard writer != nil, reconnects, error.isRetryable else {
           try finish()
           throw error
         }
@@ -100,7 +109,7 @@ struct StreamRecorder: ~Copyable {
         try write { (writer) throws(RecordingError) in
           try writer.disconnected(error.why, now: .now)
         }
-        guard plan.reconnects else {
+        guard reconnects else {
           try finish()
           throw error
         }
@@ -113,13 +122,10 @@ struct StreamRecorder: ~Copyable {
   // MARK: - Connecting
 
   private mutating func connect() throws(StreamerError) -> ReplicationStream {
-    let none = SinkList([])
-    let resume = identity == nil ? nil : [durable]
     // A recording holds text: its events are the same, and no type in it can be unreadable.
-    let established = try session.establish(
-      opening: none, all: none, resume: resume, known: identity, streams: plan.reconnects,
-      binary: false
-    ).get()
+    let attempt = PostgresAttempt(
+      known: identity.map { [$0.position(sink: path, lsn: durable)] }, streams: reconnects)
+    let established = try session.establish(attempt).get()
     guard let stream = established.takeStream() else {
       preconditionFailure("a stream is taken once")
     }
@@ -165,7 +171,7 @@ struct StreamRecorder: ~Copyable {
     while true {
       try take(&stream)
       if let ending = tap.ending {
-        throw StreamerError(what: "source \(plan.name)", why: ending, retryable: true)
+        throw StreamerError(what: "source \(name)", why: ending, retryable: true)
       }
       if signals.next() != nil || hasReachedLimit { return }
       let now = ContinuousClock.now
@@ -217,7 +223,7 @@ struct StreamRecorder: ~Copyable {
 
   private func receive(_ stream: inout ReplicationStream) throws(StreamerError) {
     do throws(PGError) { _ = try stream.receive(now: .now) } catch {
-      throw StreamerError(error, source: plan.source, name: plan.name)
+      throw StreamerError(error, source: source, name: name)
     }
   }
 
@@ -228,7 +234,7 @@ struct StreamRecorder: ~Copyable {
       do throws(DecodingError) { step = try tap.step(stream.received) } catch {
         try write(stream.received, stream.received.byteCount)
         throw StreamerError(
-          what: "source \(plan.name)",
+          what: "source \(name)",
           why: "protocol violation in replication, a message's header: \(error)", retryable: true)
       }
       switch step {
@@ -244,10 +250,10 @@ struct StreamRecorder: ~Copyable {
 
   private mutating func describe(_ relation: Relation) throws(StreamerError) {
     let request = TableRequest(relation: relation, topics: [])
-    let answer = try session.lookUp(request, sinks: SinkList([])).get()
+    let facts = try session.lookUp([request]).get()
     let recorded = RecordedRelation(
-      relation: relation, catalogKey: answer.catalogKey,
-      types: answer.types.learned(for: relation.columns.map(\.type)))
+      relation: relation, catalogKey: facts[0].catalogKey,
+      types: facts[0].types.learned(for: relation.columns.map(\.type)))
     try write { (writer) throws(RecordingError) in try writer.relation(recorded, now: .now) }
     tap.described()
   }

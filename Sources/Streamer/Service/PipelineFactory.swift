@@ -1,55 +1,52 @@
-/// Makes pipelines and sinks from the configuration: the one place where their kinds are listed.
+/// Makes drivers and sinks from the configuration: the one place where their kinds are listed.
 enum PipelineFactory {
-  /// Makes the pipeline of one source.
+  /// Makes the driver of one source.
   static func make(
     _ source: SourceConfiguration, sinks: [SinkConfiguration], _ configuration: Configuration,
     store: any PositionStore, observer: PipelineObserver, log: Log, reconnects: Bool = true
   ) throws(StreamerError) -> any Service.Pipeline {
-    let log = source.debug ? log.lowered(to: .debug) : log
+    let log = (source.debug ? log.lowered(to: .debug) : log).with(["source": source.name])
+    var plan = plan(source, sinks: sinks, configuration)
+    plan.rules.reconnects = reconnects
     switch source.kind {
     case .postgres(let postgres):
-      return try PostgresPipeline(
-        plan(source.name, postgres, sinks: sinks, configuration, reconnects: reconnects),
-        store: store,
-        observer: observer, log: log.with(["source": source.name]))
+      let session = PostgresSession(
+        name: source.name, postgres, sinks: sinks.map(\.name), store: store, log: log)
+      return try Driver(
+        PostgresSource(plan, postgres, server: session, observer: observer, log: log), plan,
+        observer: observer, log: log)
     case .kafka(let kafka):
-      let sourcePlan = KafkaSourcePlan(
-        name: source.name, source: kafka, longestRetry: Limits.kafkaLongestRetry,
-        sinks: sinks.map { plan($0, source: source.name, configuration) },
-        inFlight: configuration.inFlight.bytes,
-        startTimeout: configuration.startTimeout ?? .zero,
-        shutdownTimeout: configuration.shutdownTimeout)
-      return try KafkaPipeline(
-        sourcePlan, observer: observer, log: log.with(["source": source.name]))
+      return try Driver(
+        KafkaSource(plan, kafka, observer: observer, log: log), plan, observer: observer, log: log)
     case .recording(let recording):
-      let recordingPlan = RecordingPlan(
-        name: source.name, source: recording,
-        sinks: sinks.map { plan($0, source: source.name, configuration) },
-        spool: SpoolConfiguration().settings(store: configuration.store),
-        inFlight: configuration.inFlight.bytes,
-        startTimeout: configuration.startTimeout ?? .zero,
-        shutdownTimeout: configuration.shutdownTimeout, reconnects: reconnects)
-      return try RecordingPipeline(
-        recordingPlan, observer: observer, log: log.with(["source": source.name]))
+      return try Driver(
+        RecordingSource(plan, recording, observer: observer, log: log), plan, observer: observer,
+        log: log)
     }
   }
 
-  /// What the pipeline of a PostgreSQL source needs to know.
+  /// What the driver of a source needs to know.
   static func plan(
-    _ name: String, _ source: PostgresSourceConfiguration, sinks: [SinkConfiguration],
-    _ configuration: Configuration, reconnects: Bool = true
-  ) -> PipelinePlan {
-    PipelinePlan(
-      name: name, source: source, sinks: sinks.map { plan($0, source: name, configuration) },
-      spool: source.spool.settings(store: configuration.store),
-      inFlight: configuration.inFlight.bytes, startTimeout: configuration.startTimeout ?? .zero,
-      shutdownTimeout: configuration.shutdownTimeout, reconnects: reconnects)
+    _ source: SourceConfiguration, sinks: [SinkConfiguration], _ configuration: Configuration
+  ) -> DriverPlan {
+    var spool = SpoolConfiguration()
+    var rules = PipelineMachine.Rules(
+      startTimeout: configuration.startTimeout ?? .zero,
+      shutdownTimeout: configuration.shutdownTimeout)
+    if case .postgres(let postgres) = source.kind {
+      spool = postgres.spool
+      rules.longestPause = postgres.startRetryInterval
+    }
+    return DriverPlan(
+      name: source.name, sinks: sinks.map { plan($0, source: source.name, configuration) },
+      inFlight: configuration.inFlight.bytes, spool: spool.settings(store: configuration.store),
+      rules: rules)
   }
 
-  /// What a pipeline needs to know of one of its sinks.
-  static func plan(
+  /// What a driver needs to know of one of its sinks.
+  private static func plan(
     _ sink: SinkConfiguration, source: String, _ configuration: Configuration
-  ) -> PipelinePlan.Sink {
+  ) -> SinkPlan {
     var routing = TopicRouting(fallback: "")
     var messageTopic: String? = ""
     var headers = false
@@ -59,7 +56,7 @@ enum PipelineFactory {
       messageTopic = kafka.messageTopic
       headers = kafka.headers
     }
-    return PipelinePlan.Sink(
+    return SinkPlan(
       name: sink.name, routing: routing, messageTopic: messageTopic, headers: headers,
       values: sink.format.values
     ) { (log) throws(StreamerError) in

@@ -5,7 +5,7 @@ import Synchronization
 /// Work is done in the order in which it is submitted. Answers wait in the same order until they
 /// are taken; ``eventDescriptor`` is readable while some do. A class, because both threads
 /// share it.
-final class IOWorker<Answer: Sendable>: Sendable {
+final class IOWorker<Answer: Sendable>: WorkQueue, Sendable {
   /// A piece of work; it runs on the worker's thread and must not throw: errors are answers.
   typealias Work = @Sendable () -> Answer
 
@@ -25,26 +25,32 @@ final class IOWorker<Answer: Sendable>: Sendable {
     self.thread = Mutex(consume thread)
   }
 
-  deinit { stop() }
+  deinit { end(isIdle: false) }
 
   /// Readable while answers wait; for a ``Poller``.
   ///
   /// It stays the worker's own.
   var eventDescriptor: CInt { state.answered.descriptor }
 
-  /// Hands a piece of work over, or returns false when the limit is reached.
-  func submit(_ work: @escaping Work) -> Bool { state.submit(work) }
+  /// Hands a piece of work over.
+  ///
+  /// More than the limit is a mistake: whoever submits has at most one piece of each kind under way.
+  func submit(_ work: @escaping Work) {
+    let isAccepted = state.submit(work)
+    precondition(isAccepted, "more work was submitted than there are kinds of it")
+  }
 
   /// Takes the answers that wait, in the order of their work, maybe none.
   func takeAnswers() -> [Answer] { state.takeAnswers() }
 
-  /// Does the work that was submitted, ends the thread and returns; more calls do nothing.
+  /// Accepts no more work; what was submitted is done, and then the thread ends.
   ///
-  /// Answers can still be taken afterwards, work is no longer accepted.
-  func stop() {
+  /// With `isIdle` there is none left, and the call waits for that; else the thread is left behind,
+  /// since its work may hang. More calls do nothing; answers can still be taken afterwards.
+  func end(isIdle: Bool) {
     state.close()
     let taken = thread.withLock { $0.take() }
-    if let taken { taken.join() }
+    if isIdle, let taken { taken.join() }
   }
 }
 

@@ -73,9 +73,8 @@ extension SourceCheck {
         "`run` compares it with the server's history.")
     }
     let start = StartingPositions(
-      stored: comparable, identity: identity, slotConfirmed: confirmed,
-      serverLSN: max(system.flushLSN, confirmed), timelineSwitch: nil, override: nil,
-      onGap: source.onGap)
+      known: comparable, identity: identity, slot: .at(confirmed),
+      serverLSN: max(system.flushLSN, confirmed), onGap: source.onGap)
     do throws(StreamerError) {
       let decision = try start.decide(sinks: sinks)
       if let cause = decision.acceptedGap {
@@ -83,7 +82,8 @@ extension SourceCheck {
           "position", target, .warn, "changes may be missing: \(cause)",
           "onGap = \"accept\" goes on all the same.")
       }
-      let least = decision.positions.min() ?? confirmed
+      var least = confirmed
+      if case .positions(let positions) = decision.start { least = positions.min() ?? confirmed }
       return CheckFinding("position", target, .ok, "reading begins at \(least)")
     } catch { return CheckFinding("position", target, .fail, error.why, error.hint) }
   }

@@ -15,21 +15,22 @@ enum RecordCommand {
         return error.exit.rawValue
       }
       let (source, postgres) = try configuration.postgresSource(named: name)
-      let plan = PipelineFactory.plan(source.name, postgres, sinks: [], configuration)
       if !postgres.temporary {
         Terminal.complain(
           "slot \(postgres.replicationSlot) moves on with this recording: what it holds is sent "
             + "to nobody else")
       }
-      return try record(plan, options, interruption)
+      return try record((source.name, postgres), reconnects: true, options, interruption)
     case .server(let dsn, .publication(let name)):
-      return try record(try plan(dsn, publication: name), options, interruption)
+      return try record(
+        try source(dsn, publication: name), reconnects: false, options, interruption)
     case .server(let dsn, .tables(let names)):
       var publication = try TailPublication.create(
         of: try names.map { (name) throws(StreamerError) in try TailTable(name) }, dsn)
       do throws(StreamerError) {
         let code = try record(
-          try plan(dsn, publication: publication.name), options, interruption)
+          try source(dsn, publication: publication.name), reconnects: false, options,
+          interruption)
         publication.drop()
         return code
       } catch {
@@ -40,9 +41,9 @@ enum RecordCommand {
   }
 
   /// One source on a temporary slot, whose first failure is the end, as for `tail`.
-  private static func plan(
+  private static func source(
     _ dsn: Secret, publication: String
-  ) throws(StreamerError) -> PipelinePlan {
+  ) throws(StreamerError) -> (name: String, PostgresSourceConfiguration) {
     let configuration = try Configuration.own(
       """
       [source.record]
@@ -58,17 +59,18 @@ enum RecordCommand {
       sources = ["record"]
       """, values: ["DSN": dsn.revealed, "PUBLICATION": publication])
     let (source, postgres) = try configuration.postgresSource(named: nil)
-    return PipelineFactory.plan(
-      source.name, postgres, sinks: [], configuration, reconnects: false)
+    return (source.name, postgres)
   }
 
   private static func record(
-    _ plan: PipelinePlan, _ options: CommandLineRequest.RecordOptions,
+    _ source: (name: String, PostgresSourceConfiguration), reconnects: Bool,
+    _ options: CommandLineRequest.RecordOptions,
     _ interruption: borrowing Interruption
   ) throws(StreamerError) -> Int32 {
     let isTerminal = isatty(STDERR_FILENO) == 1
     var recorder = StreamRecorder(
-      plan, to: options.output, options.limits, log: Log(level: .error, descriptor: -1))
+      source.name, source.1, reconnects: reconnects, to: options.output, options.limits,
+      log: Log(level: .error, descriptor: -1))
     var nextProgress = ContinuousClock.now
     do throws(StreamerError) {
       try recorder.run(interruption) { summary in

@@ -1,25 +1,7 @@
 import KafkaBridge
 import PGWire
 
-/// What a ``KafkaPipeline`` is to do, taken from the configuration.
-struct KafkaSourcePlan {
-  /// The source's name in the configuration.
-  let name: String
-  /// The source.
-  let source: KafkaSourceConfiguration
-  /// The longest pause before a sink or broker that failed is tried again.
-  let longestRetry: Duration
-  /// The sinks in the configuration's order.
-  let sinks: [PipelinePlan.Sink]
-  /// Bytes that may be read and not yet delivered, over all sinks.
-  let inFlight: Int
-  /// How long a broker may be unreachable at the start; 0 for ever.
-  let startTimeout: Duration
-  /// How long a stop may wait for deliveries.
-  let shutdownTimeout: Duration
-}
-
-/// What of a Kafka source may block: it runs on the pipeline's I/O worker.
+/// What of a Kafka source may block: it runs on the driver's I/O worker.
 struct KafkaSourceSession: Sendable {
   private let name: String
   private let source: KafkaSourceConfiguration
@@ -27,11 +9,11 @@ struct KafkaSourceSession: Sendable {
   private let connectTimeout: Duration
   private let log: Log
 
-  init(_ plan: KafkaSourcePlan, log: Log) {
+  init(_ plan: DriverPlan, _ source: KafkaSourceConfiguration, log: Log) {
     name = plan.name
-    source = plan.source
-    connectTimeout =
-      plan.startTimeout > .zero ? min(plan.startTimeout, Limits.kafkaStart) : Limits.kafkaStart
+    self.source = source
+    let limit = plan.rules.startTimeout
+    connectTimeout = limit > .zero ? min(limit, Limits.kafkaStart) : Limits.kafkaStart
     self.log = log
   }
 
@@ -44,17 +26,12 @@ struct KafkaSourceSession: Sendable {
       name: name, source, topic: topic, startTimeout: connectTimeout, log: log)
   }
 
-  /// Opens sinks, and connects a consumer unless there is one; it has not joined its group yet.
-  func establish(
-    opening sinks: SinkList, connects: Bool
-  ) -> Result<Consumer?, StreamerError> {
-    do throws(StreamerError) {
-      for sink in sinks.sinks { try sink.open() }
-      return .success(connects ? try connect() : nil)
-    } catch { return .failure(error) }
+  /// Connects a consumer; it has not joined its group yet.
+  func connect() -> Result<Consumer, StreamerError> {
+    Result { () throws(StreamerError) in try connected() }
   }
 
-  private func connect() throws(StreamerError) -> Consumer {
+  private func connected() throws(StreamerError) -> Consumer {
     do throws(KafkaError) {
       let consumer = try Consumer(configuration: KafkaProperties.consumer(source, log: log))
       do throws(KafkaError) {
@@ -93,19 +70,6 @@ struct KafkaSourceSession: Sendable {
       }
       return .refused(StreamerError(error, kafkaSource: name))
     }
-  }
-
-  /// The number of each sink's topic; nil where the table is excluded.
-  func prepare(
-    _ request: KafkaTableRequest, sinks: SinkList
-  ) -> Result<[TopicID?], StreamerError> {
-    do throws(StreamerError) {
-      var numbers: [TopicID?] = []
-      for (sink, topic) in zip(sinks.sinks, request.topics) {
-        if let topic { numbers.append(try sink.prepare(topic: topic)) } else { numbers.append(nil) }
-      }
-      return .success(numbers)
-    } catch { return .failure(error) }
   }
 
   /// Commits offsets and waits for the answer; says what went wrong.

@@ -15,8 +15,6 @@ final class EstablishedSession: Sendable {
   let streams: Bool
   /// Where each sink's reading begins.
   let positions: [LSN]
-  /// Each sink's topic of logical messages; nil excludes them.
-  let messageTopics: [TopicID?]
   /// How often the server must hear of us.
   let statusInterval: Duration
   /// What a recording says of the connection.
@@ -25,8 +23,8 @@ final class EstablishedSession: Sendable {
 
   init(
     _ stream: consuming sending ReplicationStream, identity: PositionIdentity, host: String,
-    start: LSN, streams: Bool, positions: [LSN], messageTopics: [TopicID?],
-    statusInterval: Duration, recorded: RecordedConnection
+    start: LSN, streams: Bool, positions: [LSN], statusInterval: Duration,
+    recorded: RecordedConnection
   ) {
     self.stream = Mutex(consume stream)
     self.identity = identity
@@ -34,9 +32,15 @@ final class EstablishedSession: Sendable {
     self.start = start
     self.streams = streams
     self.positions = positions
-    self.messageTopics = messageTopics
     self.statusInterval = statusInterval
     self.recorded = recorded
+  }
+
+  /// The database that the stream comes from.
+  var origin: StreamOrigin {
+    StreamOrigin(
+      systemIdentifier: UInt64(identity.systemIdentifier) ?? 0, host: host,
+      database: identity.database)
   }
 
   /// The stream, at the first call.

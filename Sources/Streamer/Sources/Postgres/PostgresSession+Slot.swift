@@ -2,11 +2,11 @@ import PGWire
 
 /// The slot: found and examined, or created.
 extension PostgresSession {
-  /// Finds or creates the slot and says where it stands.
-  func prepareSlot(
+  /// Finds the slot and says where it stands; throws when it cannot be read, or not yet.
+  func findSlot(
     _ plain: inout Connection, _ replication: inout Connection, _ server: ServerFacts,
     database: String
-  ) throws(StreamerError) -> LSN {
+  ) throws(StreamerError) -> StartingPositions.Slot {
     let version = server.version.number
     let sql = ReplicationSlot.query(name: source.replicationSlot, serverVersion: version)
     if source.failover {
@@ -14,34 +14,33 @@ extension PostgresSession {
         try ServerFeature.failoverSlots.require(on: server.version)
       }
     }
-    if let slot = try ask(&plain, sql).lazy.compactMap(ReplicationSlot.init(row:)).first {
-      let confirmed = try check(slot, database: database)
-      try alterFailover(of: slot, &replication, version)
-      return confirmed
+    guard let slot = try ask(&plain, sql).lazy.compactMap(ReplicationSlot.init(row:)).first else {
+      return .missing
     }
-    let stored = try store.load(source: plan.name)
+    let confirmed = try check(slot, database: database)
+    try alterFailover(of: slot, &replication, version)
+    return .at(confirmed)
+  }
+
+  /// Makes the slot and gives its consistent point.
+  func createSlot(
+    _ replication: inout Connection, _ server: ServerFacts
+  ) throws(StreamerError) -> LSN {
     guard source.createSlot else {
       throw StreamerError(
-        what: "source \(plan.name)", why: "slot \"\(source.replicationSlot)\" does not exist",
+        what: "source \(name)", why: "slot \"\(source.replicationSlot)\" does not exist",
         hint: "Create it, or set createSlot = true.", exit: .preflight)
-    }
-    guard stored.isEmpty || source.onGap == .accept else {
-      throw StreamerError(
-        what: "source \(plan.name)",
-        why: "slot \"\(source.replicationSlot)\" is gone although a position is stored: changes "
-          + "since \(stored.map(\.lsn).min() ?? .zero) may be missing",
-        hint: "Set onGap = \"accept\" to create it anew and go on from now.", exit: .preflight)
     }
     let command = try mapped { () throws(PGError) in
       try ReplicationCommand.createSlot(
         source.replicationSlot, temporary: source.temporary, failover: source.failover,
-        serverVersion: version)
+        serverVersion: server.version.number)
     }
     let created = try ask(&replication, command)
     guard let point = created.first.flatMap({ $0.count > 1 ? $0[1] : nil }).flatMap({ LSN($0) })
     else {
       throw StreamerError(
-        what: "source \(plan.name)", why: "the server did not say where the new slot stands",
+        what: "source \(name)", why: "the server did not say where the new slot stands",
         exit: .preflight)
     }
     log.info("created a slot", ["slot": source.replicationSlot, "lsn": "\(point)"])
@@ -51,12 +50,12 @@ extension PostgresSession {
   private func check(_ slot: ReplicationSlot, database: String) throws(StreamerError) -> LSN {
     if let refusal = SlotRefusal(of: slot, database: database) {
       throw StreamerError(
-        what: "source \(plan.name)", why: "slot \"\(slot.name)\" \(refusal.why)",
+        what: "source \(name)", why: "slot \"\(slot.name)\" \(refusal.why)",
         hint: refusal.hint, exit: .preflight, retryable: refusal.isTemporary)
     }
     if let pid = slot.activePID {
       throw StreamerError(
-        what: "source \(plan.name)", why: "slot \"\(slot.name)\" is active for pid \(pid)",
+        what: "source \(name)", why: "slot \"\(slot.name)\" is active for pid \(pid)",
         hint: "Waiting as a standby until it is free.", retryable: true, cause: .slotActive)
     }
     if slot.health == .atRisk {

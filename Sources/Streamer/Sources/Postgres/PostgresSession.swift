@@ -1,12 +1,59 @@
 import PGWire
 import Recording
 
-/// Connects a pipeline to its server: checks, publication, slot, positions, START_REPLICATION, and
-/// later the look-ups and saves. Everything here may block and runs on the I/O worker alone.
-// SAFETY: only the pipeline's one I/O worker thread calls its methods, one after the other.
-final class PostgresSession: @unchecked Sendable {
-  let plan: PipelinePlan
+/// What of a PostgreSQL source may block: it runs on the driver's I/O worker, one call after the
+/// other.
+protocol PostgresServer: AnyObject, Sendable {
+  /// Connects, decides where reading begins, and starts a stream there.
+  func establish(_ attempt: PostgresAttempt) -> Result<EstablishedSession, StreamerError>
+  /// What the catalog says of tables, in their order.
+  func lookUp(_ requests: [TableRequest]) -> Result<[TableFacts], StreamerError>
+  /// Makes positions durable; says what went wrong.
+  func save(_ positions: [Position]) -> StreamerError?
+  /// The slot as the server shows it now; nil when it cannot be asked.
+  func slot() -> ReplicationSlot?
+  /// Lets go of the connection for look-ups.
+  func close()
+}
+
+/// What one attempt to start a stream is to do.
+struct PostgresAttempt: Sendable {
+  /// What each sink has confirmed in this process, in their order; nil at its start, when what is
+  /// stored counts.
+  var known: [Position]?
+  /// Whether open transactions may come in chunks.
+  var streams = true
+  /// Whether values come in binary.
+  var binary = false
+}
+
+/// What the catalog says of one table.
+struct TableFacts: Sendable {
+  /// The columns of the primary key, asked for where the replica identity does not name them.
+  var catalogKey: [String]
+  /// All types that the table's columns refer to.
+  var types: TypeCatalog
+  /// Turns rows that come in binary into text; nil where rows come as text.
+  var binary: BinaryRow?
+}
+
+extension TableAnswer {
+  /// What the catalog says, together with the sinks' topics.
+  init(_ facts: TableFacts, topics: [TopicID?]) {
+    self.init(
+      catalogKey: facts.catalogKey, types: facts.types, topics: topics, binary: facts.binary)
+  }
+}
+
+/// Connects a source to its server: checks, publication, slot, positions, START_REPLICATION, and
+/// later the look-ups and saves.
+// SAFETY: only the driver's one I/O worker thread calls its methods, one after the other.
+final class PostgresSession: PostgresServer, @unchecked Sendable {
+  /// The source's name in the configuration.
+  let name: String
   let source: PostgresSourceConfiguration
+  /// The sinks' names, in the configuration's order.
+  let sinks: [String]
   let store: any PositionStore
   let log: Log
   private var catalog: TableCatalog?
@@ -15,43 +62,27 @@ final class PostgresSession: @unchecked Sendable {
   /// Whether the stream's values come in binary.
   private var isBinary = false
 
-  init(_ plan: PipelinePlan, store: any PositionStore, log: Log) {
-    self.plan = plan
-    self.source = plan.source
+  init(
+    name: String, _ source: PostgresSourceConfiguration, sinks: [String],
+    store: any PositionStore, log: Log
+  ) {
+    self.name = name
+    self.source = source
+    self.sinks = sinks
     self.store = store
     self.log = log
   }
 
-  /// Opens the sinks that are not open, and starts a stream at the least position of all sinks.
-  ///
-  /// `resume` are the positions that the pipeline has confirmed in this process, nil at its start;
-  /// `known` is the history they belong to. Without `streams` every transaction comes whole,
-  /// with `binary` values come in binary.
-  func establish(
-    opening: SinkList, all: SinkList, resume: [LSN]?, known: PositionIdentity?, streams: Bool,
-    binary: Bool
-  ) -> Result<EstablishedSession, StreamerError> {
-    do {
-      for sink in opening.sinks { try sink.open() }
-      var messageTopics: [TopicID?] = []
-      for (sink, plan) in zip(all.sinks, plan.sinks) {
-        if let topic = plan.messageTopic {
-          messageTopics.append(try sink.prepare(topic: topic))
-        } else {
-          messageTopics.append(nil)
-        }
-      }
-      isBinary = binary
-      let session = try connect(
-        resume: resume, known: known, streams: streams, messageTopics: messageTopics)
-      return .success(session)
+  func establish(_ attempt: PostgresAttempt) -> Result<EstablishedSession, StreamerError> {
+    do throws(StreamerError) {
+      isBinary = attempt.binary
+      return .success(try connect(attempt))
     } catch {
       catalog?.disconnect()
       return .failure(error)
     }
   }
 
-  /// Saves positions; says what went wrong.
   func save(_ positions: [Position]) -> StreamerError? {
     do {
       try store.save(positions)
@@ -59,25 +90,18 @@ final class PostgresSession: @unchecked Sendable {
     } catch { return error }
   }
 
-  /// Looks up what rows of a table need.
-  func lookUp(
-    _ request: TableRequest, sinks: SinkList
-  ) -> Result<TableAnswer, StreamerError> {
+  func lookUp(_ requests: [TableRequest]) -> Result<[TableFacts], StreamerError> {
     do throws(StreamerError) {
       guard let catalog else { preconditionFailure("a table was described before a connection") }
-      let types = try mapped { () throws(PGError) in try catalog.types(of: request.relation) }
-      let columns = try catalog.key(of: request.relation).mapError(mapped).get()
-      var topics: [TopicID?] = []
-      for (sink, topic) in zip(sinks.sinks, request.topics) {
-        guard let topic else {
-          topics.append(nil)
-          continue
-        }
-        topics.append(try sink.prepare(topic: topic))
+      var facts: [TableFacts] = []
+      for request in requests {
+        let types = try mapped { () throws(PGError) in try catalog.types(of: request.relation) }
+        let key = try catalog.key(of: request.relation).mapError(mapped).get()
+        var table = TableFacts(catalogKey: key, types: types)
+        if isBinary { table.binary = try binaryRow(request.relation, types, catalog) }
+        facts.append(table)
       }
-      var answer = TableAnswer(catalogKey: columns, types: types, topics: topics)
-      if isBinary { answer.binary = try binaryRow(request.relation, types, catalog) }
-      return .success(answer)
+      return .success(facts)
     } catch { return .failure(error) }
   }
 
@@ -90,14 +114,13 @@ final class PostgresSession: @unchecked Sendable {
     case .success(let row): return row
     case .failure(let column):
       throw StreamerError(
-        what: "source \(plan.name)",
+        what: "source \(name)",
         why: "column \(column.name) of \(relation.schema).\(relation.name) has type "
           + "\(column.type), whose binary form cannot be read",
         hint: StreamerError.textInstead, retryable: true, cause: .binaryUnreadable)
     }
   }
 
-  /// The slot as the server shows it now; nil when it cannot be asked.
   func slot() -> ReplicationSlot? {
     do throws(PGError) { return try catalog?.slot(named: source.replicationSlot) } catch {
       catalog?.disconnect()
@@ -105,13 +128,12 @@ final class PostgresSession: @unchecked Sendable {
     }
   }
 
-  /// Lets go of the connection for look-ups.
   func close() { catalog?.disconnect() }
 
   // MARK: - Steps
 
   private func connect(
-    resume: [LSN]?, known: PositionIdentity?, streams: Bool, messageTopics: [TopicID?]
+    _ attempt: PostgresAttempt
   ) throws(StreamerError) -> EstablishedSession {
     let parameters = try mapped { () throws(PGError) in
       try ConnectionParameters(
@@ -123,7 +145,7 @@ final class PostgresSession: @unchecked Sendable {
     let here = parameters.only(plain.reachedHost)
     if self.here?.hosts != here.hosts { catalog?.disconnect() }
     self.here = here
-    let server = try ServerFacts(asking: &plain, source: source, name: plan.name)
+    let server = try ServerFacts(asking: &plain, source: source, name: name)
     try preparePublication(&plain, server)
     let version = server.version
     catalog = catalog ?? makeCatalog(parameters, version)
@@ -133,28 +155,15 @@ final class PostgresSession: @unchecked Sendable {
     }
     let system = try identify(&replication)
     let identity = PositionIdentity(
-      source: plan.name, systemIdentifier: system.systemIdentifier, timeline: system.timeline,
+      source: name, systemIdentifier: system.systemIdentifier, timeline: system.timeline,
       database: parameters.database, slot: source.replicationSlot,
       publications: [source.publication])
-    if let known, known != identity {
-      throw StreamerError(
-        what: "source \(plan.name)",
-        why: "the server's history changed from timeline \(known.timeline) of "
-          + "\(known.systemIdentifier) to \(identity.timeline) of \(identity.systemIdentifier)",
-        hint: "Positions are compared anew.", retryable: true, cause: .historyChanged)
-    }
-    let slot = try prepareSlot(&plain, &replication, server, database: parameters.database)
-    let positions: [LSN]
-    if let resume {
-      positions = resume
-    } else {
-      positions = try begin(&replication, identity, slot: slot, system: system)
-    }
-    let start = positions.min() ?? slot
+    let positions = try begin(&plain, &replication, server, system, identity, attempt.known)
+    let start = positions.min() ?? system.flushLSN
     var options = source.output
     let command = try mapped { () throws(PGError) in
       options = try source.output.supported(by: server.version)
-      if !streams { options.streaming = .off }
+      if !attempt.streams { options.streaming = .off }
       options.binary = isBinary
       let command = ReplicationCommand.start(slot: source.replicationSlot, at: start, options)
       try replication.startCopyBoth(command)
@@ -169,7 +178,6 @@ final class PostgresSession: @unchecked Sendable {
     return EstablishedSession(
       ReplicationStream(replication), identity: identity, host: host,
       start: start, streams: options.streaming != .off, positions: positions,
-      messageTopics: messageTopics,
       statusInterval: server.statusInterval, recorded: recorded)
   }
 }
@@ -186,7 +194,7 @@ extension PostgresSession {
   private func makeCatalog(
     _ parameters: ConnectionParameters, _ server: ServerVersion
   ) -> TableCatalog {
-    TableCatalog(source: plan.name, store: store, serverMajor: server.major) {
+    TableCatalog(source: name, store: store, serverMajor: server.major) {
       [unowned self] () throws(PGError) in
       try open(here ?? parameters, replication: false, server: server)
     }
@@ -201,7 +209,7 @@ extension PostgresSession {
     guard found.isEmpty else { return }
     guard source.createPublication else {
       throw StreamerError(
-        what: "source \(plan.name)", why: "publication \"\(source.publication)\" does not exist",
+        what: "source \(name)", why: "publication \"\(source.publication)\" does not exist",
         hint: "CREATE PUBLICATION \(source.publication) FOR ALL TABLES; or set "
           + "createPublication = true.", exit: .preflight)
     }
@@ -230,10 +238,37 @@ extension PostgresSession {
     }
     guard !chosen.isEmpty else {
       throw StreamerError(
-        what: "source \(plan.name)", why: "no table matches `tables`",
+        what: "source \(name)", why: "no table matches `tables`",
         hint: "Name existing tables as \"schema.table\", * for any.", exit: .preflight)
     }
     return chosen
+  }
+
+  /// Decides where reading begins, and makes the slot when it is missing and may be made.
+  private func begin(
+    _ plain: inout Connection, _ replication: inout Connection, _ server: ServerFacts,
+    _ system: SystemIdentification, _ identity: PositionIdentity, _ known: [Position]?
+  ) throws(StreamerError) -> [LSN] {
+    let slot = try findSlot(&plain, &replication, server, database: identity.database)
+    let start = PostgresStart(
+      source: name, sinks: sinks, store: store, override: source.walPositionOverride,
+      onGap: source.onGap, log: log)
+    let decided = try start.decide(
+      on: PostgresStart.Server(
+        identity: identity, slot: slot, flushLSN: system.flushLSN,
+        history: try history(&replication, system.timeline)), known: known)
+    let point = decided.needsSlot ? try createSlot(&replication, server) : nil
+    return try start.settle(decided, newSlot: point)
+  }
+
+  /// Where the timelines that led to the server's own have ended.
+  private func history(
+    _ replication: inout Connection, _ timeline: UInt32
+  ) throws(StreamerError) -> [StartingPositions.TimelineEnd] {
+    guard timeline > 1 else { return [] }
+    let row = try ask(&replication, "TIMELINE_HISTORY \(timeline)").first ?? []
+    guard row.count > 1, let content = row[1] else { return [] }
+    return StartingPositions.TimelineEnd.all(inHistory: content)
   }
 
   private func identify(
@@ -242,58 +277,10 @@ extension PostgresSession {
     let row = try ask(&replication, ReplicationCommand.identifySystem).first ?? []
     guard let system = SystemIdentification(row: row) else {
       throw StreamerError(
-        what: "source \(plan.name)", why: "IDENTIFY_SYSTEM was answered with something else",
+        what: "source \(name)", why: "IDENTIFY_SYSTEM was answered with something else",
         hint: "Connect to PostgreSQL itself, not to a pooler.", exit: .preflight)
     }
     return system
-  }
-
-  /// Decides where reading begins in this process, and stores what was decided.
-  private func begin(
-    _ replication: inout Connection, _ identity: PositionIdentity, slot: LSN,
-    system: SystemIdentification
-  ) throws(StreamerError) -> [LSN] {
-    let stored = try store.load(source: plan.name)
-    let sinks = plan.sinks.map(\.name)
-    for position in stored where !sinks.contains(position.sink) {
-      log.warning("forgetting the position of a sink that was removed", ["sink": position.sink])
-      try store.forget(source: plan.name, sink: position.sink)
-    }
-    var override = source.walPositionOverride
-    if let value = override, try store.appliedOverride(source: plan.name) == value {
-      override = nil
-    }
-    let needsHistory = stored.contains { $0.timeline != identity.timeline }
-    let start = StartingPositions(
-      stored: stored, identity: identity, slotConfirmed: slot,
-      serverLSN: max(system.flushLSN, slot),
-      timelineSwitch: needsHistory ? try timelineSwitch(&replication, system.timeline) : nil,
-      override: override, onGap: source.onGap)
-    let decision = try start.decide(sinks: sinks)
-    let positions = zip(sinks, decision.positions).map { identity.position(sink: $0, lsn: $1) }
-    if let override {
-      try store.applyOverride(override, source: plan.name, positions: positions)
-      log.info("applied walPositionOverride", ["lsn": "\(override)"])
-    }
-    if let gap = decision.acceptedGap {
-      try store.save(positions)
-      log.warning("going on over a gap", ["cause": gap])
-    }
-    return decision.positions
-  }
-
-  /// Where the current timeline left the one before: the last line of its history file.
-  private func timelineSwitch(
-    _ replication: inout Connection, _ timeline: UInt32
-  ) throws(StreamerError) -> (from: UInt32, at: LSN)? {
-    guard timeline > 1 else { return nil }
-    let row = try ask(&replication, "TIMELINE_HISTORY \(timeline)").first ?? []
-    guard row.count > 1, let content = row[1] else { return nil }
-    let lines = content.split(whereSeparator: \.isNewline).filter { !$0.hasPrefix("#") }
-    guard let fields = lines.last?.split(whereSeparator: \.isWhitespace), fields.count >= 2,
-      let from = UInt32(fields[0]), let at = LSN(String(fields[1]))
-    else { return nil }
-    return (from, at)
   }
 
   func ask(
@@ -305,7 +292,7 @@ extension PostgresSession {
   }
 
   func mapped(_ error: PGError) -> StreamerError {
-    StreamerError(error, source: source, name: plan.name)
+    StreamerError(error, source: source, name: name)
   }
 
   func mapped<T: ~Copyable>(

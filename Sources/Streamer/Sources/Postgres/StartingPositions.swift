@@ -1,64 +1,124 @@
 import PGWire
 
-/// Decides where each sink's reading begins: from what is stored, what the server says, and what
-/// the configuration allows when the two do not fit.
+/// Decides where each sink's reading begins: from the positions that are known, what the server
+/// says, and what the configuration allows when the two do not fit.
 ///
-/// Pure: the caller asks store and server, and stores what is decided.
+/// It decides at every connection, the first as well as one after a loss: while nobody was connected
+/// the slot may have been moved, dropped, or made again. Pure: the caller asks store and server, and
+/// does what is decided.
 struct StartingPositions {
-  /// The stored positions of the source's sinks.
-  var stored: [Position]
+  /// Where a timeline ended that the server has left.
+  struct TimelineEnd: Hashable {
+    /// Its number.
+    var timeline: UInt32
+    /// The first position that does not lie on it.
+    var end: LSN
+  }
+
+  /// The slot as the server has it.
+  enum Slot: Hashable {
+    /// It has forgotten everything before that position.
+    case at(LSN)
+    /// There is none of that name.
+    case missing
+  }
+
+  /// The positions of the source's sinks: those of this process, or at its start the stored ones.
+  var known: [Position]
   /// What the server is now.
   var identity: PositionIdentity
-  /// The position everything before which the slot has forgotten; nil for a slot just created or
-  /// missing.
-  var slotConfirmed: LSN
+  /// The slot.
+  var slot: Slot
   /// How far the server's WAL reaches.
   var serverLSN: LSN
-  /// The point where the current timeline began; nil when it is the first.
-  var timelineSwitch: (from: UInt32, at: LSN)?
+  /// The timelines that led to the server's own, as its history file has them.
+  var history: [TimelineEnd] = []
   /// `walPositionOverride`, when it has not been applied yet.
   var override: LSN?
   /// What to do over a gap.
   var onGap: PostgresSourceConfiguration.GapAction
 
   /// What was decided.
-  struct Decision: Equatable {
-    /// One position for each sink, in their order.
-    var positions: [LSN]
+  struct Decision: Hashable {
+    /// Where reading begins.
+    enum Start: Hashable {
+      /// One position for each sink, in their order.
+      case positions([LSN])
+      /// Where the slot stands once it has been made.
+      case newSlot
+    }
+
+    /// Where reading begins.
+    var start: Start
     /// Why changes may be missing, where a gap was accepted.
     var acceptedGap: String?
   }
 
-  /// One position for each of `sinks`; throws over a gap that may not be accepted.
+  /// Where each of `sinks` begins; throws over a gap that may not be accepted.
   func decide(sinks: [String]) throws(StreamerError) -> Decision {
+    let known = known.filter { sinks.contains($0.sink) }
+    guard case .at(let slot) = slot else {
+      guard let least = known.map(\.lsn).min() else { return Decision(start: .newSlot) }
+      let cause =
+        known.lazy.compactMap(foreignness).first
+        ?? "the slot is gone although the position \(least) is known"
+      return try gap(cause, over: .newSlot, "to create it anew and go on from now")
+    }
     if let override {
-      guard override >= slotConfirmed, override <= serverLSN else {
+      guard override >= slot, override <= serverLSN else {
         throw StreamerError(
           what: "walPositionOverride",
-          why: "\(override) lies outside \(slotConfirmed) (the slot) … \(serverLSN) (the server)",
+          why: "\(override) lies outside \(slot) (the slot) … \(serverLSN) (the server)",
           hint: "Choose a position in between; walRetain keeps older WAL for rewinds.",
           exit: .preflight)
       }
-      return Decision(positions: sinks.map { _ in override })
+      return Decision(start: .positions(sinks.map { _ in override }))
     }
-    let known = stored.filter { sinks.contains($0.sink) }
-    if let cause = known.lazy.compactMap(gap).first {
-      guard onGap == .accept else {
-        throw StreamerError(
-          what: "slot \(identity.slot)", why: "changes may be missing: \(cause)",
-          hint: "Set onGap = \"accept\" to go on at \(slotConfirmed), or name a position with "
-            + "walPositionOverride.", exit: .preflight)
-      }
-      return Decision(positions: sinks.map { _ in slotConfirmed }, acceptedGap: cause)
+    if let cause = known.lazy.compactMap({ self.cause(of: $0, slot) }).first {
+      return try gap(
+        cause, over: .positions(sinks.map { _ in slot }),
+        "to go on at \(slot), or name a position with walPositionOverride")
     }
     // A new sink begins where the one furthest behind stands.
-    let least = known.map(\.lsn).min() ?? slotConfirmed
+    let least = known.map(\.lsn).min() ?? slot
     let positions = sinks.map { sink in known.first { $0.sink == sink }?.lsn ?? least }
-    return Decision(positions: positions)
+    return Decision(start: .positions(positions))
   }
 
-  /// Why changes may be missing after a stored position; nil when none can be.
-  private func gap(_ position: Position) -> String? {
+  private func gap(
+    _ cause: String, over start: Decision.Start, _ remedy: String
+  ) throws(StreamerError) -> Decision {
+    guard onGap == .accept else {
+      throw StreamerError(
+        what: "source \(identity.source), slot \(identity.slot)",
+        why: "changes may be missing: \(cause)", hint: "Set onGap = \"accept\" \(remedy).",
+        exit: .preflight)
+    }
+    return Decision(start: start, acceptedGap: cause)
+  }
+
+  /// Why changes may be missing after a known position; nil when none can be.
+  private func cause(of position: Position, _ slot: LSN) -> String? {
+    if let cause = foreignness(of: position) { return cause }
+    if position.timeline != identity.timeline {
+      guard let left = history.first(where: { $0.timeline == position.timeline }),
+        position.lsn <= left.end
+      else {
+        return "the position \(position.lsn) lies on timeline \(position.timeline), "
+          + "which the server left before it"
+      }
+    }
+    if position.lsn < slot {
+      return "the slot was moved to \(slot), past the position \(position.lsn)"
+    }
+    if position.lsn > serverLSN {
+      return "the position \(position.lsn) lies beyond the server's \(serverLSN)"
+    }
+    return nil
+  }
+
+  /// Why a position is one of something else; nil when it is not.
+  private func foreignness(of position: Position) -> String? {
     if position.systemIdentifier != identity.systemIdentifier {
       return "the position belongs to cluster \(position.systemIdentifier), "
         + "this is \(identity.systemIdentifier)"
@@ -70,21 +130,20 @@ struct StartingPositions {
     if position.publications != identity.publications {
       return "the position belongs to publication \(position.publications.joined(separator: ", "))"
     }
-    if position.timeline != identity.timeline {
-      guard let timelineSwitch, timelineSwitch.from == position.timeline,
-        position.lsn <= timelineSwitch.at
-      else {
-        return "the position \(position.lsn) lies on timeline \(position.timeline), "
-          + "which the server left before it"
-      }
-    }
-    if position.lsn < slotConfirmed {
-      return "the slot was moved to \(slotConfirmed), past the stored \(position.lsn)"
-    }
-    if position.lsn > serverLSN {
-      return "the stored position \(position.lsn) lies beyond the server's \(serverLSN)"
-    }
     return nil
+  }
+}
+
+extension StartingPositions.TimelineEnd {
+  /// Reads a timeline's history file (manual: "TIMELINE_HISTORY"): on each line a timeline, where it
+  /// ended, and why.
+  static func all(inHistory content: String) -> [Self] {
+    content.split(whereSeparator: \.isNewline).compactMap { line in
+      let fields = line.split(whereSeparator: \.isWhitespace)
+      guard fields.count >= 2, let timeline = UInt32(fields[0]), let end = LSN(String(fields[1]))
+      else { return nil }
+      return Self(timeline: timeline, end: end)
+    }
   }
 }
 

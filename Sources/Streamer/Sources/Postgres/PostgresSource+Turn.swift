@@ -1,0 +1,149 @@
+import PGWire
+
+/// Reading, consuming, answering the server.
+extension PostgresSource {
+  func turn(
+    _ permit: ReadPermit, _ poller: inout Poller, now: Instant
+  ) throws(StreamerError) {
+    guard var stream = stream.take() else { return }
+    for index in 0..<poller.count where poller[index].tag == DriverTag.source {
+      isReadable = isReadable || poller[index].isReadable
+    }
+    try consume(&stream, permit)
+    if wantsBytes(permit) {
+      if try read(&stream, now: now) { try consume(&stream, permit) }
+    } else {
+      // What is not read cannot be heard.
+      feedback.heard(now: now)
+    }
+    try answer(&stream, now: now)
+    try yieldToShutdown(now: now)
+    try watch(stream, permit, &poller)
+    // Put back only when all went well: an error drops the connection.
+    self.stream = consume stream
+  }
+
+  func deadline(_ permit: ReadPermit, now: Instant) -> Instant? {
+    var next = feedback.saveDeadline(confirmed)
+    // Without a stream there is nobody to send a status to: that deadline would never move on.
+    guard stream != nil else { return next }
+    func add(_ due: Instant) { next = min(next ?? due, due) }
+    add(feedback.statusDeadline)
+    if permit != .nothing, pipeline.pause == .replaying { return now }
+    if wantsBytes(permit) {
+      if stream?.hasPending == true { return now }
+      if let readBy = stream?.pace.readBy { add(readBy) }
+    }
+    return next
+  }
+
+  /// Whether the only thing that is missing to go on is what the server sends.
+  ///
+  /// Reading, waiting for the socket and the time to sleep all ask this one question.
+  private func wantsBytes(_ permit: ReadPermit) -> Bool {
+    switch permit {
+    case .everything: pipeline.pause == .needsBytes
+    case .untilCommit: pipeline.pause == .needsBytes && !pipeline.isBetweenTransactions
+    case .nothing: false
+    }
+  }
+
+  private func consume(
+    _ stream: inout ReplicationStream, _ permit: ReadPermit
+  ) throws(StreamerError) {
+    guard permit != .nothing else { return }
+    do throws(StreamFault) {
+      let consumed = try pipeline.consume(stream.received, untilCommit: permit == .untilCommit)
+      stream.consume(consumed.count)
+    } catch {
+      throw StreamerError(error, source: configuration, name: plan.name, streams: isStreamed)
+    }
+  }
+
+  /// Reads once, when the socket has something in the calm, a burst has gathered long enough, or more
+  /// is known to be there.
+  private func read(
+    _ stream: inout ReplicationStream, now: Instant
+  ) throws(StreamerError) -> Bool {
+    let isDue = stream.pace.readBy.map { now >= $0 } ?? isReadable
+    guard isDue || stream.hasPending else { return false }
+    isReadable = false
+    let count = try mapped { () throws(PGError) in try stream.receive(now: now) }
+    if count > 0 { feedback.heard(now: now) }
+    return count > 0
+  }
+
+  /// Sends what the server waits for: a status update that is due, or bytes left from the last.
+  private func answer(
+    _ stream: inout ReplicationStream, now: Instant
+  ) throws(StreamerError) {
+    if pipeline.replyRequested {
+      pipeline.replyRequested = false
+      feedback.statusRequested()
+    }
+    for end in pipeline.takeStreamEnds() { report(end) }
+    for notice in pipeline.takeNotices() {
+      log.warning("the server sent a notice", ["notice": "\(notice)"])
+    }
+    guard !feedback.isSilent(now: now) else {
+      throw StreamerError(
+        what: "source \(plan.name)",
+        why: "the server has sent nothing for a while and answers no request", retryable: true)
+    }
+    try mapped { () throws(PGError) in
+      if stream.wantsWrite { return try stream.flush() }
+      if let status = feedback.status(sent: pipeline.sent, now: now) { try stream.send(status) }
+    }
+  }
+
+  /// Says what became of a transaction that came in chunks; those that needed a file are rare.
+  private func report(_ end: StreamReplay.Summary) {
+    let fields: Log.Pairs = [
+      "xid": "\(end.xid)", "events": "\(end.events)", "bytes": "\(end.bytes)",
+      "spooledBytes": "\(end.spooledBytes)",
+    ]
+    if end.spooledBytes > 0 {
+      log.info("a streamed transaction has been read", fields)
+    } else {
+      log.debug("a streamed transaction has been read", fields)
+    }
+  }
+
+  /// A server that shuts down waits until we acknowledge all that it sent.
+  ///
+  /// When we cannot (WAL is retained, or something is undelivered) the connection is given up
+  /// instead.
+  private func yieldToShutdown(now: Instant) throws(StreamerError) {
+    guard pipeline.pings >= Limits.shutdownPings else {
+      pingedSince = nil
+      return
+    }
+    let since = pingedSince ?? now
+    pingedSince = since
+    guard now >= since + .seconds(1) else { return }
+    throw StreamerError(
+      what: "source \(plan.name)", why: "the server waits for this connection to end",
+      retryable: true)
+  }
+
+  /// Tells epoll what the socket is waited for: nothing to read while nothing may be, or in a burst,
+  /// when only the time wakes.
+  private func watch(
+    _ stream: borrowing ReplicationStream, _ permit: ReadPermit, _ poller: inout Poller
+  ) throws(StreamerError) {
+    var wanted: Poller.Interest = []
+    if wantsBytes(permit), stream.pace.mode == .calm { wanted.insert(.readable) }
+    if stream.wantsWrite { wanted.insert(.writable) }
+    guard wanted != interest else { return }
+    interest = wanted
+    try poller.watch(stream.descriptor, tag: DriverTag.source, for: wanted)
+  }
+
+  private func mapped<T>(
+    _ body: () throws(PGError) -> T
+  ) throws(StreamerError) -> T {
+    do throws(PGError) { return try body() } catch {
+      throw StreamerError(error, source: configuration, name: plan.name)
+    }
+  }
+}

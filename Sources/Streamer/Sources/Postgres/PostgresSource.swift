@@ -1,0 +1,245 @@
+import PGWire
+
+/// A PostgreSQL server as a driver's source: the pipeline between its stream and the sinks, and
+/// what is saved and acknowledged.
+// A class because the driver and its own jobs' answers speak of the same source.
+final class PostgresSource: Source {
+  typealias Instant = ContinuousClock.Instant
+
+  /// What an attempt has connected.
+  struct Established: Sendable {
+    let session: EstablishedSession
+    /// Each sink's topic of logical messages; nil excludes them.
+    let messageTopics: [TopicID?]
+  }
+
+  /// What its jobs bring back.
+  enum Answer: Sendable {
+    case found([TableRequest], Result<[TableAnswer], StreamerError>)
+    case saved([LSN], StreamerError?)
+    case slot(ReplicationSlot?)
+  }
+
+  let plan: DriverPlan
+  let configuration: PostgresSourceConfiguration
+  let server: any PostgresServer
+  let observer: PipelineObserver
+  let log: Log
+
+  var pipeline: Pipeline
+  var stream: ReplicationStream?
+  var feedback: Feedback
+  /// The server history that positions belong to; nil before the first connection.
+  private(set) var identity: PositionIdentity?
+
+  /// What the socket is waited for.
+  var interest: Poller.Interest = []
+  /// The socket was reported readable and has not been read since.
+  var isReadable = false
+  /// Open transactions come in chunks on this connection.
+  var isStreamed = false
+  /// The next connection does without them, whatever is configured.
+  private var avoidsStreaming = false
+  /// Connections ask for text, although the configuration wants binary values.
+  private var avoidsBinary = false
+  /// Since when the server has been asking in vain for a position.
+  var pingedSince: Instant?
+  private var isLookingUp = false
+  private var isLookingAtSlot = false
+  private var nextSlotLook = Instant.now
+  private var hasProgressed = false
+
+  /// Makes a source that is not connected.
+  init(
+    _ plan: DriverPlan, _ configuration: PostgresSourceConfiguration, server: any PostgresServer,
+    observer: PipelineObserver, log: Log
+  ) throws(StreamerError) {
+    self.plan = plan
+    self.configuration = configuration
+    self.server = server
+    self.observer = observer
+    self.log = log
+    pipeline = try plan.pipeline(
+      maxRowSize: configuration.maxRowSize.bytes, observer: observer, log: log)
+    feedback = Feedback(
+      saved: [], saveInterval: configuration.flushInterval, statusInterval: .seconds(10),
+      walRetain: UInt64(configuration.walRetain.bytes), now: .now)
+  }
+
+  var lanes: LaneSet<LSN> {
+    _read { yield pipeline.lanes }
+    _modify { yield &pipeline.lanes }
+  }
+
+  /// What each lane has confirmed.
+  var confirmed: [LSN] { pipeline.lanes.confirmed }
+
+  func makeSink(_ lane: Int) throws(StreamerError) -> any Sink { try plan.sinks[lane].make(log) }
+
+  // MARK: - Connections
+
+  func attempt(_ sinks: SinkList) -> @Sendable () -> Result<Established, StreamerError> {
+    let attempt = PostgresAttempt(
+      known: identity.map(positions),
+      // What ends with its first failure must not fail for want of room.
+      streams: plan.rules.reconnects && !avoidsStreaming,
+      binary: configuration.output.binary && !avoidsBinary)
+    let topics = plan.sinks.map(\.messageTopic)
+    return { [server] in
+      Result { () throws(StreamerError) in
+        let topics = try sinks.prepare([topics])
+        return Established(session: try server.establish(attempt).get(), messageTopics: topics[0])
+      }
+    }
+  }
+
+  func connect(
+    _ established: Established, _ poller: inout Poller, now: Instant
+  ) throws(StreamerError) {
+    let session = established.session
+    guard let stream = session.takeStream() else { return }
+    let isFirst = identity == nil
+    identity = session.identity
+    if isFirst || session.positions != confirmed { feedback.restart(at: session.positions) }
+    for (index, position) in session.positions.enumerated() {
+      pipeline.lanes[index].resume(at: position)
+    }
+    pipeline.connected(
+      at: session.start, session.origin, messageTopics: established.messageTopics)
+    avoidsStreaming = false
+    isStreamed = session.streams
+    feedback.connected(statusInterval: session.statusInterval, now: now)
+    interest = []
+    isReadable = stream.received.byteCount > 0
+    pingedSince = nil
+    self.stream = consume stream
+    log.info("streaming", ["slot": session.identity.slot, "lsn": "\(pipeline.startLSN)"])
+  }
+
+  func discard(_ established: Established) -> (@Sendable () -> Void)? {
+    // It closes itself.
+    _ = established.session.takeStream()
+    return nil
+  }
+
+  func disconnect(
+    after error: StreamerError?, _ poller: inout Poller
+  ) -> (@Sendable () -> Void)? {
+    if error?.cause == .streamingFailed { avoidsStreaming = true }
+    if error?.cause == .binaryUnreadable { avoidsBinary = true }
+    stream = nil
+    pipeline.disconnected()
+    return nil
+  }
+
+  func goodbye(within limit: Duration, _ poller: inout Poller) -> @Sendable () -> Void {
+    guard var stream = stream.take() else { return { [server] in server.close() } }
+    poller.forget(stream.descriptor)
+    feedback.statusRequested()
+    if let status = feedback.status(sent: pipeline.sent, now: .now) { try? stream.send(status) }
+    let parting = Parting(stream)
+    return { [server] in
+      parting.close(within: limit)
+      server.close()
+    }
+  }
+
+  // MARK: - Jobs
+
+  func takeJobs(isEnding: Bool, now: Instant) -> [@Sendable () -> Answer] {
+    var jobs: [@Sendable () -> Answer] = []
+    if !isLookingUp, let job = lookUp() {
+      isLookingUp = true
+      jobs.append(job)
+    }
+    if let identity,
+      let due = feedback.positionsToSave(confirmed, atOnce: isEnding, now: now)
+    {
+      let rows = zip(plan.sinks, due).map { identity.position(sink: $0.name, lsn: $1) }
+      jobs.append { [server] in .saved(due, server.save(rows)) }
+    }
+    if stream != nil, !isLookingAtSlot, now >= nextSlotLook {
+      isLookingAtSlot = true
+      nextSlotLook = now + Limits.slotCheck
+      jobs.append { [server] in .slot(server.slot()) }
+    }
+    return jobs
+  }
+
+  /// What is to be found out of tables that were described, all at once.
+  private func lookUp() -> (@Sendable () -> Answer)? {
+    let requests = pipeline.takeRequests()
+    guard !requests.isEmpty else { return nil }
+    let sinks = SinkList(pipeline.lanes.sinks)
+    return { [server] in
+      .found(
+        requests,
+        Result { () throws(StreamerError) in
+          let facts = try server.lookUp(requests).get()
+          let topics = try sinks.prepare(requests.map(\.topics))
+          return zip(facts, topics).map(TableAnswer.init(_:topics:))
+        })
+    }
+  }
+
+  func take(
+    _ answer: Answer, _ poller: inout Poller, now: Instant
+  ) throws(StreamerError) {
+    switch answer {
+    case .found(let requests, let result):
+      isLookingUp = false
+      for (request, answer) in zip(requests, try result.get()) { pipeline.answer(request, answer) }
+    case .saved(let positions, let error):
+      feedback.saveEnded(positions, error == nil)
+      guard let error else {
+        hasProgressed = true
+        return observer.saved()
+      }
+      observer.saveFailed(error)
+      // A full disk holds back nothing but the saving, which is tried again.
+      guard error.isRetryable else { throw error }
+      log.warning("a position was not saved", ["error": "\(error)"])
+    case .slot(let slot):
+      isLookingAtSlot = false
+      if let slot { observer.slot(slot) }
+    }
+  }
+
+  func takeProgress() -> Bool {
+    defer { hasProgressed = false }
+    return hasProgressed
+  }
+
+  // MARK: - Where it stands
+
+  var rest: PipelineMachine.Rest {
+    PipelineMachine.Rest(
+      isInTransaction: stream != nil && !pipeline.isBetweenTransactions,
+      isUndelivered: pipeline.lanes.inFlightBytes > 0,
+      isUnsaved: identity != nil && !feedback.isSaved(confirmed))
+  }
+
+  var isExhausted: Bool { false }
+
+  func observe(now: Instant) {
+    guard identity != nil else { return }
+    pipeline.report(saved: feedback.saved.min() ?? .zero, now: now)
+  }
+
+  private func positions(_ identity: PositionIdentity) -> [Position] {
+    zip(plan.sinks, confirmed).map { identity.position(sink: $0.name, lsn: $1) }
+  }
+}
+
+/// A stream on its way to the worker, which ends it.
+// SAFETY: the driver's thread gives it away, and only the worker uses it from then on.
+private final class Parting: @unchecked Sendable {
+  private var stream: ReplicationStream?
+
+  init(_ stream: consuming ReplicationStream) { self.stream = consume stream }
+
+  func close(within limit: Duration) {
+    guard let stream = stream.take() else { return }
+    stream.close(within: limit)
+  }
+}

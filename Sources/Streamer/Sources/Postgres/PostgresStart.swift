@@ -1,0 +1,87 @@
+import PGWire
+
+/// Where reading begins: what is known is compared with what the server has, at every connection,
+/// and what is decided is made durable.
+struct PostgresStart: Sendable {
+  /// What the server is at this connection.
+  struct Server {
+    /// Which history it is on.
+    var identity: PositionIdentity
+    /// The slot.
+    var slot: StartingPositions.Slot
+    /// How far its WAL reaches.
+    var flushLSN: LSN
+    /// Where the timelines ended that led to its own.
+    var history: [StartingPositions.TimelineEnd] = []
+  }
+
+  /// What was decided and is not durable yet.
+  struct Decided {
+    fileprivate let decision: StartingPositions.Decision
+    fileprivate let identity: PositionIdentity
+    fileprivate let stored: [Position]
+    fileprivate let override: LSN?
+    /// Whether the slot has to be made first.
+    var needsSlot: Bool { decision.start == .newSlot }
+  }
+
+  /// The source's name in the configuration.
+  let source: String
+  /// The sinks' names, in the configuration's order.
+  let sinks: [String]
+  let store: any PositionStore
+  let override: LSN?
+  let onGap: PostgresSourceConfiguration.GapAction
+  let log: Log
+
+  /// Decides where each sink's reading begins; `known` is nil at the process's start, when what is
+  /// stored counts.
+  func decide(on server: Server, known: [Position]?) throws(StreamerError) -> Decided {
+    let stored = try store.load(source: source)
+    var override = override
+    if let value = override, try store.appliedOverride(source: source) == value { override = nil }
+    var confirmed = LSN.zero
+    if case .at(let lsn) = server.slot { confirmed = lsn }
+    let decision = try StartingPositions(
+      known: known ?? stored, identity: server.identity, slot: server.slot,
+      serverLSN: max(server.flushLSN, confirmed), history: server.history, override: override,
+      onGap: onGap
+    ).decide(sinks: sinks)
+    return Decided(
+      decision: decision, identity: server.identity, stored: stored, override: override)
+  }
+
+  /// Makes a decision durable and gives each sink's position; `newSlot` is the consistent point of
+  /// the slot that was made.
+  func settle(_ decided: Decided, newSlot: LSN?) throws(StreamerError) -> [LSN] {
+    if let cause = decided.decision.acceptedGap {
+      log.warning("going on over a gap", ["cause": cause])
+    }
+    let lsns: [LSN]
+    switch decided.decision.start {
+    case .positions(let positions): lsns = positions
+    case .newSlot: lsns = sinks.map { _ in newSlot ?? .zero }
+    }
+    let positions = zip(sinks, lsns).map { decided.identity.position(sink: $0, lsn: $1) }
+    let override = decided.needsSlot ? nil : decided.override
+    try save(positions, instead: decided.stored, override: override)
+    return lsns
+  }
+
+  /// Makes the decision durable: from here on what the slot does is compared with it.
+  private func save(
+    _ positions: [Position], instead stored: [Position], override: LSN?
+  ) throws(StreamerError) {
+    if let override {
+      try store.applyOverride(override, source: source, positions: positions)
+      log.info("applied walPositionOverride", ["lsn": "\(override)"])
+    } else if Set(positions) != Set(stored.filter { sinks.contains($0.sink) }) {
+      try store.save(positions)
+    }
+    // Only now: a start that was refused must not cost a sink its position.
+    for position in stored where !sinks.contains(position.sink) {
+      log.warning("forgetting the position of a sink that was removed", ["sink": position.sink])
+      try store.forget(source: source, sink: position.sink)
+    }
+  }
+}

@@ -1,0 +1,225 @@
+import PGWire
+import Recording
+
+/// A recording as a driver's source: the same events as those of the server whose stream it holds.
+///
+/// It is read whole, from its beginning, at every connection, and ends when all of it is delivered:
+/// nothing is stored. A sink that fails is replaced and the recording is read again; the other
+/// sinks pass over what they were given.
+// A class because the driver and its jobs' answers speak of the same source.
+final class RecordingSource: Source {
+  typealias Instant = ContinuousClock.Instant
+
+  /// What an attempt has opened.
+  struct Established: Sendable {
+    fileprivate let feed: OpenedFeed
+    fileprivate let messageTopics: [TopicID?]
+  }
+
+  /// What its jobs bring back: the sinks' topics for the tables that were asked about.
+  struct Answer: Sendable {
+    let requests: [TableRequest]
+    let topics: Result<[[TopicID?]], StreamerError>
+  }
+
+  /// Bytes that are read before sinks are asked again.
+  private static let slice = 1 << 20
+
+  private let plan: DriverPlan
+  private let configuration: RecordingSourceConfiguration
+  private let observer: PipelineObserver
+  private let log: Log
+  private var pipeline: Pipeline
+  private var feed: RecordingFeed?
+  private var isLookingUp = false
+  private var hasProgressed = false
+  private(set) var isExhausted = false
+  /// When reading began, for the recorded pace.
+  private var start = Instant.now
+
+  /// Makes a source that has not opened its file.
+  init(
+    _ plan: DriverPlan, _ configuration: RecordingSourceConfiguration,
+    observer: PipelineObserver, log: Log
+  ) throws(StreamerError) {
+    self.plan = plan
+    self.configuration = configuration
+    self.observer = observer
+    self.log = log
+    pipeline = try plan.pipeline(observer: observer, log: log)
+  }
+
+  var lanes: LaneSet<LSN> {
+    _read { yield pipeline.lanes }
+    _modify { yield &pipeline.lanes }
+  }
+
+  func makeSink(_ lane: Int) throws(StreamerError) -> any Sink { try plan.sinks[lane].make(log) }
+
+  // MARK: - Connections
+
+  func attempt(_ sinks: SinkList) -> @Sendable () -> Result<Established, StreamerError> {
+    let topics = plan.sinks.map(\.messageTopic)
+    let path = configuration.path
+    return {
+      Result { () throws(StreamerError) in
+        let feed = OpenedFeed(try RecordingFeed(path))
+        return Established(feed: feed, messageTopics: try sinks.prepare([topics])[0])
+      }
+    }
+  }
+
+  func connect(
+    _ established: Established, _ poller: inout Poller, now: Instant
+  ) throws(StreamerError) {
+    guard let feed = established.feed.take() else { return }
+    let origin = StreamOrigin(
+      systemIdentifier: UInt64(feed.header.systemIdentifier) ?? 0,
+      host: feed.firstConnection?.host ?? "", database: feed.header.database)
+    pipeline.connected(
+      at: feed.firstConnection?.startLSN ?? .zero, origin,
+      messageTopics: established.messageTopics)
+    start = now
+    hasProgressed = true
+    log.info("reading the recording", ["path": configuration.path, "slot": feed.header.slot])
+    self.feed = consume feed
+  }
+
+  func discard(_ established: Established) -> (@Sendable () -> Void)? { nil }
+
+  func disconnect(
+    after error: StreamerError?, _ poller: inout Poller
+  ) -> (@Sendable () -> Void)? {
+    feed = nil
+    isExhausted = false
+    pipeline.disconnected()
+    return nil
+  }
+
+  func goodbye(within limit: Duration, _ poller: inout Poller) -> @Sendable () -> Void {
+    feed = nil
+    return {}
+  }
+
+  // MARK: - Reading
+
+  func turn(
+    _ permit: ReadPermit, _ poller: inout Poller, now: Instant
+  ) throws(StreamerError) {
+    // What was read is delivered at a stop; a recording can be read again.
+    guard permit == .everything, var feed = feed.take() else { return }
+    try read(&feed, now: now)
+    self.feed = consume feed
+  }
+
+  /// Reads a slice of the recording, as far as budget and pace let it.
+  private func read(_ feed: inout RecordingFeed, now: Instant) throws(StreamerError) {
+    var read = 0
+    while read < Self.slice {
+      do throws(StreamFault) {
+        let consumed = try pipeline.consume(feed.window, untilCommit: false)
+        feed.consume(consumed.count)
+        read += consumed.count
+        guard consumed.pause == .needsBytes else { return }
+      } catch { try ended(error, &feed) }
+      if let due = due(feed.nextTime), due > now { return }
+      switch try feed.step() {
+      case .connected(let start): pipeline.connected(at: start)
+      case .received, .noted: break
+      case .ended:
+        report(feed.ending)
+        isExhausted = true
+        return
+      }
+    }
+  }
+
+  /// What ended the recorded connection is in the recording, and so is the next connection.
+  private func ended(
+    _ fault: StreamFault, _ feed: inout RecordingFeed
+  ) throws(StreamerError) {
+    if let error = StreamerError(fault, recording: feed.path) { throw error }
+    if case .server(let error) = fault {
+      log.warning("the server ended the stream", ["error": "\(error)"])
+    }
+    feed.endConnection()
+  }
+
+  /// When an entry is to be read; nil at once.
+  private func due(_ time: Duration?) -> Instant? {
+    configuration.pace == .recorded ? time.map { start + $0 } : nil
+  }
+
+  /// Says when the recording was not ended properly, or ends inside a transaction.
+  private func report(_ ending: RecordingReader.Ending?) {
+    if case .cut(let offset) = ending {
+      log.warning("the recording is cut off; its whole blocks were read", ["offset": offset])
+    }
+    if let transaction = pipeline.transaction {
+      log.warning(
+        "the recording ends inside a transaction, whose first events were delivered",
+        ["commit": transaction.commitLSN])
+    }
+  }
+
+  func deadline(_ permit: ReadPermit, now: Instant) -> Instant? {
+    guard permit == .everything, feed != nil, !isExhausted else { return nil }
+    switch pipeline.pause {
+    case .replaying: return now
+    case .needsBytes: return max(due(feed?.nextTime) ?? now, now)
+    case .budget, .lookUp, .trackerFull, .betweenTransactions, .committing: return nil
+    }
+  }
+
+  // MARK: - Jobs
+
+  func takeJobs(isEnding: Bool, now: Instant) -> [@Sendable () -> Answer] {
+    guard !isLookingUp else { return [] }
+    let requests = pipeline.takeRequests()
+    guard !requests.isEmpty else { return [] }
+    isLookingUp = true
+    let sinks = SinkList(pipeline.lanes.sinks)
+    return [
+      {
+        Answer(
+          requests: requests,
+          topics: Result { () throws(StreamerError) in
+            try sinks.prepare(requests.map(\.topics))
+          })
+      }
+    ]
+  }
+
+  func take(
+    _ answer: Answer, _ poller: inout Poller, now: Instant
+  ) throws(StreamerError) {
+    isLookingUp = false
+    for (request, topics) in zip(answer.requests, try answer.topics.get()) {
+      guard let found = try feed?.answer(to: request, topics: topics) else { return }
+      pipeline.answer(request, found)
+    }
+  }
+
+  func takeProgress() -> Bool {
+    defer { hasProgressed = false }
+    return hasProgressed
+  }
+
+  // MARK: - Where it stands
+
+  var rest: PipelineMachine.Rest {
+    PipelineMachine.Rest(isUndelivered: pipeline.lanes.inFlightBytes > 0)
+  }
+
+  func observe(now: Instant) { pipeline.report(saved: .zero, now: now) }
+}
+
+/// A feed on its way from the worker to the driver's thread.
+// SAFETY: the worker makes it and gives it away; only one thread has it at a time.
+private final class OpenedFeed: @unchecked Sendable {
+  private var feed: RecordingFeed?
+
+  init(_ feed: consuming RecordingFeed) { self.feed = consume feed }
+
+  func take() -> RecordingFeed? { feed.take() }
+}

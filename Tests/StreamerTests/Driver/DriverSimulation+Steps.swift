@@ -1,0 +1,95 @@
+import PGWire
+import Support
+
+@testable import Streamer
+
+/// What can happen at a step of the simulation.
+extension DriverSimulation {
+  /// The kinds of steps; the seed decides how often each happens.
+  enum Step: CaseIterable {
+    case feed, work, answer, deliver, wait, waitLong
+    case cut, silence, failSink, failJob, refuseToOpen, unreachable, slotActive, failLookUps
+    case storeFull, advanceSlot, hang, mend, crash, stop
+
+    /// Whether it is the ordinary course of things.
+    var isOrdinary: Bool {
+      switch self {
+      case .feed, .work, .answer, .deliver, .wait, .mend: true
+      default: false
+      }
+    }
+  }
+
+  /// Runs `steps` random steps, then lets everything come to rest; throws the first broken rule.
+  func run(steps: Int) throws {
+    var schedule: [Step] = []
+    for step in Step.allCases {
+      // Some kinds of steps are rare or missing in one run and frequent in another.
+      let weights = step.isOrdinary ? [10, 20, 40, 80] : [0, 0, 0, 1, 1, 2]
+      let weight = weights.randomElement(using: &random) ?? 1
+      schedule += Array(repeating: step, count: weight)
+    }
+    for _ in 0..<steps where !isOver {
+      guard let step = schedule.randomElement(using: &random) else { return }
+      try take(step)
+      guard !isOver else { return }
+      try advance(.milliseconds(Int.random(in: 0...20, using: &random)))
+    }
+    mend()
+    try settle()
+  }
+
+  private func take(_ step: Step) throws {
+    switch step {
+    case .feed:
+      let sizes = [1, 7, 50, 300, 2_000]
+      let limit = sizes.randomElement(using: &random) ?? 1
+      if !isSilent { session.pump(Int.random(in: 1...limit, using: &random)) }
+    case .work:
+      if hangsUntil == nil { queue.run(Int.random(in: 1...4, using: &random)) }
+    case .answer: queue.answer(Int.random(in: 1...4, using: &random))
+    case .deliver: for sink in sinks.current { sink.deliver(using: &random) }
+    case .wait: try advance(.milliseconds(Int.random(in: 1...2_000, using: &random)))
+    case .waitLong: try advance(.seconds(Int.random(in: 5...50, using: &random)))
+    case .mend: mend()
+    case .crash: try crash()
+    case .stop: requestStop()
+    default: fault(step)
+    }
+  }
+
+  private func fault(_ step: Step) {
+    let lane = Int.random(in: 0..<2, using: &random)
+    switch step {
+    case .cut: session.cut()
+    case .silence:
+      isSilent = true
+      summary.silences += 1
+    case .failSink: sinks.current[lane].fail(using: &random)
+    case .failJob:
+      sinks.current[1].faults.failsNextJob = true
+      sinks.current[1].faults.writesAllTheSame = Bool.random(using: &random)
+    case .refuseToOpen: sinks.refusesToOpen[lane] = true
+    case .unreachable: session.faults.isUnreachable = true
+    case .slotActive: session.faults.isSlotActive = true
+    case .failLookUps: session.faults.failsLookUps = true
+    case .storeFull:
+      session.faults.isStoreFull = true
+      session.faults.savesAllTheSame = Bool.random(using: &random)
+    case .advanceSlot:
+      if let entry = history.entries.randomElement(using: &random) {
+        session.advanceSlot(to: entry.endLSN)
+      }
+    case .hang: hangsUntil = now + .seconds(Int.random(in: 1...20, using: &random))
+    default: break
+    }
+  }
+
+  /// Whatever was wrong is right again.
+  private func mend() {
+    session.faults = SimulatedSession.Faults()
+    sinks.refusesToOpen = [false, false]
+    isSilent = false
+    hangsUntil = nil
+  }
+}

@@ -1,0 +1,323 @@
+import PGWire
+import Support
+
+@testable import Streamer
+
+/// One run of a whole driver between a simulated server, store, worker and sinks, with everything
+/// that can go wrong at random steps, and the rules that must hold after each.
+final class DriverSimulation {
+  typealias Instant = ContinuousClock.Instant
+  typealias SimulatedDriver = Driver<PostgresSource>
+
+  /// A rule was broken.
+  struct Violation: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+  }
+
+  /// What is chosen once for a run.
+  struct Choices {
+    var inFlight: Int
+    var spool: Spool.Settings
+    var slice: Int
+    var streams: Bool
+    var walRetain: Int
+    var startTimeout: Duration
+  }
+
+  /// What runs have seen.
+  struct Summary {
+    var runs = 0
+    var connections = 0
+    var repeats = 0
+    var stops = 0
+    var lateStops = 0
+    var crashes = 0
+    var gaps = 0
+    var standbys = 0
+    var silences = 0
+    var lateStarts = 0
+    var turns = 0
+
+    static func += (sum: inout Summary, run: Summary) {
+      sum.runs += 1
+      sum.connections += run.connections
+      sum.repeats += run.repeats
+      sum.stops += run.stops
+      sum.lateStops += run.lateStops
+      sum.crashes += run.crashes
+      sum.gaps += run.gaps
+      sum.standbys += run.standbys
+      sum.silences += run.silences
+      sum.lateStarts += run.lateStarts
+      sum.turns += run.turns
+    }
+  }
+
+  static let shutdownTimeout = Duration.seconds(5)
+  /// How many turns without anything new count as a spin.
+  private static let spin = 3_000
+
+  let history: SimulatedHistory
+  let sinks: SimulatedSinks
+  let session: SimulatedSession
+  let choices: Choices
+  var random: SeededRandom
+  var queue: SimulatedWorkQueue<SimulatedDriver.Answer>
+  var driver: SimulatedDriver
+  var summary = Summary()
+  /// Until when the worker does nothing, whatever waits.
+  var hangsUntil: Instant?
+  /// The server sends and answers nothing, although the connection stands.
+  var isSilent = false
+  private(set) var now: Instant
+  private var wakeAt: Instant
+  private var started: Instant
+  /// Whether this process has been a standby, or has streamed.
+  private var hasBeenLetIn = false
+  private var stopping: Instant?
+  /// Since when the driver waits in vain for the server's bytes.
+  private var unheardSince: Instant?
+  /// The run is over before its end: a gap was found, as it should be.
+  private(set) var isOver = false
+
+  /// `directory` is for files of open transactions.
+  init(seed: UInt64, directory: String) throws {
+    random = SeededRandom(seed: seed)
+    let steps = Int.random(in: 20...200, using: &random)
+    history = SimulatedWriters.history(seed: random.next(), steps: steps)
+    sinks = SimulatedSinks(history)
+    choices = Choices(
+      inFlight: Int.random(in: 1...20_000, using: &random),
+      spool: Spool.Settings(
+        directory: directory, memory: [0, 300, 1_000, 1 << 20].randomElement(using: &random) ?? 0,
+        limit: Int.random(in: 0..<4, using: &random) == 0 ? 500 : 1 << 30),
+      slice: Int.random(in: 1...2_000, using: &random),
+      streams: Int.random(in: 0..<4, using: &random) > 0,
+      walRetain: Bool.random(using: &random) ? 0 : 100,
+      startTimeout: Bool.random(using: &random) ? .zero : .seconds(20))
+    session = SimulatedSession(
+      SimulatedServer(history, seed: random.next()), streams: choices.streams,
+      sinks: SimulatedSinks.names)
+    now = .now
+    wakeAt = now
+    started = now
+    queue = try SimulatedWorkQueue()
+    driver = try Self.driver(choices, session, sinks, queue, &random)
+    driver.start(now: now)
+  }
+
+  private static func driver(
+    _ choices: Choices, _ session: SimulatedSession, _ sinks: SimulatedSinks,
+    _ queue: SimulatedWorkQueue<SimulatedDriver.Answer>, _ random: inout SeededRandom
+  ) throws -> SimulatedDriver {
+    let stored = SimulatedSinks.names.map { session.stored($0) ?? .zero }
+    sinks.start(at: stored, repeating: true)
+    let plan = DriverPlan(
+      name: "s", sinks: sinks.plans, inFlight: choices.inFlight, spool: choices.spool,
+      rules: PipelineMachine.Rules(
+        startTimeout: choices.startTimeout, shutdownTimeout: shutdownTimeout))
+    let configuration = try Configuration.own(
+      """
+      store = "unused"
+      [source.s]
+      type = "postgres"
+      dsn = "host=nowhere"
+      publication = "p"
+      replicationSlot = "slot"
+      walRetain = \(choices.walRetain)
+      [sink.out]
+      type = "stub_discard"
+      sources = ["s"]
+      """)
+    guard case .postgres(let postgres)? = configuration.sources.first?.kind else {
+      throw Violation("no source")
+    }
+    let observer = PipelineObserver(
+      source: SourceStatus(name: "s", type: "postgres"),
+      sinks: SimulatedSinks.names.map { SinkStatus(name: $0, type: "kafka") }, metrics: Metrics())
+    let log = Log(level: .error, descriptor: -1)
+    let source = try PostgresSource(
+      plan, postgres, server: session, observer: observer, log: log)
+    source.pipeline.replaySliceBytes = choices.slice
+    return try Driver(
+      source, plan, observer: observer, log: log, worker: queue,
+      random: SeededRandom(seed: random.next()))
+  }
+
+  // MARK: - Processes
+
+  /// The process is killed, or has ended; the next one begins at what is stored.
+  func restart(repeating: Bool) throws {
+    session.cut()
+    queue = try SimulatedWorkQueue()
+    driver = try Self.driver(choices, session, sinks, queue, &random)
+    if !repeating {
+      sinks.start(at: SimulatedSinks.names.map { session.stored($0) ?? .zero }, repeating: false)
+    }
+    stopping = nil
+    unheardSince = nil
+    hasBeenLetIn = false
+    hangsUntil = nil
+    started = now
+    wakeAt = now
+    driver.start(now: now)
+  }
+
+  func crash() throws {
+    summary.crashes += 1
+    for sink in sinks.current { sink.fail(using: &random) }
+    // A save or a write under way may happen or not.
+    if Bool.random(using: &random) { queue.run(1) }
+    try restart(repeating: true)
+  }
+
+  func requestStop() {
+    guard stopping == nil else { return }
+    stopping = now
+    driver.requestStop()
+  }
+
+  /// The driver has ended: for a reason that there was?
+  private func ended() throws {
+    guard case .ended(let error) = driver.state else { return }
+    let source = driver.source
+    let rest = source.rest
+    let isClean =
+      !rest.isUndelivered && !rest.isUnsaved && source.pipeline.isBetweenTransactions
+    if session.refusedGap != nil {
+      summary.gaps += 1
+      guard error != nil || stopping != nil else { throw Violation("a gap ended it in silence") }
+      isOver = true
+      return
+    }
+    if let stopping {
+      summary.stops += 1
+      if !isClean { summary.lateStops += 1 }
+      if !isClean, now < stopping + Self.shutdownTimeout, source.pipeline.isBetweenTransactions {
+        throw Violation("it stopped before its time although something was left: \(rest)")
+      }
+      return try restart(repeating: !isClean)
+    }
+    guard let error, choices.startTimeout > .zero, now >= started + choices.startTimeout,
+      !hasBeenLetIn
+    else { throw Violation("it ended by itself: \(error.map { "\($0)" } ?? "no error")") }
+    summary.lateStarts += 1
+    try restart(repeating: true)
+  }
+
+  // MARK: - Time
+
+  /// Lets time pass; the driver wakes when it wanted to.
+  func advance(_ duration: Duration) throws {
+    let end = now + duration
+    repeat {
+      now = max(now, min(end, wakeAt))
+      if let hangsUntil, now >= hangsUntil { self.hangsUntil = nil }
+      try turns()
+    } while now < end && !isOver
+  }
+
+  /// The driver's turns at this moment: as long as something is ready, or it wants no sleep.
+  func turns() throws {
+    for count in 0..<Self.spin {
+      sinks.note(driver.source.confirmed)
+      let isReady = try driver.poll() > 0
+      guard isReady || now >= wakeAt else { return }
+      driver.turn(now: now)
+      summary.turns += 1
+      wakeAt = now + driver.timeout(now: now)
+      try check()
+      if driver.hasEnded {
+        _ = driver.finish()
+        try ended()
+        return
+      }
+      // A server that is there sends what there is while the driver reads on.
+      if count % 50 == 49, !isSilent { session.pump(0) }
+    }
+    throw Violation("it spins: \(driver.state), pause \(driver.source.pipeline.pause)")
+  }
+
+  // MARK: - Rules
+
+  func check() throws {
+    if let complaint = session.complaint ?? sinks.complaint { throw Violation(complaint) }
+    for topic in sinks.topics {
+      if let complaint = topic.complaint { throw Violation(complaint) }
+    }
+    let source = driver.source
+    for (index, name) in SimulatedSinks.names.enumerated() {
+      let prefix = sinks.topics[index].deliveredPrefix()
+      let confirmed = source.confirmed[index]
+      guard confirmed <= prefix else {
+        throw Violation("\(name) confirms \(confirmed), delivered is \(prefix)")
+      }
+      guard session.stored(name) ?? .zero <= prefix else {
+        throw Violation("of \(name) more is saved than is delivered, \(prefix)")
+      }
+    }
+    try checkStates(source)
+  }
+
+  private func checkStates(_ source: PostgresSource) throws {
+    let message = max(sinks.largest, 600) * SimulatedTable.all.count * 2
+    let inFlight = source.pipeline.lanes.inFlightBytes
+    guard inFlight < choices.inFlight + message else {
+      throw Violation("\(inFlight) bytes are in flight, \(choices.inFlight) may be")
+    }
+    var isUnheard = false
+    switch driver.state {
+    case .standby:
+      if !hasBeenLetIn { summary.standbys += 1 }
+      hasBeenLetIn = true
+    case .streaming:
+      hasBeenLetIn = true
+      isUnheard = isSilent && source.pipeline.pause == .needsBytes && source.stream != nil
+    default: break
+    }
+    if !isUnheard { unheardSince = nil } else if unheardSince == nil { unheardSince = now }
+    if let unheardSince, now > unheardSince + .seconds(60) {
+      throw Violation("a server that says nothing for \(now - unheardSince) is believed alive")
+    }
+    if let stopping, now > stopping + Self.shutdownTimeout + .seconds(1) {
+      throw Violation("a stop took \(now - stopping)")
+    }
+  }
+
+  /// Nothing goes wrong any more: everything must be delivered, saved and acknowledged.
+  func settle() throws {
+    let end = history.end
+    var left = 3_000
+    while left > 0, !isOver {
+      left -= 1
+      for _ in 0..<4 { session.pump(2_000) }
+      for sink in sinks.current { sink.deliver(using: &random) }
+      if hangsUntil == nil { queue.run(8) }
+      queue.answer(8)
+      try advance(.milliseconds(100))
+      let stored = SimulatedSinks.names.map { session.stored($0) ?? .zero }
+      let isDone = session.server.isExhausted && driver.source.pipeline.isAtRest
+      let isAcknowledged =
+        session.server.confirmedFlush.value + UInt64(choices.walRetain) >= end.value
+      if isDone, stored == [end, end], isAcknowledged { return try judge() }
+    }
+    if isOver { return }
+    let stored = SimulatedSinks.names.map { session.stored($0) ?? .zero }
+    throw Violation(
+      "it did not come to rest: \(driver.state), stored \(stored) of \(end), "
+        + "pause \(driver.source.pipeline.pause), worker \(queue.waiting) and \(queue.done), "
+        + "in flight \(driver.source.pipeline.lanes.inFlightBytes)")
+  }
+
+  private func judge() throws {
+    guard sinks.topics.allSatisfy({ $0.deliveredPrefix() == LSN(.max) }) else {
+      throw Violation("at rest although not everything is delivered")
+    }
+    for topic in sinks.topics {
+      if let complaint = topic.finalComplaint() { throw Violation(complaint) }
+      summary.repeats += topic.repeats
+    }
+    summary.connections = session.connections
+  }
+}
