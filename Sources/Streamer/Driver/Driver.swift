@@ -62,7 +62,11 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     self.observer = observer
     self.log = log
     // One job of each kind is under way at most: so many and no more can wait.
-    self.worker = try worker ?? IOWorker(name: "io-\(plan.name)", limit: source.lanes.count + 16)
+    if let worker {
+      self.worker = worker
+    } else {
+      self.worker = try IOWorker(name: "io-\(plan.name)", limit: source.lanes.count + 16)
+    }
     control = try EventDescriptor()
     poller = try Poller()
     machine = PipelineMachine(plan.rules, random: random)
@@ -104,6 +108,9 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     report()
   }
 
+  /// The tags of the descriptors that the last wait found ready.
+  var readyTags: [UInt64] { (0..<poller.count).map { poller[$0].tag } }
+
   /// Finds what is ready without waiting, for a caller that keeps its own time.
   @discardableResult func poll() throws(StreamerError) -> Int { try poller.wait(timeout: .zero) }
 
@@ -111,7 +118,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
   func turn(now: Instant) {
     var errors: [StreamerError] = []
     takeAnswers(&errors, now: now)
-    if case .closing = machine.state { return closeOn(now: now) }
+    guard !machine.isOver else { return closeOn(now: now) }
     if stopRequested.load(ordering: .acquiring), !machine.isEnding {
       log.info("stopping", ["timeout": DurationText.text(plan.rules.shutdownTimeout)])
       machine.stopRequested(now: now)
@@ -148,9 +155,9 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
 
   /// How long the thread may sleep.
   func timeout(now: Instant) -> Duration {
+    if let closingDeadline { return max(closingDeadline - now, .zero) }
     var next = now + .seconds(1)
     if let due = machine.deadline { next = min(next, due) }
-    if let closingDeadline { next = min(next, closingDeadline) }
     if let due = source.deadline(machine.permit, now: now) { next = min(next, due) }
     if isStale { next = min(next, nextObservation) }
     return max(next - now, .zero)

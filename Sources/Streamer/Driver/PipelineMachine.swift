@@ -255,6 +255,14 @@ struct PipelineMachine: ~Copyable {
     }
   }
 
+  /// Whether nothing is read, delivered or saved any more.
+  var isOver: Bool {
+    switch state {
+    case .closing, .ended: true
+    case .idle, .establishing, .streaming, .waiting, .standby, .draining: false
+    }
+  }
+
   /// What it is doing, in the words of `/status`; nil where the words stay as they are.
   var publicState: PipelineState? {
     switch state {

@@ -4,7 +4,7 @@
 /// Whatever may block is a job: a closure that captures only what may cross threads. Of each kind of
 /// job a source has at most one under way. Everything else is called on the driver's thread.
 /// A source that is not connected has nothing to read, and its calls do nothing.
-protocol Source: AnyObject {
+protocol Source: AnyObject, SendableMetatype {
   /// What says how far a lane has come.
   associatedtype Position: StreamPosition
   /// What an attempt has connected.

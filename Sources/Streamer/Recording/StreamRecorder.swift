@@ -249,7 +249,8 @@ struct StreamRecorder: ~Copyable {
   }
 
   private mutating func describe(_ relation: Relation) throws(StreamerError) {
-    let request = TableRequest(relation: relation, topics: [])
+    let request = TableRequest(
+      number: 0, connection: 0, relation: relation, topics: [], position: tap.sent)
     let facts = try session.lookUp([request]).get()
     let recorded = RecordedRelation(
       relation: relation, catalogKey: facts[0].catalogKey,

@@ -44,7 +44,7 @@ enum PipelineFactory {
   }
 
   /// What a driver needs to know of one of its sinks.
-  private static func plan(
+  static func plan(
     _ sink: SinkConfiguration, source: String, _ configuration: Configuration
   ) -> SinkPlan {
     var routing = TopicRouting(fallback: "")

@@ -31,6 +31,7 @@ extension DriverSimulation {
     }
     for _ in 0..<steps where !isOver {
       guard let step = schedule.randomElement(using: &random) else { return }
+      trace("\(step)")
       try take(step)
       guard !isOver else { return }
       try advance(.milliseconds(Int.random(in: 0...20, using: &random)))

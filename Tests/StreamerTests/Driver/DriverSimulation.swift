@@ -70,6 +70,7 @@ final class DriverSimulation {
   var hangsUntil: Instant?
   /// The server sends and answers nothing, although the connection stands.
   var isSilent = false
+  private let isTraced = TestEnvironment["PSQL_STREAMER_TRACE"] != nil
   private(set) var now: Instant
   private var wakeAt: Instant
   private var started: Instant
@@ -109,10 +110,11 @@ final class DriverSimulation {
 
   private static func driver(
     _ choices: Choices, _ session: SimulatedSession, _ sinks: SimulatedSinks,
-    _ queue: SimulatedWorkQueue<SimulatedDriver.Answer>, _ random: inout SeededRandom
+    _ queue: SimulatedWorkQueue<SimulatedDriver.Answer>, _ random: inout SeededRandom,
+    repeating: Bool = true
   ) throws -> SimulatedDriver {
     let stored = SimulatedSinks.names.map { session.stored($0) ?? .zero }
-    sinks.start(at: stored, repeating: true)
+    sinks.start(at: stored, repeating: repeating)
     let plan = DriverPlan(
       name: "s", sinks: sinks.plans, inFlight: choices.inFlight, spool: choices.spool,
       rules: PipelineMachine.Rules(
@@ -145,16 +147,23 @@ final class DriverSimulation {
       random: SeededRandom(seed: random.next()))
   }
 
+  /// Says what happens, when `PSQL_STREAMER_TRACE` is set.
+  func trace(_ text: @autoclosure () -> String) {
+    guard isTraced else { return }
+    let stored = SimulatedSinks.names.map { session.stored($0)?.description ?? "-" }
+    printToStandardError(
+      "\(started.duration(to: now)) \(text()): \(driver.state) stored \(stored) confirmed "
+        + "\(driver.source.confirmed) \(driver.source.pipeline.pause) \(driver.source.rest)")
+  }
+
   // MARK: - Processes
 
   /// The process is killed, or has ended; the next one begins at what is stored.
   func restart(repeating: Bool) throws {
+    trace("restart, repeating \(repeating)")
     session.cut()
     queue = try SimulatedWorkQueue()
-    driver = try Self.driver(choices, session, sinks, queue, &random)
-    if !repeating {
-      sinks.start(at: SimulatedSinks.names.map { session.stored($0) ?? .zero }, repeating: false)
-    }
+    driver = try Self.driver(choices, session, sinks, queue, &random, repeating: repeating)
     stopping = nil
     unheardSince = nil
     hasBeenLetIn = false
@@ -181,6 +190,7 @@ final class DriverSimulation {
   /// The driver has ended: for a reason that there was?
   private func ended() throws {
     guard case .ended(let error) = driver.state else { return }
+    trace("ended")
     let source = driver.source
     let rest = source.rest
     let isClean =
@@ -199,7 +209,7 @@ final class DriverSimulation {
       }
       return try restart(repeating: !isClean)
     }
-    guard let error, choices.startTimeout > .zero, now >= started + choices.startTimeout,
+    guard error != nil, choices.startTimeout > .zero, now >= started + choices.startTimeout,
       !hasBeenLetIn
     else { throw Violation("it ended by itself: \(error.map { "\($0)" } ?? "no error")") }
     summary.lateStarts += 1
@@ -236,7 +246,9 @@ final class DriverSimulation {
       // A server that is there sends what there is while the driver reads on.
       if count % 50 == 49, !isSilent { session.pump(0) }
     }
-    throw Violation("it spins: \(driver.state), pause \(driver.source.pipeline.pause)")
+    throw Violation(
+      "it spins: \(driver.state), pause \(driver.source.pipeline.pause), ready "
+        + "\(driver.readyTags), sleeps \(driver.timeout(now: now))")
   }
 
   // MARK: - Rules
@@ -307,7 +319,7 @@ final class DriverSimulation {
     throw Violation(
       "it did not come to rest: \(driver.state), stored \(stored) of \(end), "
         + "pause \(driver.source.pipeline.pause), worker \(queue.waiting) and \(queue.done), "
-        + "in flight \(driver.source.pipeline.lanes.inFlightBytes)")
+        + "in flight \(driver.source.pipeline.lanes.inFlightBytes), \(sinks.current.map(\.summary))")
   }
 
   private func judge() throws {

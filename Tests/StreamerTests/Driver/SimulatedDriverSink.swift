@@ -117,6 +117,13 @@ final class SimulatedDriverSink: Sink, @unchecked Sendable {
 
   private func complain(_ text: String) { complaint = complaint ?? text }
 
+  /// What waits in it, for an error's text.
+  var summary: String {
+    "\(kind): \(partitions.map(\.count)) wait, \(writing?.count ?? 0) are written, "
+      + "\(unreported.count) unreported, open \(isOpen), closed \(isClosed), "
+      + "failed \(failure != nil), \(inFlightBytes) bytes"
+  }
+
   // MARK: - What the simulation does
 
   /// Makes a few records of one partition durable; they are reported by the next poll.

@@ -30,15 +30,15 @@ final class SimulatedLink {
   /// Whether neither end has closed.
   var isOpen: Bool {
     guard descriptor >= 0 else { return false }
-    var entry = pollfd(fd: descriptor, events: Int16(POLLRDHUP), revents: 0)
+    var entry = pollfd(fd: descriptor, events: 0, revents: 0)
     _ = unsafe poll(&entry, 1, 0)
-    return Int32(entry.revents) & (CInt(POLLRDHUP) | CInt(POLLHUP) | CInt(POLLERR)) == 0
+    return Int32(entry.revents) & (POLLHUP | POLLERR) == 0
   }
 
   /// Sends what waits, as far as there is room; false when there was none.
   func flush() -> Bool {
     guard descriptor >= 0, !pending.isEmpty else { return false }
-    let count = unsafe send(descriptor, pending, pending.count, CInt(MSG_NOSIGNAL.rawValue))
+    let count = unsafe send(descriptor, pending, pending.count, CInt(MSG_NOSIGNAL))
     guard count > 0 else { return false }
     pending.removeFirst(count)
     return true

@@ -9,7 +9,7 @@ import Support
 /// The server of a simulated driver: one log, one slot, and one connection at a time, whose other end
 /// is a socket. It fails when the simulation says so.
 // SAFETY: the simulation runs everything, the worker's jobs included, on one thread.
-final class SimulatedSession: PostgresServer, @unchecked Sendable {
+final class SimulatedSession: ReplicationServer, @unchecked Sendable {
   /// What the next calls do.
   struct Faults {
     /// The server cannot be reached.
@@ -165,7 +165,8 @@ final class SimulatedSession: PostgresServer, @unchecked Sendable {
 
   /// Moves the slot as pg_replication_slot_advance does, which needs it to be free.
   func advanceSlot(to position: LSN) {
-    guard link?.isOpen != true else { return }
+    // Before anything is stored a slot begins where it stands.
+    guard link?.isOpen != true, leastStored != nil else { return }
     server.acknowledge(position)
   }
 

@@ -75,7 +75,7 @@ extension KafkaSource {
       guard let error else { return }
       let cause = StreamerError(error, kafkaSource: plan.name)
       log.warning("offsets were not committed", ["error": "\(cause)"])
-      observer.saveFailed(cause)
+      observer.saveFailed()
       flow.commitFailed(places)
     case .error(let error): troubled(error, now: now)
     case .endOfPartition: break
@@ -114,7 +114,7 @@ extension KafkaSource {
     if let error {
       log.warning(
         "offsets were not committed; their records come again", ["error": "\(error)"])
-      observer.saveFailed(error)
+      observer.saveFailed()
     }
     guard let revocation else { return }
     self.revocation = nil

@@ -3,7 +3,7 @@ import Recording
 
 /// What of a PostgreSQL source may block: it runs on the driver's I/O worker, one call after the
 /// other.
-protocol PostgresServer: AnyObject, Sendable {
+protocol ReplicationServer: AnyObject, Sendable {
   /// Connects, decides where reading begins, and starts a stream there.
   func establish(_ attempt: PostgresAttempt) -> Result<EstablishedSession, StreamerError>
   /// What the catalog says of tables, in their order.
@@ -48,7 +48,7 @@ extension TableAnswer {
 /// Connects a source to its server: checks, publication, slot, positions, START_REPLICATION, and
 /// later the look-ups and saves.
 // SAFETY: only the driver's one I/O worker thread calls its methods, one after the other.
-final class PostgresSession: PostgresServer, @unchecked Sendable {
+final class PostgresSession: ReplicationServer, @unchecked Sendable {
   /// The source's name in the configuration.
   let name: String
   let source: PostgresSourceConfiguration

@@ -14,7 +14,7 @@ extension PostgresSource {
       if try read(&stream, now: now) { try consume(&stream, permit) }
     } else {
       // What is not read cannot be heard.
-      feedback.heard(now: now)
+      heard(now: now)
     }
     try answer(&stream, now: now)
     try yieldToShutdown(now: now)
@@ -24,7 +24,7 @@ extension PostgresSource {
   }
 
   func deadline(_ permit: ReadPermit, now: Instant) -> Instant? {
-    var next = feedback.saveDeadline(confirmed)
+    var next = identity == nil ? nil : feedback.saveDeadline(confirmed)
     // Without a stream there is nobody to send a status to: that deadline would never move on.
     guard stream != nil else { return next }
     func add(_ due: Instant) { next = min(next ?? due, due) }
@@ -69,8 +69,13 @@ extension PostgresSource {
     guard isDue || stream.hasPending else { return false }
     isReadable = false
     let count = try mapped { () throws(PGError) in try stream.receive(now: now) }
-    if count > 0 { feedback.heard(now: now) }
+    if count > 0 { heard(now: now) }
     return count > 0
+  }
+
+  private func heard(now: Instant) {
+    feedback.heard(now: now)
+    observer.heard(at: now)
   }
 
   /// Sends what the server waits for: a status update that is due, or bytes left from the last.

@@ -9,6 +9,8 @@ final class PostgresSource: Source {
   /// What an attempt has connected.
   struct Established: Sendable {
     let session: EstablishedSession
+    /// Reading begins elsewhere than where this process stood: at its start, or over a gap.
+    let isElsewhere: Bool
     /// Each sink's topic of logical messages; nil excludes them.
     let messageTopics: [TopicID?]
   }
@@ -22,7 +24,7 @@ final class PostgresSource: Source {
 
   let plan: DriverPlan
   let configuration: PostgresSourceConfiguration
-  let server: any PostgresServer
+  let server: any ReplicationServer
   let observer: PipelineObserver
   let log: Log
 
@@ -51,7 +53,7 @@ final class PostgresSource: Source {
 
   /// Makes a source that is not connected.
   init(
-    _ plan: DriverPlan, _ configuration: PostgresSourceConfiguration, server: any PostgresServer,
+    _ plan: DriverPlan, _ configuration: PostgresSourceConfiguration, server: any ReplicationServer,
     observer: PipelineObserver, log: Log
   ) throws(StreamerError) {
     self.plan = plan
@@ -88,7 +90,10 @@ final class PostgresSource: Source {
     return { [server] in
       Result { () throws(StreamerError) in
         let topics = try sinks.prepare([topics])
-        return Established(session: try server.establish(attempt).get(), messageTopics: topics[0])
+        let session = try server.establish(attempt).get()
+        return Established(
+          session: session, isElsewhere: attempt.known?.map(\.lsn) != session.positions,
+          messageTopics: topics[0])
       }
     }
   }
@@ -98,11 +103,12 @@ final class PostgresSource: Source {
   ) throws(StreamerError) {
     let session = established.session
     guard let stream = session.takeStream() else { return }
-    let isFirst = identity == nil
     identity = session.identity
-    if isFirst || session.positions != confirmed { feedback.restart(at: session.positions) }
-    for (index, position) in session.positions.enumerated() {
-      pipeline.lanes[index].resume(at: position)
+    if established.isElsewhere {
+      feedback.restart(at: session.positions)
+      for (index, position) in session.positions.enumerated() {
+        pipeline.lanes[index].resume(at: position)
+      }
     }
     pipeline.connected(
       at: session.start, session.origin, messageTopics: established.messageTopics)
@@ -152,6 +158,9 @@ final class PostgresSource: Source {
       isLookingUp = true
       jobs.append(job)
     }
+    for index in pipeline.lanes.indices {
+      feedback.delivered(bytes: pipeline.lanes[index].takeDeliveredBytes())
+    }
     if let identity,
       let due = feedback.positionsToSave(confirmed, atOnce: isEnding, now: now)
     {
@@ -193,9 +202,9 @@ final class PostgresSource: Source {
       feedback.saveEnded(positions, error == nil)
       guard let error else {
         hasProgressed = true
-        return observer.saved()
+        return observer.saveSucceeded()
       }
-      observer.saveFailed(error)
+      observer.saveFailed()
       // A full disk holds back nothing but the saving, which is tried again.
       guard error.isRetryable else { throw error }
       log.warning("a position was not saved", ["error": "\(error)"])
@@ -240,6 +249,6 @@ private final class Parting: @unchecked Sendable {
 
   func close(within limit: Duration) {
     guard let stream = stream.take() else { return }
-    stream.close(within: limit)
+    stream.close()
   }
 }
