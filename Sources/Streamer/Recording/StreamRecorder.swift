@@ -243,7 +243,8 @@ struct StreamRecorder: ~Copyable {
   }
 
   private mutating func describe(_ relation: Relation) throws(StreamerError) {
-    let request = TableRequest(relation: relation, topics: [])
+    let request = TableRequest(
+      number: 0, connection: 0, relation: relation, topics: [], position: tap.complete)
     let answer = try session.lookUp(request, sinks: SinkList([])).get()
     let recorded = RecordedRelation(
       relation: relation, catalogKey: answer.catalogKey,

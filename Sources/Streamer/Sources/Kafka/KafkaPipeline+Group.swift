@@ -16,7 +16,7 @@ extension KafkaPipeline {
     guard isPaused || !flow.isBlocked else { return watch(false) }
     watch(true)
     let limit = isPaused ? 1 : Limits.kafkaPollRecords
-    let outcome = consumer.poll(limit: limit) { flow.read($0) }
+    let outcome = consumer.poll(limit: limit) { self.flow.read($0) }
     flow.flush()
     if let event = outcome.event { try take(event, now: now) }
     if let failure = flow.failure { return end(failure, now: now) }
@@ -51,14 +51,11 @@ extension KafkaPipeline {
     } catch { fail(error, now: .now) }
   }
 
-  /// Lets the worker look up the topics of a new table, once.
+  /// Lets the worker look up the topics of new tables.
   private func askForTable() {
-    guard let request = flow.request, asked == nil else { return }
-    let generation = flow.generation
-    asked = generation
-    let sinks = SinkList(flow.lanes.prefix(plan.sinks.count).map(\.sink))
-    submit { [session] in
-      .table(generation: generation, session.prepare(request, sinks: sinks))
+    let sinks = SinkList(Array(flow.lanes.sinks.prefix(plan.sinks.count)))
+    for request in flow.takeRequests() {
+      submit { [session] in .table(request, session.prepare(request, sinks: sinks)) }
     }
   }
 

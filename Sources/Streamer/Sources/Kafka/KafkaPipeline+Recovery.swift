@@ -6,7 +6,7 @@ extension KafkaPipeline {
   /// Lets the worker open the sinks that need it, and connect when there is no consumer.
   func establish() {
     phase = .establishing
-    opening = flow.lanes.indices.filter { !flow.lanes[$0].isOpen }
+    opening = (0..<flow.lanes.count).filter { !flow.lanes[$0].isOpen }
     let sinks = SinkList(opening.map { flow.lanes[$0].sink })
     let connects = consumer == nil
     submit { [session] in .established(session.establish(opening: sinks, connects: connects)) }
@@ -15,9 +15,8 @@ extension KafkaPipeline {
   /// Sinks are open, and the consumer is connected: records flow.
   func established(_ fresh: Consumer?, now: ContinuousClock.Instant) throws(StreamerError) {
     for index in opening {
-      let lane = flow.lanes[index]
-      lane.isOpen = true
-      guard let descriptor = lane.sink.eventDescriptor else { continue }
+      flow.lanes[index].opened()
+      guard let descriptor = flow.lanes[index].sink.eventDescriptor else { continue }
       try loop.poller.watch(descriptor, tag: PipelineTag.firstLane + UInt64(index), for: .readable)
     }
     if let fresh {
@@ -30,7 +29,7 @@ extension KafkaPipeline {
         ["group": plan.source.groupID, "topics": plan.source.topics.joined(separator: ",")])
     }
     // Another sink may have failed meanwhile.
-    guard flow.lanes.allSatisfy(\.isOpen) else {
+    guard flow.lanes.isOpen else {
       phase = .waiting(until: now + backoff.next(using: &random))
       return
     }
@@ -90,14 +89,14 @@ extension KafkaPipeline {
   func fail(
     lane index: Int, _ error: StreamerError, now: ContinuousClock.Instant
   ) throws(StreamerError) {
-    let lane = flow.lanes[index]
+    let sink = flow.lanes[index].sink
     if index < plan.sinks.count {
       observer.failed(sink: index, error)
     } else {
       observer.failed(error)
     }
-    if let descriptor = lane.sink.eventDescriptor { loop.poller.forget(descriptor) }
-    let old = SinkList([lane.sink])
+    if let descriptor = sink.eventDescriptor { loop.poller.forget(descriptor) }
+    let old = SinkList([sink])
     submit {
       for sink in old.sinks { sink.close(within: .seconds(1)) }
       return .done
@@ -110,7 +109,7 @@ extension KafkaPipeline {
     } else {
       preconditionFailure("a lane without a sink has failed")
     }
-    lane.restart(with: fresh)
+    flow.lanes[index].restart(with: fresh)
     flow.isHeld = true
     guard ending == nil else {
       // What this sink has not confirmed comes again at the next start.
@@ -178,7 +177,7 @@ extension KafkaPipeline {
   func finish(_ error: StreamerError?) -> StreamerError? {
     observe(now: .now, atOnce: true)
     if isWatching, let consumer { loop.poller.forget(consumer.eventDescriptor) }
-    let open = SinkList(flow.lanes.map(\.sink))
+    let open = SinkList(flow.lanes.sinks)
     submit { [consumer] in
       _ = consumer?.close(timeout: Limits.kafkaCommit)
       for sink in open.sinks { sink.close(within: .seconds(1)) }

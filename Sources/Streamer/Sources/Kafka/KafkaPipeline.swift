@@ -32,7 +32,7 @@ final class KafkaPipeline: LoopedPipeline, @unchecked Sendable {
   /// What the I/O worker answers.
   enum Answer: Sendable {
     case established(Result<Consumer?, StreamerError>)
-    case table(generation: Int, Result<[TopicID?], StreamerError>)
+    case table(KafkaTableRequest, Result<[TopicID?], StreamerError>)
     case committed([PartitionOffset], CommitReason, StreamerError?)
     case durable(lane: Int, generation: Int, StreamerError?)
     case probed(KafkaSourceSession.Probe)
@@ -58,7 +58,7 @@ final class KafkaPipeline: LoopedPipeline, @unchecked Sendable {
   let session: KafkaSourceSession
   let loop: PipelineLoop<Answer>
   let observer: PipelineObserver
-  let flow: KafkaFlow
+  var flow: KafkaFlow
 
   var phase = Phase.establishing
   /// The member of the group; nil while there is none.
@@ -75,8 +75,6 @@ final class KafkaPipeline: LoopedPipeline, @unchecked Sendable {
   var blockedSince: ContinuousClock.Instant?
   /// The lanes whose sinks the worker was given to open.
   var opening: [Int] = []
-  /// The generation of the look-up that the worker was given.
-  var asked: Int?
   /// An outage that is not known to be over, and when the cluster is asked about it.
   var trouble: StreamerError?
   var nextProbe: ContinuousClock.Instant?
@@ -96,10 +94,12 @@ final class KafkaPipeline: LoopedPipeline, @unchecked Sendable {
     self.observer = observer
     session = KafkaSourceSession(plan, log: log)
     loop = try PipelineLoop(name: plan.name)
-    var lanes: [KafkaLane] = []
-    for sink in plan.sinks { lanes.append(KafkaLane(name: sink.name, sink: try sink.make(log))) }
-    if let sink = session.deadLetterSink() {
-      lanes.append(KafkaLane(name: plan.name, sink: sink))
+    var sinks: [(name: String, sink: any Sink)] = []
+    for sink in plan.sinks { sinks.append((sink.name, try sink.make(log))) }
+    if let sink = session.deadLetterSink() { sinks.append((plan.name, sink)) }
+    let lanes = LaneSet<KafkaOffset>(count: sinks.count) { index in
+      Lane(
+        name: sinks[index].name, sink: sinks[index].sink, capacity: Limits.kafkaUnsettledRecords)
     }
     flow = KafkaFlow(
       name: plan.name, sinks: plan.sinks, lanes: lanes, inFlightLimit: plan.inFlight,
@@ -133,15 +133,15 @@ final class KafkaPipeline: LoopedPipeline, @unchecked Sendable {
     switch answer {
     case .established(.success(let consumer)): try established(consumer, now: now)
     case .established(.failure(let error)): notEstablished(error, now: now)
-    case .table(let generation, let result):
-      asked = nil
-      guard generation == flow.generation else { return }
-      flow.answer(try result.get())
+    case .table(let request, let result):
+      guard request.generation == flow.generation else { return }
+      flow.answer(request, try result.get())
     case .committed(let places, let reason, let error):
       try committed(places, reason, error, now: now)
     case .durable(let index, let generation, let error):
-      let lane = flow.lanes[index]
-      if lane.generation == generation { lane.sink.durabilityJobEnded(error) }
+      if flow.lanes[index].generation == generation {
+        flow.lanes[index].sink.durabilityJobEnded(error)
+      }
     case .probed(let answer): probed(answer, now: now)
     case .done: break
     }
@@ -160,13 +160,13 @@ final class KafkaPipeline: LoopedPipeline, @unchecked Sendable {
   // MARK: - Delivery
 
   private func pollLanes(now: ContinuousClock.Instant) throws(StreamerError) {
-    for (index, lane) in flow.lanes.enumerated() where lane.isOpen {
-      do { try lane.poll() } catch {
+    for index in 0..<flow.lanes.count where flow.lanes[index].isOpen {
+      do { try flow.lanes[index].poll() } catch {
         try fail(lane: index, error, now: now)
         continue
       }
-      if let job = lane.sink.durabilityJob() {
-        let generation = lane.generation
+      if let job = flow.lanes[index].sink.durabilityJob() {
+        let generation = flow.lanes[index].generation
         submit { .durable(lane: index, generation: generation, job()) }
       }
     }
@@ -176,14 +176,15 @@ final class KafkaPipeline: LoopedPipeline, @unchecked Sendable {
   func observe(now: ContinuousClock.Instant, atOnce: Bool = false) {
     guard atOnce || now >= nextObservation else { return }
     nextObservation = now + .milliseconds(200)
-    let waiting = flow.lanes.first { !$0.isIdle() }
+    let waiting = (0..<flow.lanes.count).first { !flow.lanes[$0].isIdle }
+    let progress = waiting.map { flow.lanes[$0].counts.delivered }
     observer.observe(
       events: flow.eventCount, malformed: flow.malformedCount, isOverBudget: flow.isOverBudget,
-      isIdle: waiting == nil, progress: UInt64(waiting?.counts.delivered ?? 0), now: now)
-    for (index, lane) in zip(plan.sinks.indices, flow.lanes) {
+      isIdle: waiting == nil, progress: UInt64(progress ?? 0), now: now)
+    for index in plan.sinks.indices {
       observer.observe(
-        sink: index, lane.counts, inFlightBytes: lane.inFlightBytes)
-      if lane.isOpen { observer.observe(lane.sink, index) }
+        sink: index, flow.lanes[index].counts, inFlightBytes: flow.lanes[index].inFlightBytes)
+      if flow.lanes[index].isOpen { observer.observe(flow.lanes[index].sink, index) }
     }
   }
 }

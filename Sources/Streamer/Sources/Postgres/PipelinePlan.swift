@@ -14,6 +14,8 @@ struct PipelinePlan {
     let headers: Bool
     /// How its events write values.
     let values: ValueOptions
+    /// How its lane's events are routed and written.
+    var setup: LaneSetup { LaneSetup(routing: routing, values: values, headers: headers) }
     /// Makes a sink that is not open yet: one at the start, and a fresh one after each failure.
     let make: (Log) throws(StreamerError) -> any Streamer.Sink
   }

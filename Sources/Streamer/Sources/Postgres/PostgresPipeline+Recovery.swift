@@ -8,7 +8,7 @@ extension PostgresPipeline {
     observer.entered(hasStarted ? .retrying : .starting, cause: lastFailure)
     let opening = SinkList(sinks.isEmpty ? unopened : sinks)
     opened = opening.sinks
-    let all = SinkList(pipeline?.lanes.map(\.sink) ?? sinks)
+    let all = SinkList(pipeline?.lanes.sinks ?? sinks)
     let resume = pipeline == nil ? nil : confirmed
     let known = identity
     // What ends with its first failure must not fail for want of room.
@@ -31,38 +31,39 @@ extension PostgresPipeline {
     let isCovered = unopened.allSatisfy { sink in opened.contains { $0 === sink } }
     guard isCovered else { return establish() }
     if pipeline == nil {
-      let lanes = zip(zip(plan.sinks, sinks), established.positions).map { sink, position in
+      let lanes = LaneSet(count: plan.sinks.count) { index in
         Lane(
-          name: sink.0.name, routing: sink.0.routing,
-          sink: sink.1,
-          encoder: EventEncoder(
-            systemIdentifier: UInt64(established.identity.systemIdentifier) ?? 0,
-            host: established.host, database: established.identity.database,
-            options: sink.0.values, headers: sink.0.headers), position: position)
+          name: plan.sinks[index].name, sink: sinks[index],
+          position: established.positions[index])
       }
       pipeline = Pipeline(
-        lanes: lanes, database: established.identity.database, inFlightLimit: plan.inFlight,
-        spool: plan.spool, observer: observer)
+        lanes: lanes, setups: plan.sinks.map(\.setup),
+        settings: Pipeline.Settings(
+          source: plan.name, inFlightLimit: plan.inFlight,
+          maxRowSize: plan.source.maxRowSize.bytes, spool: plan.spool),
+        observer: observer)
       feedback = Feedback(
         saved: established.positions, saveInterval: plan.source.flushInterval,
         statusInterval: established.statusInterval, walRetain: UInt64(plan.source.walRetain.bytes),
         now: now)
       sinks = []
     }
-    for (index, lane) in (pipeline?.lanes ?? []).enumerated() {
-      lane.opened()
-      lane.messageRoute = established.messageTopics[index].map { Route(topic: $0, table: "") }
-      guard let descriptor = lane.sink.eventDescriptor else { continue }
+    for index in plan.sinks.indices {
+      pipeline?.lanes[index].opened()
+      guard let descriptor = pipeline?.lanes[index].sink.eventDescriptor else { continue }
       try loop.poller.watch(descriptor, tag: PipelineTag.firstLane + UInt64(index), for: .readable)
     }
     identity = established.identity
-    pipeline?.connected(at: established.start)
+    let origin = StreamOrigin(
+      systemIdentifier: UInt64(established.identity.systemIdentifier) ?? 0, host: established.host,
+      database: established.identity.database)
+    pipeline?.connected(at: established.start, origin, messageTopics: established.messageTopics)
     avoidsStreaming = false
     isStreaming = established.streams
     feedback?.connected(now: now)
     interest = []
     isReadable = stream.received.byteCount > 0
-    isAskingForRelation = false
+    pause = .needsBytes
     unopened = []
     opened = []
     self.stream = consume stream
@@ -107,14 +108,14 @@ extension PostgresPipeline {
 
   /// The server is another, or on another timeline: everything begins anew from what is stored.
   private func forgetHistory() {
-    guard let lanes = pipeline?.lanes else { return }
-    retire(lanes.map(\.sink))
+    guard let sinks = pipeline?.lanes.sinks else { return }
+    retire(sinks)
     pipeline = nil
     feedback = nil
     identity = nil
     unopened = []
     do throws(StreamerError) {
-      for sink in plan.sinks { sinks.append(try sink.make(log)) }
+      for sink in plan.sinks { self.sinks.append(try sink.make(log)) }
     } catch { phase = .ended(error) }
   }
 
@@ -132,13 +133,13 @@ extension PostgresPipeline {
 
   /// A sink failed: the others keep what they have, this one begins anew at its confirmed position.
   func fail(lane index: Int, _ error: StreamerError, now: ContinuousClock.Instant) {
-    guard let lane = pipeline?.lanes[index] else { return }
+    guard let sink = pipeline?.lanes[index].sink else { return }
     observer.failed(sink: index, error)
     guard error.isRetryable else { return fail(error, now: now) }
-    retire([lane.sink])
+    retire([sink])
     do throws(StreamerError) {
       let fresh = try plan.sinks[index].make(log)
-      lane.restart(with: fresh)
+      pipeline?.lanes[index].restart(with: fresh)
       unopened.append(fresh)
       fail(error, now: now)
     } catch { fail(error, now: now) }

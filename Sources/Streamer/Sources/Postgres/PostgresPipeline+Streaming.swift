@@ -12,8 +12,10 @@ extension PostgresPipeline {
       try read(&stream, now: now)
       let untilCommit = loop.isStopRequested
       do {
-        let count = try pipeline?.consume(stream.received, untilCommit: untilCommit) ?? 0
-        stream.consume(count)
+        if let consumed = try pipeline?.consume(stream.received, untilCommit: untilCommit) {
+          stream.consume(consumed.count)
+        }
+        pause = pipeline?.pause ?? .needsBytes
       } catch {
         throw StreamerError(error, source: plan.source, name: plan.name, streams: isStreaming)
       }
@@ -35,7 +37,7 @@ extension PostgresPipeline {
   private func read(
     _ stream: inout ReplicationStream, now: ContinuousClock.Instant
   ) throws(PGError) {
-    guard pipeline?.isBlocked == false, pipeline?.isReplaying == false,
+    guard pipeline?.pause == .needsBytes,
       stopDeadline == nil || pipeline?.isBetweenTransactions == false
     else { return }
     let isDue = stream.pace.readBy.map { now >= $0 } ?? isReadable
@@ -91,19 +93,19 @@ extension PostgresPipeline {
       retryable: true)
   }
 
-  /// Lets the worker look up what a new table needs, once.
+  /// Lets the worker look up what new tables need.
   private func askForRelation() {
-    guard let request = pipeline?.request, !isAskingForRelation else { return }
-    isAskingForRelation = true
-    let sinks = SinkList(pipeline?.lanes.map(\.sink) ?? [])
-    submit { [session] in .relation(session.lookUp(request, sinks: sinks)) }
+    let sinks = SinkList(pipeline?.lanes.sinks ?? [])
+    for request in pipeline?.takeRequests() ?? [] {
+      submit { [session] in .relation(request, session.lookUp(request, sinks: sinks)) }
+    }
   }
 
   /// Tells epoll what the socket is waited for: nothing to read while the pipeline is blocked or reads
   /// what was kept, or in a burst, when only the time wakes.
   private func watchServer(_ stream: borrowing ReplicationStream) throws(StreamerError) {
     var wanted: Poller.Interest = []
-    if pipeline?.isBlocked == false, pipeline?.isReplaying == false, stream.pace.mode == .calm {
+    if pipeline?.pause == .needsBytes, stream.pace.mode == .calm {
       wanted.insert(.readable)
     }
     if stream.wantsWrite { wanted.insert(.writable) }
@@ -147,7 +149,7 @@ extension PostgresPipeline {
   func finish(_ error: StreamerError?) -> StreamerError? {
     stream = nil
     pipeline?.report(saved: feedback?.saved.min() ?? .zero, now: .now)
-    let open = SinkList(pipeline?.lanes.map(\.sink) ?? sinks)
+    let open = SinkList(pipeline?.lanes.sinks ?? sinks)
     let timeout = error == nil ? plan.shutdownTimeout : .seconds(1)
     submit { [session] in
       for sink in open.sinks { sink.close(within: timeout) }

@@ -25,9 +25,9 @@ final class PostgresPipeline: LoopedPipeline, @unchecked Sendable {
   /// What the I/O worker answers.
   enum Answer: Sendable {
     case established(Result<EstablishedSession, StreamerError>)
-    case relation(Result<TableAnswer, StreamerError>)
+    case relation(TableRequest, Result<TableAnswer, StreamerError>)
     case saved(StreamerError?)
-    case durable(lane: Int, StreamerError?)
+    case durable(lane: Int, generation: Int, StreamerError?)
     case slot(ReplicationSlot?)
     case done
   }
@@ -56,8 +56,8 @@ final class PostgresPipeline: LoopedPipeline, @unchecked Sendable {
   var avoidsStreaming = false
   /// Connections ask for text, although the configuration wants binary values.
   var avoidsBinary = false
-  /// A table's look-up is under way.
-  var isAskingForRelation = false
+  /// Why reading stopped.
+  var pause = Pipeline.Pause.needsBytes
   /// What failed last, until it streams again.
   var lastFailure: StreamerError?
   /// The worker is about to answer an attempt to start a stream.
@@ -120,10 +120,8 @@ final class PostgresPipeline: LoopedPipeline, @unchecked Sendable {
     case .established(let result):
       isEstablishing = false
       try established(try result.get(), now: now)
-    case .relation(.success(let relation)):
-      isAskingForRelation = false
-      pipeline?.answer(relation)
-    case .relation(.failure(let error)): throw error
+    case .relation(let request, .success(let answer)): pipeline?.answer(request, answer)
+    case .relation(_, .failure(let error)): throw error
     case .saved(let error):
       feedback?.saveEnded(error == nil)
       if let error {
@@ -132,7 +130,10 @@ final class PostgresPipeline: LoopedPipeline, @unchecked Sendable {
       }
       // Only progress shortens the pauses again: a stream that starts and breaks at once is none.
       backoff.reset()
-    case .durable(let index, let error): pipeline?.lanes[index].sink.durabilityJobEnded(error)
+    case .durable(let index, let generation, let error):
+      if let lane = pipeline?.lanes[index].generation, lane == generation {
+        pipeline?.lanes[index].sink.durabilityJobEnded(error)
+      }
     case .slot(let slot): if let slot { observer.slot(slot) }
     case .done: break
     }
@@ -146,8 +147,10 @@ final class PostgresPipeline: LoopedPipeline, @unchecked Sendable {
     case .streaming:
       // Without a stream there is nobody to send a status to: that deadline would never move on.
       if let status = feedback?.statusDeadline { next = min(next, status) }
-      let isFree = pipeline?.isBlocked == false
-      if isFree, stream?.hasPending == true || pipeline?.isReplaying == true { return .zero }
+      let pause = pipeline?.pause
+      if pause == .replaying { return .zero }
+      let isFree = pause == .needsBytes
+      if isFree, stream?.hasPending == true { return .zero }
       if isFree, let readBy = stream?.pace.readBy { next = min(next, readBy) }
     case .establishing, .ended: break
     }
@@ -160,19 +163,20 @@ final class PostgresPipeline: LoopedPipeline, @unchecked Sendable {
   // MARK: - Delivery and positions
 
   /// What each lane has confirmed.
-  var confirmed: [LSN] { pipeline?.lanes.map(\.confirmed) ?? [] }
+  var confirmed: [LSN] { pipeline?.lanes.confirmed ?? [] }
 
   private func pollSinks(now: ContinuousClock.Instant) {
-    guard let lanes = pipeline?.lanes else { return }
-    for (index, lane) in lanes.enumerated() {
-      do { try lane.poll() } catch {
+    for index in plan.sinks.indices {
+      do { try pipeline?.lanes[index].poll() } catch {
         fail(lane: index, error, now: now)
         return
       }
-      feedback?.delivered(bytes: lane.takeDeliveredBytes())
-      if lane.isOpen, let job = lane.sink.durabilityJob() {
-        submit { .durable(lane: index, job()) }
-      }
+      feedback?.delivered(bytes: pipeline?.lanes[index].takeDeliveredBytes() ?? 0)
+      guard pipeline?.lanes[index].isOpen == true,
+        let job = pipeline?.lanes[index].sink.durabilityJob(),
+        let generation = pipeline?.lanes[index].generation
+      else { continue }
+      submit { .durable(lane: index, generation: generation, job()) }
     }
   }
 

@@ -13,7 +13,7 @@ extension RecordingPipeline {
       return
     }
     let sinks = SinkList(unopened.map(\.sink))
-    let all = SinkList(pipeline?.lanes.map(\.sink) ?? sinks.sinks)
+    let all = SinkList(pipeline?.lanes.sinks ?? sinks.sinks)
     let topics = plan.sinks.map(\.messageTopic)
     submit {
       do throws(StreamerError) {
@@ -29,28 +29,26 @@ extension RecordingPipeline {
   ) throws(StreamerError) {
     guard let header = feed?.header else { return }
     if pipeline == nil {
-      let host = feed?.firstConnection?.host ?? ""
-      let lanes = zip(plan.sinks, unopened).map { sink, fresh in
-        Lane(
-          name: sink.name, routing: sink.routing, sink: fresh.sink,
-          encoder: EventEncoder(
-            systemIdentifier: UInt64(header.systemIdentifier) ?? 0, host: host,
-            database: header.database, options: sink.values, headers: sink.headers),
-          position: .zero)
+      let lanes = LaneSet(count: plan.sinks.count) { index in
+        Lane(name: plan.sinks[index].name, sink: unopened[index].sink, position: LSN.zero)
       }
       pipeline = Pipeline(
-        lanes: lanes, database: header.database, inFlightLimit: plan.inFlight,
-        spool: plan.spool, observer: observer)
+        lanes: lanes, setups: plan.sinks.map(\.setup),
+        settings: Pipeline.Settings(
+          source: plan.name, inFlightLimit: plan.inFlight, spool: plan.spool),
+        observer: observer)
     }
     unopened = []
-    for (index, lane) in (pipeline?.lanes ?? []).enumerated() {
-      lane.opened()
-      lane.messageRoute = messageTopics[index].map { Route(topic: $0, table: "") }
-      guard let descriptor = lane.sink.eventDescriptor else { continue }
+    for index in plan.sinks.indices {
+      pipeline?.lanes[index].opened()
+      guard let descriptor = pipeline?.lanes[index].sink.eventDescriptor else { continue }
       try loop.poller.watch(descriptor, tag: PipelineTag.firstLane + UInt64(index), for: .readable)
     }
-    pipeline?.connected(at: feed?.firstConnection?.startLSN ?? .zero)
-    isAskingForTopics = false
+    let origin = StreamOrigin(
+      systemIdentifier: UInt64(header.systemIdentifier) ?? 0,
+      host: feed?.firstConnection?.host ?? "", database: header.database)
+    pipeline?.connected(
+      at: feed?.firstConnection?.startLSN ?? .zero, origin, messageTopics: messageTopics)
     start = now
     startDeadline = nil
     backoff.reset()
@@ -81,17 +79,17 @@ extension RecordingPipeline {
 
   /// A sink failed: it is replaced, and the recording is read again for it.
   func fail(lane index: Int, _ error: StreamerError, now: ContinuousClock.Instant) {
-    guard let lane = pipeline?.lanes[index] else { return }
+    guard let sink = pipeline?.lanes[index].sink else { return }
     observer.failed(sink: index, error)
-    let old = SinkList([lane.sink])
-    if let descriptor = lane.sink.eventDescriptor { loop.poller.forget(descriptor) }
+    let old = SinkList([sink])
+    if let descriptor = sink.eventDescriptor { loop.poller.forget(descriptor) }
     submit {
       for sink in old.sinks { sink.close(within: .seconds(1)) }
       return .done
     }
     do throws(StreamerError) {
       let fresh = try plan.sinks[index].make(log)
-      lane.restart(with: fresh)
+      pipeline?.lanes[index].restart(with: fresh)
       unopened.append((index, fresh))
       fail(error, now: now)
     } catch { fail(error, now: now) }
@@ -111,7 +109,7 @@ extension RecordingPipeline {
   /// Closes the sinks and the worker.
   func finish(_ error: StreamerError?) -> StreamerError? {
     pipeline?.report(saved: .zero, now: .now)
-    let open = SinkList(pipeline?.lanes.map(\.sink) ?? unopened.map(\.sink))
+    let open = SinkList(pipeline?.lanes.sinks ?? unopened.map(\.sink))
     let timeout = error == nil ? plan.shutdownTimeout : .seconds(1)
     submit {
       for sink in open.sinks { sink.close(within: timeout) }

@@ -48,8 +48,8 @@ final class RecordingPipeline: LoopedPipeline, @unchecked Sendable {
   /// What the I/O worker answers.
   enum Answer: Sendable {
     case opened(Result<[TopicID?], StreamerError>)
-    case topics(Result<[TopicID?], StreamerError>)
-    case durable(lane: Int, StreamerError?)
+    case topics(TableRequest, Result<[TopicID?], StreamerError>)
+    case durable(lane: Int, generation: Int, StreamerError?)
     case done
   }
 
@@ -66,7 +66,6 @@ final class RecordingPipeline: LoopedPipeline, @unchecked Sendable {
   var feed: RecordingFeed?
   /// Sinks that are not open yet, by their lanes.
   var unopened: [(lane: Int, sink: any Sink)] = []
-  var isAskingForTopics = false
   var backoff = Backoff(longest: .seconds(5))
   var random = SystemRandomNumberGenerator()
   var startDeadline: ContinuousClock.Instant?
@@ -111,25 +110,29 @@ final class RecordingPipeline: LoopedPipeline, @unchecked Sendable {
   private func take(_ answer: Answer, now: ContinuousClock.Instant) throws(StreamerError) {
     switch answer {
     case .opened(let result): try opened(messageTopics: try result.get(), now: now)
-    case .topics(let result):
-      isAskingForTopics = false
+    case .topics(let request, let result):
       let topics = try result.get()
-      guard let request = pipeline?.request,
-        let answer = try feed?.answer(to: request, topics: topics)
-      else { return }
-      pipeline?.answer(answer)
-    case .durable(let index, let error): pipeline?.lanes[index].sink.durabilityJobEnded(error)
+      if let answer = try feed?.answer(to: request, topics: topics) {
+        pipeline?.answer(request, answer)
+      }
+    case .durable(let index, let generation, let error):
+      if let lane = pipeline?.lanes[index].generation, lane == generation {
+        pipeline?.lanes[index].sink.durabilityJobEnded(error)
+      }
     case .done: break
     }
   }
 
   private func pollSinks(now: ContinuousClock.Instant) throws(StreamerError) {
-    guard let lanes = pipeline?.lanes else { return }
-    for (index, lane) in lanes.enumerated() {
-      do { try lane.poll() } catch { return fail(lane: index, error, now: now) }
-      if lane.isOpen, let job = lane.sink.durabilityJob() {
-        submit { .durable(lane: index, job()) }
+    for index in plan.sinks.indices {
+      do { try pipeline?.lanes[index].poll() } catch {
+        return fail(lane: index, error, now: now)
       }
+      guard pipeline?.lanes[index].isOpen == true,
+        let job = pipeline?.lanes[index].sink.durabilityJob(),
+        let generation = pipeline?.lanes[index].generation
+      else { continue }
+      submit { .durable(lane: index, generation: generation, job()) }
     }
   }
 
@@ -139,8 +142,9 @@ final class RecordingPipeline: LoopedPipeline, @unchecked Sendable {
     case .waiting(let until): next = min(next, until)
     case .finishing(_, let deadline): if let deadline { next = min(next, deadline) }
     case .streaming:
-      if pipeline?.isBlocked == false {
-        if pipeline?.isReplaying == true { return .zero }
+      let pause = pipeline?.pause
+      if pause == .replaying { return .zero }
+      if pause == .needsBytes {
         guard let due = due(feed?.nextTime), due > now else { return .zero }
         next = min(next, due)
       }
@@ -172,12 +176,12 @@ final class RecordingPipeline: LoopedPipeline, @unchecked Sendable {
     var read = 0
     while read < Self.slice {
       do throws(StreamFault) {
-        let count = try pipeline?.consume(feed.window) ?? 0
+        let count = try pipeline?.consume(feed.window).count ?? 0
         feed.consume(count)
         read += count
       } catch { try ended(error, &feed) }
-      if let request = pipeline?.request { return askForTopics(request) }
-      guard pipeline?.isBlocked == false, pipeline?.isReplaying == false else { return }
+      askForTopics()
+      guard pipeline?.pause == .needsBytes else { return }
       if let due = due(feed.nextTime), due > now { return }
       switch try feed.step() {
       case .connected(let start): pipeline?.connected(at: start)
@@ -201,11 +205,11 @@ final class RecordingPipeline: LoopedPipeline, @unchecked Sendable {
     feed.endConnection()
   }
 
-  private func askForTopics(_ request: TableRequest) {
-    guard !isAskingForTopics else { return }
-    isAskingForTopics = true
-    let sinks = SinkList(pipeline?.lanes.map(\.sink) ?? [])
-    submit { .topics(Self.prepare(request.topics, sinks)) }
+  private func askForTopics() {
+    let sinks = SinkList(pipeline?.lanes.sinks ?? [])
+    for request in pipeline?.takeRequests() ?? [] {
+      submit { .topics(request, Self.prepare(request.topics, sinks)) }
+    }
   }
 
   /// The number of each sink's topic; nil where there is none.
