@@ -4,6 +4,11 @@ import PGWire
 enum Limits {
   /// Transactions of one sink that are read and not yet delivered.
   static let unsettledTransactions = 1 << 16
+  /// Bytes that a change takes as it was received: a larger one is refused, unless the source sets
+  /// another limit.
+  static let rowBytes = 16 << 20
+  /// Tables that are looked up before their rows are met.
+  static let lookUpsAhead = 1 << 12
   /// Bytes of encoded records that gather before they are handed to a sink.
   static let batchBytes = 256 << 10
   /// Bytes delivered after which the position is saved without waiting for the interval.

@@ -44,8 +44,7 @@ enum AllocationCheck {
   /// The costs of streamed transactions, in memory or mostly in a file, with many and few rows:
   /// arrival and reading at the commit together.
   private static func measureStream(memory: Int) throws -> [Cost] {
-    let lane = makeLane()
-    var pipeline = makePipeline(lane, memory: memory)
+    var pipeline = makePipeline(memory: memory)
     pipeline.replaySliceBytes = 1 << 30
     try describe(&pipeline, .text)
     var costs: [Cost] = []
@@ -60,9 +59,10 @@ enum AllocationCheck {
       }
       server.streamStop()
       server.streamCommit(745, LSN(lsn), end: LSN(lsn + 8))
-      let events = lane.counts.events
-      let allocations = try count(&pipeline, lane, server.bytes)
-      guard lane.counts.events - events == rounds * 5, lane.inFlightBytes == 0 else {
+      let events = pipeline.lanes[0].counts.events
+      let allocations = try count(&pipeline, server.bytes)
+      guard pipeline.lanes[0].counts.events - events == rounds * 5, pipeline.inFlightBytes == 0
+      else {
         throw SupportError("not every change became its events")
       }
       costs.append(
@@ -73,21 +73,20 @@ enum AllocationCheck {
     return Array(costs.dropFirst(2))
   }
 
-  private static func makeLane() -> Lane {
-    Lane(
-      name: "sink", routing: TopicRouting(fallback: "t"), sink: StubSink(log: nil),
-      encoder: EventEncoder(
-        systemIdentifier: 7, host: "h", database: "d", options: ValueOptions()),
-      position: .zero)
-  }
-
-  private static func makePipeline(_ lane: Lane, memory: Int) -> Pipeline {
-    Pipeline(
-      lanes: [lane], database: "d", inFlightLimit: 1 << 30,
-      spool: Spool.Settings(directory: "/tmp", memory: memory),
+  private static func makePipeline(memory: Int) -> Pipeline {
+    var pipeline = Pipeline(
+      lanes: LaneSet(count: 1) { _ in
+        Lane(name: "sink", sink: StubSink(log: nil), position: LSN.zero, isOpen: true)
+      },
+      setups: [LaneSetup(routing: TopicRouting(fallback: "t"))],
+      settings: Pipeline.Settings(
+        inFlightLimit: 1 << 30, spool: Spool.Settings(directory: "/tmp", memory: memory)),
       observer: PipelineObserver(
         source: SourceStatus(name: "s", type: "postgres"),
         sinks: [SinkStatus(name: "sink", type: "kafka")], metrics: Metrics()))
+    pipeline.connected(
+      at: .zero, StreamOrigin(systemIdentifier: 7, host: "h", database: "d"), messageTopics: [nil])
+    return pipeline
   }
 
   private static func describe(_ pipeline: inout Pipeline, _ table: CheckedTable) throws {
@@ -101,12 +100,11 @@ enum AllocationCheck {
         CheckedTable.relation, types: answer.types, serverMajor: 15
       ).get()
     }
-    pipeline.answer(answer)
+    for request in pipeline.takeRequests() { pipeline.answer(request, answer) }
   }
 
   private static func measure(_ table: CheckedTable) throws -> [Cost] {
-    let lane = makeLane()
-    var pipeline = makePipeline(lane, memory: 1 << 20)
+    var pipeline = makePipeline(memory: 1 << 20)
     try describe(&pipeline, table)
 
     var lsn: UInt64 = 1_000
@@ -119,10 +117,12 @@ enum AllocationCheck {
         table.transaction(rounds: rounds, at: lsn, into: &server)
       }
       let bytes = server.bytes
-      let events = lane.counts.events
-      let allocations = try count(&pipeline, lane, bytes)
+      let events = pipeline.lanes[0].counts.events
+      let allocations = try count(&pipeline, bytes)
       let changes = rounds * 4 * transactions
-      guard lane.counts.events - events == changes / 4 * 5, lane.inFlightBytes == 0 else {
+      guard pipeline.lanes[0].counts.events - events == changes / 4 * 5,
+        pipeline.inFlightBytes == 0
+      else {
         throw SupportError("not every change became its events")
       }
       costs.append(
@@ -134,15 +134,15 @@ enum AllocationCheck {
   }
 
   private static func count(
-    _ pipeline: inout Pipeline, _ lane: Lane, _ bytes: [UInt8]
+    _ pipeline: inout Pipeline, _ bytes: [UInt8]
   ) throws -> Int {
     let window = unsafe bytes.span.bytes
     allocation_counter_start()
     let consumed = try pipeline.consume(window)
-    try lane.poll()
+    try pipeline.lanes[0].poll()
     let allocations = Int(allocation_counter_stop())
     _ = pipeline.takeStreamEnds()
-    guard consumed == bytes.count else { throw SupportError("the window was not read whole") }
+    guard consumed.count == bytes.count else { throw SupportError("the window was not read whole") }
     return allocations
   }
 }

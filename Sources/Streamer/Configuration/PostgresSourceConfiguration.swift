@@ -36,6 +36,8 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   let spool: SpoolConfiguration
   /// How often the position is saved and acknowledged (1s).
   let flushInterval: Duration
+  /// The largest change that becomes a record, in bytes as it is received (16MiB).
+  let maxRowSize: ByteSize
   /// What to do over a gap.
   let onGap: GapAction
   /// Whether the slot lives only as long as the connection (false).
@@ -46,7 +48,7 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   /// Keys of architecture's later chapters.
   static let later = [
     "heartbeat", "heartbeatDSN", "heartbeatTable", "walBudget", "snapshot",
-    "allowDuplicates", "invalidUTF8", "maxRowSize",
+    "allowDuplicates", "invalidUTF8",
   ]
 
   /// Reads the keys of this kind.
@@ -68,6 +70,7 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
     output = reader.outputOptions(publication: publication)
     spool = reader.spool()
     flushInterval = reader.duration("flushInterval", default: .seconds(1))
+    maxRowSize = reader.size("maxRowSize", default: ByteSize(Limits.rowBytes))
     onGap = reader.choice("onGap", default: GapAction.stop, later: ["snapshot"])
     temporary = reader.boolean("temporary", default: false)
     if temporary, onGap != .accept {

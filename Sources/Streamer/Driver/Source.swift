@@ -6,7 +6,7 @@
 /// A source that is not connected has nothing to read, and its calls do nothing.
 protocol Source: AnyObject, SendableMetatype {
   /// What says how far a lane has come.
-  associatedtype Position: StreamPosition
+  associatedtype Position: TrackedPosition
   /// What an attempt has connected.
   associatedtype Established: Sendable
   /// What a job of the source's own brings back.

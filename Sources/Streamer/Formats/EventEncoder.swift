@@ -1,3 +1,4 @@
+import KafkaBridge
 import PGWire
 
 /// Writes events as records of the native format: the key as a JSON object, the value as
@@ -111,8 +112,46 @@ final class EventEncoder {
 
   // MARK: - Events
 
+  /// Adds a row event to a batch.
+  func encode(
+    _ event: borrowing RowEvent, _ lane: TableLane, ticket: UInt64, into batch: inout RecordBatch
+  ) {
+    add(row(event, lane.plan, into: &batch.bytes), lane.route, ticket, to: &batch)
+  }
+
+  /// Adds to a batch that a table was emptied.
+  func encode(
+    truncate place: EventPlace, _ lane: TableLane, ticket: UInt64, into batch: inout RecordBatch
+  ) {
+    add(truncate(place, lane.plan, into: &batch.bytes), lane.route, ticket, to: &batch)
+  }
+
+  /// Adds a logical message to a batch.
+  func encode(
+    _ message: borrowing LogicalMessage, _ place: EventPlace, _ route: Route, ticket: UInt64,
+    into batch: inout RecordBatch
+  ) {
+    add(self.message(message, place, into: &batch.bytes), route, ticket, to: &batch)
+  }
+
+  /// Adds to a batch what became of a prepared transaction.
+  func encode(
+    _ action: EventAction, gid: String, _ place: EventPlace, _ route: Route, ticket: UInt64,
+    into batch: inout RecordBatch
+  ) {
+    add(outcome(action, gid: gid, place, into: &batch.bytes), route, ticket, to: &batch)
+  }
+
+  private func add(
+    _ record: EncodedRecord, _ route: Route, _ ticket: UInt64, to batch: inout RecordBatch
+  ) {
+    batch.add(
+      key: record.key, value: record.value, route: route, ticket: ticket,
+      headers: record.headers?.recordHeaders ?? [])
+  }
+
   /// Writes a row event.
-  func row(
+  private func row(
     _ event: borrowing RowEvent, _ plan: Plan, into json: inout ByteWriter
   ) -> EncodedRecord {
     let key = key(event, plan, into: &json)
@@ -134,7 +173,7 @@ final class EventEncoder {
   }
 
   /// Writes that a table was emptied; it has no key.
-  func truncate(
+  private func truncate(
     _ place: EventPlace, _ plan: Plan, into json: inout ByteWriter
   ) -> EncodedRecord {
     let start = json.count
@@ -149,7 +188,7 @@ final class EventEncoder {
   }
 
   /// Writes a logical message; it has no key.
-  func message(
+  private func message(
     _ message: borrowing LogicalMessage, _ place: EventPlace, into json: inout ByteWriter
   ) -> EncodedRecord {
     let start = json.count
@@ -167,8 +206,8 @@ final class EventEncoder {
   }
 
   /// Writes what became of a prepared transaction; it has no key.
-  func outcome(
-    _ action: NativeEnvelope.Action, gid: String, _ place: EventPlace, into json: inout ByteWriter
+  private func outcome(
+    _ action: EventAction, gid: String, _ place: EventPlace, into json: inout ByteWriter
   ) -> EncodedRecord {
     let start = json.count
     envelope.appendHead(messages.relation, action, ordinal: place.ordinal, to: &json)
@@ -186,7 +225,7 @@ final class EventEncoder {
   // MARK: - Parts
 
   private func headers(
-    _ action: NativeEnvelope.Action, _ place: EventPlace, _ plan: Plan
+    _ action: EventAction, _ place: EventPlace, _ plan: Plan
   ) -> EventHeaders? {
     guard hasHeaders, let uuid else { return nil }
     var text = ByteWriter(capacity: 40)
@@ -310,4 +349,14 @@ final class EventEncoder {
       JSONEscape.append(text, to: &json)
     }
   }
+}
+
+/// Where an encoded record stands in its batch's bytes.
+private struct EncodedRecord {
+  /// The key's place; nil for none.
+  let key: Range<Int>?
+  /// The value's place.
+  let value: Range<Int>
+  /// What its headers say; nil for none.
+  let headers: EventHeaders?
 }

@@ -1,3 +1,5 @@
+import KafkaBridge
+
 /// What a record's headers say of its event, for sinks that are asked for them.
 struct EventHeaders: Hashable, Sendable {
   /// The event's UUID.
@@ -12,7 +14,9 @@ struct EventHeaders: Hashable, Sendable {
   let action: String
 
   /// The headers by their names in a record.
-  var pairs: [(name: String, value: String)] {
-    [("UUID", uuid), ("LSN", lsn), ("Schema", schema), ("Table", table), ("Action", action)]
+  var recordHeaders: [RecordHeader] {
+    [("UUID", uuid), ("LSN", lsn), ("Schema", schema), ("Table", table), ("Action", action)].map {
+      RecordHeader(name: $0, value: Array($1.utf8))
+    }
   }
 }

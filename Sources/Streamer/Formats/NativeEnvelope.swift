@@ -12,27 +12,6 @@ import PGWire
 /// a ``Part`` and its value, and ``appendEnd(to:)``. What stands before and after `Columns` does
 /// not look at it, so columns encoded while a transaction is still open are joined at its commit.
 struct NativeEnvelope: ~Copyable {
-  /// What an event tells.
-  enum Action: Sendable {
-    case insert, update, delete, truncate, read, message
-    case prepare, commitPrepared, rollbackPrepared
-
-    /// The word in the event.
-    var name: StaticString {
-      switch self {
-      case .insert: "insert"
-      case .update: "update"
-      case .delete: "delete"
-      case .truncate: "truncate"
-      case .read: "read"
-      case .message: "message"
-      case .prepare: "prepare"
-      case .commitPrepared: "commit-prepared"
-      case .rollbackPrepared: "rollback-prepared"
-      }
-    }
-  }
-
   /// A member that only some events have; it follows the tail, in this order.
   enum Part {
     /// An object with the key's columns.
@@ -157,7 +136,7 @@ struct NativeEnvelope: ~Copyable {
 
   /// Appends everything up to the colon after `Columns`.
   func appendHead(
-    _ relation: Relation, _ action: Action, ordinal: UInt64, isExtraDelete: Bool = false,
+    _ relation: Relation, _ action: EventAction, ordinal: UInt64, isExtraDelete: Bool = false,
     to json: inout ByteWriter
   ) {
     append(relation.head, to: &json)

@@ -10,15 +10,15 @@ final class PipelineObserver {
   private let sourceMetrics: SourceMetrics
   private let sinkMetrics: [SinkMetrics]
   private var lastKeepalives = 0
-  private var lastCounts: [(counts: Lane.Counts, inFlight: Int)]
-  private var oldest: (ticket: DeliveryTracker.Ticket, since: ContinuousClock.Instant)?
+  private var lastCounts: [(counts: LaneCounts, inFlight: Int)]
+  private var oldest: (ticket: UInt64, since: ContinuousClock.Instant)?
 
   /// Observes a source and its sinks, in the pipeline's order.
   init(source: SourceStatus, sinks: [SinkStatus], metrics: Metrics) {
     self.source = source
     self.sinks = sinks
     sourceMetrics = SourceMetrics(metrics, name: source.name, type: source.type)
-    lastCounts = sinks.map { _ in (Lane.Counts(), 0) }
+    lastCounts = sinks.map { _ in (LaneCounts(), 0) }
     sinkMetrics = sinks.map { SinkMetrics(metrics, name: $0.name, type: $0.type) }
   }
 
@@ -75,7 +75,7 @@ final class PipelineObserver {
 
   /// Takes over the numbers of a pipeline as it stands at `now`.
   func observe(
-    _ pipeline: borrowing Pipeline, saved: LSN, now: ContinuousClock.Instant
+    _ pipeline: inout Pipeline, saved: LSN, now: ContinuousClock.Instant
   ) {
     let confirmed = pipeline.startLSN
     source.events.set(UInt64(pipeline.eventCount))
@@ -95,7 +95,7 @@ final class PipelineObserver {
     }
     observeState(isOverBudget: pipeline.isOverBudget)
     observeOldest(pipeline, now: now)
-    for index in sinks.indices { observe(pipeline.lanes[index], index) }
+    for index in sinks.indices { observe(&pipeline.lanes[index], index) }
   }
 
   private func observeState(isOverBudget: Bool) {
@@ -107,11 +107,11 @@ final class PipelineObserver {
     }
   }
 
-  private func observe(_ lane: Lane, _ index: Int) {
+  private func observe(_ lane: inout Lane<LSN>, _ index: Int) {
     observe(sink: index, lane.counts, inFlightBytes: lane.inFlightBytes)
     if lane.isOpen { observe(lane.sink, index) }
     guard let settled = lane.takeSettled() else { return }
-    let latency = Double(Self.microsecondsSince2000() - settled.commitTime) / 1_000_000
+    let latency = settled.latencySum(at: Self.microsecondsSince2000()) / Double(settled.count)
     sourceMetrics.commitLatency.observe(max(latency, 0), count: UInt64(settled.count))
   }
 
@@ -133,7 +133,7 @@ final class PipelineObserver {
   }
 
   /// Takes over the numbers of one sink's lane.
-  func observe(sink index: Int, _ counts: Lane.Counts, inFlightBytes: Int) {
+  func observe(sink index: Int, _ counts: LaneCounts, inFlightBytes: Int) {
     let (status, metrics) = (sinks[index], sinkMetrics[index])
     let last = lastCounts[index]
     // Several sources may share a sink's status: each adds what is its own.
@@ -167,16 +167,15 @@ final class PipelineObserver {
   }
 
   private func observeOldest(_ pipeline: borrowing Pipeline, now: ContinuousClock.Instant) {
-    let waiting = pipeline.lanes.first { !$0.tracker.isIdle }
-    guard let waiting, let ticket = waiting.tracker.oldestTicket else {
+    guard let waiting = pipeline.lanes.oldest else {
       oldest = nil
       source.oldestOutstanding(since: nil)
       sourceMetrics.lagSeconds.set(0)
       return
     }
-    if oldest?.ticket != ticket { oldest = (ticket, now) }
+    if oldest?.ticket != waiting.ticket { oldest = (waiting.ticket, now) }
     source.oldestOutstanding(since: oldest?.since)
-    if let time = waiting.tracker.oldestCommitTime {
+    if let time = waiting.commitTime {
       let age = Double(Self.microsecondsSince2000() - time) / 1_000_000
       sourceMetrics.lagSeconds.set(max(age, 0))
     }

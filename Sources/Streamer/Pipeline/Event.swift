@@ -1,5 +1,26 @@
 import PGWire
 
+/// What an event tells.
+enum EventAction: Sendable {
+  case insert, update, delete, truncate, read, message
+  case prepare, commitPrepared, rollbackPrepared
+
+  /// The word for it.
+  var name: StaticString {
+    switch self {
+    case .insert: "insert"
+    case .update: "update"
+    case .delete: "delete"
+    case .truncate: "truncate"
+    case .read: "read"
+    case .message: "message"
+    case .prepare: "prepare"
+    case .commitPrepared: "commit-prepared"
+    case .rollbackPrepared: "rollback-prepared"
+    }
+  }
+}
+
 /// One event's place in the stream.
 struct EventPlace {
   /// The change's own LSN.
@@ -11,7 +32,7 @@ struct EventPlace {
 /// A row event: an action and the row images that belong to it, as views of the received bytes.
 struct RowEvent: ~Escapable {
   /// insert, update or delete.
-  let action: NativeEnvelope.Action
+  let action: EventAction
   /// Where it stands.
   let place: EventPlace
   /// The row after the change; for a delete the old row.

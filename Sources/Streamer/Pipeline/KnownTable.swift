@@ -1,31 +1,25 @@
 import PGWire
 
 /// Everything that rows of one table need, worked out once for each Relation message: the table,
-/// and for each lane the topic and the format's plan.
+/// and what each lane does with it.
 ///
-/// A class so that a row finds it by one look-up and copies nothing of it.
+/// A class so that a row finds it by one look-up and copies nothing of it; all of it is constant.
 final class KnownTable {
-  /// What one lane does with the table's events; nil excludes them.
-  struct LanePlan {
-    let route: Route
-    let encoding: EventEncoder.Plan
-  }
-
   /// The table.
   let table: Table
-  /// One for each lane, in the lanes' order.
-  let lanes: [LanePlan?]
+  /// What each lane does with it, in the lanes' order; nil excludes it there.
+  let lanes: [TableLane?]
   /// The table's counters.
-  let metrics: TableMetrics
+  let metrics: SourceTableMetrics
   /// Turns rows that came in binary into text; nil where rows come as text.
   let binary: BinaryRow?
   /// Whether a row that disagrees with what is known of its types lets them be looked up again.
   ///
   /// Not where that has just been done in vain, until a row agrees.
-  var mayRefresh: Bool
+  let mayRefresh: Bool
 
   init(
-    table: Table, lanes: [LanePlan?], metrics: TableMetrics, binary: BinaryRow? = nil,
+    table: Table, lanes: [TableLane?], metrics: SourceTableMetrics, binary: BinaryRow? = nil,
     mayRefresh: Bool = true
   ) {
     self.table = table
@@ -35,23 +29,35 @@ final class KnownTable {
     self.mayRefresh = mayRefresh
   }
 
+  /// The same, now that a row has agreed with it.
+  var refreshable: KnownTable {
+    KnownTable(table: table, lanes: lanes, metrics: metrics, binary: binary)
+  }
+
   /// Counts a change of a row.
+  @inline(__always)
   func count(_ kind: Change.Kind) {
-    metrics.source.events.add()
+    metrics.events.add()
     switch kind {
-    case .insert: metrics.source.inserts.add()
-    case .update: metrics.source.updates.add()
-    case .delete: metrics.source.deletes.add()
+    case .insert: metrics.inserts.add()
+    case .update: metrics.updates.add()
+    case .delete: metrics.deletes.add()
     }
   }
 }
 
 /// What must be found out, off the pipeline's thread, before rows of a table can be read.
 struct TableRequest: Sendable {
+  /// Its own number.
+  let number: UInt64
+  /// The number of the connection it belongs to: an answer that comes later than that is void.
+  let connection: Int
   /// The table.
   let relation: Relation
   /// The topic for each lane, in the lanes' order; nil excludes the table there.
   let topics: [String?]
+  /// Where it was described: the commit LSN of the transaction, or the LSN of a message outside.
+  let position: LSN
   /// Whether a row is waiting that disagreed with what was known of its types.
   var isRefresh = false
 }

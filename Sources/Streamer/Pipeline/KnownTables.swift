@@ -1,23 +1,57 @@
 import PGWire
 
-/// The plans of the tables that Relation messages have described.
+/// The tables that Relation messages have described, and the look-ups that are outstanding.
 ///
 /// What a streamed transaction says of a table is its own until it commits, so while one is read
-/// its plans stand beside the connection's. When it has committed, the server takes its Relation
+/// its tables stand beside the connection's. When it has committed, the server takes its Relation
 /// messages as sent for good: the one of each table that was *received* last counts from then on,
 /// whichever was read last.
 struct KnownTables {
+  /// What is known of a table.
+  enum Knowledge {
+    case known(KnownTable)
+    /// The look-up of that number has not been answered.
+    case awaited(UInt64)
+    /// Nothing has described it.
+    case unknown
+  }
+
+  /// Where a Relation message stands: by its place in the stream's bytes, or, when it was kept, by
+  /// its number.
+  enum MessagePlace: Hashable {
+    case stream(UInt64)
+    case kept(UInt64)
+  }
+
   private struct Entry {
-    let plan: KnownTable
+    var knowledge: Knowledge
     /// The number of the Relation message that described it last.
     var number: UInt64
+
+    /// Whether it waits for the answer to that request.
+    func awaits(_ request: UInt64) -> Bool {
+      if case .awaited(request) = knowledge { true } else { false }
+    }
+  }
+
+  private struct Pending {
+    let relation: Relation
+    /// The message that it was asked for, when that has not been read yet.
+    var ahead: MessagePlace?
   }
 
   private var shared: [UInt32: Entry] = [:]
   private var stream: [UInt32: Entry]?
   private var last: KnownTable?
   private var counted: UInt64 = 0
-  private var asked: UInt64 = 0
+  private var pending: [UInt64: Pending] = [:]
+  /// The last look-up of each table that is outstanding.
+  private var lastPending: [UInt32: UInt64] = [:]
+  /// Messages that have not been read and whose tables are looked up, or were.
+  private var ahead: [MessagePlace: Knowledge] = [:]
+
+  /// How many look-ups are outstanding.
+  var outstanding: Int { pending.count }
 
   /// Numbers a Relation message that has been received.
   mutating func count() -> UInt64 {
@@ -25,48 +59,126 @@ struct KnownTables {
     return counted
   }
 
-  /// The plan of a table; nil when nothing has described it.
+  /// What is known of a table whose row has come.
   @inline(__always)
-  mutating func plan(_ oid: UInt32) -> KnownTable? {
-    if let last, last.table.relation.oid == oid { return last }
-    guard let entry = stream == nil ? shared[oid] : stream?[oid] else { return nil }
-    last = entry.plan
-    return entry.plan
+  mutating func find(_ oid: UInt32) -> Knowledge {
+    if let last, last.table.relation.oid == oid { return .known(last) }
+    return findInAll(oid)
   }
 
-  /// Takes a description that changes nothing; false when the table has to be looked up, and is
-  /// unknown until ``learn(_:)``.
-  ///
-  /// A table with types of users is looked up whenever it is described: they may have changed.
-  mutating func knows(_ relation: Relation, number: UInt64) -> Bool {
-    let oid = relation.oid
-    let own = stream == nil ? shared[oid] : stream?[oid]
-    if let known = own ?? shared[oid], known.plan.table.relation == relation,
-      !relation.columns.contains(where: { $0.type >= TypeCatalog.firstUserType })
-    {
-      learn(known.plan, number: number)
-      return true
-    }
-    last = nil
-    if stream == nil { shared[oid] = nil } else { stream?[oid] = nil }
-    asked = number
+  private mutating func findInAll(_ oid: UInt32) -> Knowledge {
+    guard let entry = stream == nil ? shared[oid] : stream?[oid] else { return .unknown }
+    if case .known(let table) = entry.knowledge { last = table }
+    return entry.knowledge
+  }
+
+  /// Whether rows of a table have to wait.
+  func isAwaited(_ oid: UInt32) -> Bool {
+    let entry = stream == nil ? shared[oid] : stream?[oid]
+    if case .awaited = entry?.knowledge { return true }
     return false
   }
 
-  /// A table that is known is looked up again, and ``learn(_:)`` tells what was found.
-  mutating func refresh(_ oid: UInt32) {
-    asked = (stream == nil ? shared[oid] : stream?[oid])?.number ?? 0
+  /// Whether a table has to be looked up whenever it is described: types of users may have changed,
+  /// and so may a key that the replica identity does not name.
+  static func isLookedUpAlways(_ relation: Relation) -> Bool {
+    relation.replicaIdentity == .full || relation.replicaIdentity == .nothing
+      || relation.columns.contains { $0.type >= TypeCatalog.firstUserType }
   }
 
-  /// Takes the plan of the table that was asked for last.
-  mutating func learn(_ plan: KnownTable) { learn(plan, number: asked) }
+  // MARK: - Descriptions
 
-  private mutating func learn(_ plan: KnownTable, number: UInt64) {
-    let entry = Entry(plan: plan, number: number)
-    let oid = plan.table.relation.oid
+  /// Takes a description that changes nothing, or whose look-up has been asked for before; false
+  /// when the table has to be looked up, see ``ask(_:number:)``.
+  mutating func takes(_ relation: Relation, number: UInt64, at place: MessagePlace) -> Bool {
+    if let asked = ahead.removeValue(forKey: place) {
+      if case .awaited(let request) = asked { pending[request]?.ahead = nil }
+      set(relation.oid, Entry(knowledge: asked, number: number))
+      return true
+    }
+    guard !Self.isLookedUpAlways(relation), let known = known(relation) else { return false }
+    set(relation.oid, Entry(knowledge: known, number: number))
+    return true
+  }
+
+  /// What is known of a table, or will be, when it is described as it was.
+  private func known(_ relation: Relation) -> Knowledge? {
+    let own = stream == nil ? nil : stream?[relation.oid]
+    guard let knowledge = (own ?? shared[relation.oid])?.knowledge else { return nil }
+    let before: Relation? =
+      switch knowledge {
+      case .known(let table): table.table.relation
+      case .awaited(let request): pending[request]?.relation
+      case .unknown: nil
+      }
+    return before == relation ? knowledge : nil
+  }
+
+  private mutating func set(_ oid: UInt32, _ entry: Entry) {
     last = nil
     if stream == nil { shared[oid] = entry } else { stream?[oid] = entry }
   }
+
+  /// A table that was described is looked up by a request; its rows wait.
+  mutating func ask(_ request: TableRequest, describedBy number: UInt64) {
+    pending[request.number] = Pending(relation: request.relation)
+    lastPending[request.relation.oid] = request.number
+    set(request.relation.oid, Entry(knowledge: .awaited(request.number), number: number))
+  }
+
+  /// A table that is known is looked up again; its rows wait.
+  mutating func askAgain(_ request: TableRequest) {
+    let oid = request.relation.oid
+    ask(request, describedBy: (stream == nil ? shared[oid] : stream?[oid])?.number ?? 0)
+  }
+
+  // MARK: - Ahead of reading
+
+  /// Whether a description that has been received and not been read needs a look-up of its own.
+  func needsLookUp(ahead relation: Relation, at place: MessagePlace) -> Bool {
+    if ahead[place] != nil { return false }
+    if Self.isLookedUpAlways(relation) { return true }
+    if known(relation) != nil { return false }
+    // The first of several that say the same is enough.
+    return lastPending[relation.oid].map { pending[$0]?.relation != relation } ?? true
+  }
+
+  /// A description that has not been read is looked up by a request.
+  mutating func ask(_ request: TableRequest, ahead place: MessagePlace) {
+    pending[request.number] = Pending(relation: request.relation, ahead: place)
+    lastPending[request.relation.oid] = request.number
+    ahead[place] = .awaited(request.number)
+  }
+
+  // MARK: - Answers
+
+  /// Whether a look-up is outstanding.
+  func isOutstanding(_ request: UInt64) -> Bool { pending[request] != nil }
+
+  /// Takes what was found for a request.
+  mutating func learn(_ table: KnownTable, for request: UInt64) {
+    guard let asked = pending.removeValue(forKey: request) else { return }
+    if let place = asked.ahead { ahead[place] = .known(table) }
+    let oid = asked.relation.oid
+    if lastPending[oid] == request { lastPending[oid] = nil }
+    last = nil
+    // A table that was described again meanwhile waits for another answer.
+    if stream?[oid]?.awaits(request) == true { stream?[oid]?.knowledge = .known(table) }
+    if shared[oid]?.awaits(request) == true { shared[oid]?.knowledge = .known(table) }
+  }
+
+  /// A row has agreed with its table's types.
+  mutating func replace(_ table: KnownTable) {
+    let oid = table.table.relation.oid
+    last = nil
+    if stream == nil {
+      shared[oid]?.knowledge = .known(table)
+    } else {
+      stream?[oid]?.knowledge = .known(table)
+    }
+  }
+
+  // MARK: - Streamed transactions
 
   /// A streamed transaction is read: it knows only what it says itself.
   mutating func beginStream() {

@@ -1,163 +1,225 @@
 import KafkaBridge
 import PGWire
 
-/// One sink's way through a pipeline: what it has been given, what of that is delivered, and where
-/// its position stands.
+/// One sink's way through a source: what it has been given, what of that is delivered, and where
+/// its positions stand.
 ///
-/// A pipeline has one lane for each of its sinks.
-///
-/// A class because pipeline, status and jobs speak of the same lane; only the pipeline's thread
-/// touches it.
-final class Lane {
+/// A source has one lane for each of its sinks, for as long as it runs: a sink that fails is
+/// replaced in it, so that its totals never go back. What is read comes in strands whose positions
+/// are independent: one for PostgreSQL, one for each partition of Kafka.
+struct Lane<Position: TrackedPosition>: ~Copyable {
+  /// What was read of one strand.
+  private struct Strand {
+    var tracker: DeliveryTracker<Position>
+    /// Whether reading has begun, so that its position says something.
+    var isPlaced: Bool
+  }
+
   /// The sink's name in the configuration.
   let name: String
-  /// How the sink's topics are chosen.
-  let routing: TopicRouting
   /// The sink; replaced when it has failed.
   private(set) var sink: any Sink
   /// Whether the sink is open; until then it belongs to the I/O worker, which opens it.
-  private(set) var isOpen = true
-  /// Turns changes into records.
-  let encoder: EventEncoder
-  /// What is delivered.
-  private(set) var tracker: DeliveryTracker
+  private(set) var isOpen: Bool
+  /// How often the sink was replaced: answers for an older one are void.
+  private(set) var generation = 0
   /// Key and value bytes handed over or gathered, and not yet durable.
   private(set) var inFlightBytes = 0
+  /// What the lane counts.
+  var counts = LaneCounts()
+  /// What has gathered for the sink.
+  var batch = RecordBatch()
+  /// Where it stands in the transactions that are read; only for PostgreSQL's.
+  var reading = Reading()
+
+  private var strands: [Strand] = []
+  private var failure: StreamerError?
   /// Bytes that became durable since ``takeDeliveredBytes()``.
   private var deliveredBytes = 0
-  /// Where logical messages go; nil excludes them.
-  var messageRoute: Route?
-  /// What the lane counts.
-  var counts = Counts()
+  private let capacity: Int
 
-  private var batch = RecordBatch()
-  private var failure: StreamerError?
-  private var ticket: DeliveryTracker.Ticket?
-  /// The last event given to the sink: an in-process reconnect repeats nothing up to it.
-  private var mark: (commitLSN: LSN, nextOrdinal: UInt64) = (.zero, 0)
-  /// Events of the current transaction below this ordinal are passed over.
-  private var skipBelow: UInt64 = .max
-
-  /// Totals since the start, for /stats and metrics.
-  struct Counts {
-    var events = 0
-    var excluded = 0
-    var repeated = 0
-    var delivered = 0
-  }
-
-  /// Makes a lane that begins at `position`; `capacity` is the number of transactions that may be
-  /// read and not yet settled.
+  /// Makes a lane that begins at `position`, or, without one, where its strands begin.
+  ///
+  /// `capacity` is the number of transactions of a strand that may be read and not yet settled.
   init(
-    name: String, routing: TopicRouting, sink: any Sink, encoder: EventEncoder, position: LSN,
+    name: String, sink: any Sink, position: Position? = nil, isOpen: Bool = false,
     capacity: Int = Limits.unsettledTransactions
   ) {
     self.name = name
-    self.routing = routing
     self.sink = sink
-    self.encoder = encoder
-    self.tracker = DeliveryTracker(startingAt: position, capacity: capacity)
+    self.isOpen = isOpen
+    self.capacity = capacity
+    guard let position else { return }
+    let tracker = DeliveryTracker(startingAt: position, capacity: capacity)
+    strands.append(Strand(tracker: tracker, isPlaced: true))
   }
 
-  /// Everything below it is durable in the sink.
-  var confirmed: LSN { tracker.confirmed }
+  // MARK: - State
 
-  /// Whether a transaction may begin.
-  var canBegin: Bool { !tracker.isFull || tracker.isOpen }
+  /// Everything of the first strand below it is durable in the sink.
+  var confirmed: Position { strands.isEmpty ? .zero : strands[0].tracker.confirmed }
+
+  /// Everything of a strand below it is durable in the sink; nil before its first record.
+  func confirmed(of strand: Int) -> Position? {
+    strand < strands.count && strands[strand].isPlaced ? strands[strand].tracker.confirmed : nil
+  }
+
+  /// Whether a transaction of the first strand may begin.
+  var canBegin: Bool {
+    strands.isEmpty || !strands[0].tracker.isFull || strands[0].tracker.isOpen
+  }
+
+  /// Whether a transaction of the first strand has begun and has not been committed.
+  var hasOpenTransaction: Bool { !strands.isEmpty && strands[0].tracker.isOpen }
+
+  /// Whether a strand's next record has to wait for deliveries.
+  func isFull(_ strand: Int) -> Bool { strand < strands.count && strands[strand].tracker.isFull }
+
+  /// Whether everything that was taken is delivered.
+  var isIdle: Bool {
+    for strand in strands where !strand.tracker.isIdle { return false }
+    return true
+  }
+
+  /// Whether everything that was taken of a strand is delivered.
+  func isIdle(_ strand: Int) -> Bool { strand >= strands.count || strands[strand].tracker.isIdle }
+
+  /// The transaction of the first strand that holds back everything after it, and when it was
+  /// committed, in microseconds since 2000-01-01 00:00 UTC; nil when there is none.
+  var oldest: (ticket: DeliveryTracker<Position>.Ticket, commitTime: Int64?)? {
+    guard let tracker = strands.first?.tracker, let ticket = tracker.oldestTicket else {
+      return nil
+    }
+    return (ticket, tracker.oldestCommitTime)
+  }
+
+  /// Whether a record came that the sink can never take: the next ``poll()`` throws.
+  var hasFailed: Bool { failure != nil }
+
+  // MARK: - Restarts
 
   /// Starts anew with a fresh sink: everything that was not confirmed will be read again.
-  func restart(with sink: any Sink) {
+  mutating func restart(with sink: any Sink) {
     self.sink = sink
     isOpen = false
-    tracker = DeliveryTracker(startingAt: tracker.confirmed, capacity: tracker.capacity)
+    generation += 1
     batch.removeAll()
     inFlightBytes = 0
-    mark = (.zero, 0)
-    ticket = nil
-    skipBelow = .max
     failure = nil
+    reading = Reading()
+    for index in strands.indices {
+      strands[index].tracker.restart(at: strands[index].tracker.confirmed)
+    }
   }
 
   /// The I/O worker has opened the sink.
-  func opened() { isOpen = true }
+  mutating func opened() { isOpen = true }
 
-  // MARK: - Reading
-
-  /// A transaction begins, or begins again after a lost connection.
-  func begin(_ transaction: Transaction) {
-    let commitLSN = transaction.commitLSN
-    ticket = nil
-    skipBelow = .max
-    if let open = tracker.openTicket {
-      guard commitLSN >= mark.commitLSN else { return }
-      // The connection broke inside a transaction. Sent again, it goes on behind what was produced.
-      // Not sent any more (the publication has changed), it is settled together with the next one:
-      // its entry is taken over, since the ring may have no room for another.
-      ticket = open
-      skipBelow = commitLSN == mark.commitLSN ? mark.nextOrdinal : 0
-    } else {
-      guard commitLSN >= tracker.confirmed, commitLSN > mark.commitLSN else { return }
-      ticket = tracker.begin(commitTime: transaction.commitTime)
-      skipBelow = 0
-    }
-    if commitLSN > mark.commitLSN { mark = (commitLSN, 0) }
-    encoder.begin(transaction)
-  }
-
-  /// Whether the event of this ordinal is wanted; counts it when it was produced before.
-  func wants(_ ordinal: UInt64) -> Bool {
-    if ordinal >= skipBelow { return true }
-    counts.repeated += 1
-    return false
-  }
-
-  /// Encodes one event and hands it to the sink's batch.
+  /// Moves the first strand to a position that was decided on: what is unsettled will be read again
+  /// from there.
   ///
-  /// `encode` writes key and value to the batch's bytes and says where they are.
-  func produce(
-    _ place: EventPlace, route: Route,
-    _ encode: (EventEncoder, inout ByteWriter) -> EncodedRecord
+  /// What the sink has is not touched; at the position where it stands anyway, nothing
+  /// changes.
+  mutating func resume(at position: Position) {
+    guard confirmed != position || strands.isEmpty else { return }
+    flush()
+    reading = Reading()
+    place(0, at: position)
+  }
+
+  // MARK: - Strands
+
+  /// Begins a new reading of a strand at a position.
+  mutating func place(_ strand: Int, at position: Position) {
+    makeRoom(strand)
+    strands[strand].tracker.restart(at: position)
+    strands[strand].isPlaced = true
+  }
+
+  /// A strand is read by somebody else from now on: what is outstanding of it changes nothing.
+  mutating func retire(_ strand: Int) {
+    guard strand < strands.count else { return }
+    strands[strand].tracker.restart(at: .zero)
+    strands[strand].isPlaced = false
+  }
+
+  private mutating func makeRoom(_ strand: Int) {
+    while strands.count <= strand {
+      let tracker = DeliveryTracker<Position>(startingAt: .zero, capacity: capacity)
+      strands.append(Strand(tracker: tracker, isPlaced: false))
+    }
+  }
+
+  /// Where the transaction of a strand ends that was committed last; nil before its first.
+  func end(of strand: Int) -> Position? {
+    strand < strands.count && strands[strand].isPlaced ? strands[strand].tracker.end : nil
+  }
+
+  /// The transaction of the first strand that a lost connection has cut; nil when there is none.
+  var openTicket: DeliveryTracker<Position>.Ticket? { strands.first?.tracker.openTicket }
+
+  /// Begins a transaction of a strand and gives its ticket.
+  mutating func begin(
+    strand: Int, commitTime: Int64? = nil
+  ) -> DeliveryTracker<Position>.Ticket {
+    makeRoom(strand)
+    return StrandTicket.make(
+      strand: strand, number: strands[strand].tracker.begin(commitTime: commitTime))
+  }
+
+  /// Ends the open transaction of a strand.
+  mutating func commit(strand: Int, end: Position) { strands[strand].tracker.commit(end: end) }
+
+  /// The server has nothing to send below `walEnd`.
+  mutating func keepalive(walEnd: Position) {
+    makeRoom(0)
+    strands[0].tracker.keepalive(walEnd)
+  }
+
+  // MARK: - Records
+
+  /// Counts the records of a strand's open transaction that were added to ``batch`` from `first`
+  /// on; `table` and `place` are for the error, should the sink be unable to take one.
+  mutating func produced(
+    from first: Int, strand: Int, table: @autoclosure () -> String,
+    place: @autoclosure () -> String
   ) {
-    guard let ticket else { preconditionFailure("an event was produced outside a transaction") }
-    let record = encode(encoder, &batch.bytes)
-    let hash =
-      if let key = record.key { Murmur2.hash(batch.bytes.bytes(key)) } else { route.keylessHash }
-    let entry = RecordBatch.Entry(
-      key: record.key, value: record.value, topic: route.topic, partitionHash: hash, ticket: ticket)
-    tracker.produced()
-    inFlightBytes += entry.size
-    counts.events += 1
-    mark.nextOrdinal = place.ordinal + 1
-    guard entry.size <= sink.maximumRecordBytes else { return refuse(entry, place, route) }
-    batch.add(entry, headers: record.headers)
+    var index = first
+    while index < batch.count {
+      let size = batch.size(index)
+      strands[strand].tracker.produced()
+      inFlightBytes &+= size.payload
+      counts.events &+= 1
+      guard size.whole <= sink.maximumRecordBytes else {
+        batch.truncate(to: index)
+        return refuse(
+          StreamerError(
+            what: "sink \(name)",
+            why: "a record of \(table()) at \(place()) takes \(size.whole) bytes, more than the "
+              + "\(sink.maximumRecordBytes) that the sink takes",
+            hint: "Raise message.max.bytes in [sink.\(name).librdkafka] and the topic's "
+              + "max.message.bytes, or leave the table out."))
+      }
+      index += 1
+    }
     if batch.isLarge { flush() }
   }
 
-  /// A record that the sink can never take: it stays outstanding, so that no position passes it,
-  /// and the lane fails at the next ``poll()``.
-  private func refuse(_ entry: RecordBatch.Entry, _ place: EventPlace, _ route: Route) {
-    guard failure == nil else { return }
-    failure = StreamerError(
-      what: "sink \(name)",
-      why: "a record of \(route.table) at LSN \(place.lsn), transaction \(mark.commitLSN), takes "
-        + "\(entry.size) bytes, more than the \(sink.maximumRecordBytes) that the sink takes",
-      hint: "Raise message.max.bytes in [sink.\(name).librdkafka] and the topic's "
-        + "max.message.bytes, or leave the table out.")
+  /// Counts a record that was not made because it can never be delivered.
+  mutating func refused(strand: Int, _ error: StreamerError) {
+    strands[strand].tracker.produced()
+    refuse(error)
   }
 
-  /// The transaction ends.
-  func commit(endLSN: LSN) {
-    guard ticket != nil else { return }
-    tracker.commit(endLSN: endLSN)
-    ticket = nil
-    skipBelow = .max
+  /// What was refused stays outstanding, so that no position passes it, nothing after it is
+  /// produced, and the lane fails at the next ``poll()``.
+  private mutating func refuse(_ error: StreamerError) {
+    if failure == nil { failure = error }
+    reading.skipBelow = .max
   }
-
-  /// The server has nothing to send below `walEnd`.
-  func keepalive(walEnd: LSN) { tracker.keepalive(walEnd: walEnd) }
 
   /// Hands what has gathered to the sink.
-  func flush() {
+  mutating func flush() {
     guard !batch.isEmpty else { return }
     sink.send(batch)
     batch.removeAll()
@@ -166,24 +228,61 @@ final class Lane {
   // MARK: - Delivery
 
   /// Takes what the sink reports as durable.
-  func poll() throws(StreamerError) {
+  mutating func poll() throws(StreamerError) {
     if let failure { throw failure }
     guard isOpen else { return }
     try sink.poll { receipt in
-      tracker.delivered(receipt.ticket, count: receipt.count)
+      let (strand, number) = StrandTicket.parts(of: receipt.ticket)
+      strands[strand].tracker.delivered(number, count: receipt.count)
       inFlightBytes -= receipt.bytes
       deliveredBytes += receipt.bytes
       counts.delivered += receipt.count
     }
   }
 
-  /// Transactions settled since the last call.
-  func takeSettled() -> DeliveryTracker.Settled? { tracker.takeSettled() }
+  /// Transactions settled since the last call; nil when there were none.
+  mutating func takeSettled() -> SettledTransactions? {
+    var sum = SettledTransactions()
+    for index in strands.indices {
+      if let settled = strands[index].tracker.takeSettled() { sum.add(settled) }
+    }
+    return sum.count > 0 ? sum : nil
+  }
 
   /// Bytes that became durable since the last call.
-  func takeDeliveredBytes() -> Int {
+  mutating func takeDeliveredBytes() -> Int {
     defer { deliveredBytes = 0 }
     return deliveredBytes
+  }
+
+  /// Bytes that the strands' trackers take.
+  var trackerBytes: Int { strands.reduce(0) { $0 + $1.tracker.ownedBytes } }
+}
+
+/// Totals of a lane since the start, for /stats and metrics.
+struct LaneCounts {
+  var events = 0
+  var excluded = 0
+  var repeated = 0
+  var delivered = 0
+}
+
+/// What a delivery report brings back of a record: its strand in the upper 16 bits, the number of its
+/// transaction in that strand and lane in the lower 48.
+///
+/// Numbers are never used twice in one process, so that a report that comes after its strand was
+/// given away is recognised: 2^48 records take nine years at a million a second.
+enum StrandTicket {
+  /// How many strands can be told apart.
+  static let strands = 1 << 16
+  private static let numberBits: UInt64 = 48
+
+  /// Puts a ticket together.
+  static func make(strand: Int, number: UInt64) -> UInt64 { UInt64(strand) << numberBits | number }
+
+  /// Takes a ticket apart.
+  static func parts(of ticket: UInt64) -> (strand: Int, number: UInt64) {
+    (Int(ticket >> numberBits), ticket & (1 << numberBits - 1))
   }
 }
 
@@ -204,14 +303,4 @@ struct Route {
     // SAFETY: the pointer does not leave the closure.
     keylessHash = name.withUTF8 { unsafe Murmur2.hash(UnsafeRawBufferPointer($0)) }
   }
-}
-
-/// Where an encoded record stands in its batch's bytes.
-struct EncodedRecord {
-  /// The key's place; nil for none.
-  let key: Range<Int>?
-  /// The value's place.
-  let value: Range<Int>
-  /// What its headers say; nil for none.
-  let headers: EventHeaders?
 }

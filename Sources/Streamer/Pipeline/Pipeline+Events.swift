@@ -2,90 +2,99 @@ import PGWire
 
 /// Makes events of decoded messages and gives them to the lanes.
 extension Pipeline {
-  mutating func row(_ change: borrowing Change, at lsn: LSN) throws(DecodingError) {
-    let plan = try plan(change.relation)
-    guard plan.table.fits(change) else {
+  /// A row has changed; `size` is what the change takes as it was received, in bytes.
+  mutating func row(
+    _ change: borrowing Change, at lsn: LSN, size: Int
+  ) throws(DecodingError) {
+    guard let table = try table(change.relation) else { return }
+    guard table.table.fits(change) else {
       throw violation("a row has another number of columns than its relation")
     }
-    guard let binary = plan.binary else {
+    guard size <= settings.maxRowSize else { return try refuse(change, table, at: lsn, size) }
+    guard let binary = table.binary else {
       guard !change.new.hasBinary, !change.old.hasBinary else {
         throw violation("a value came in binary that was not asked for")
       }
-      return try row(ofText: change, plan, at: lsn)
+      return try row(ofText: change, table, at: lsn)
     }
     var text = rowText.take() ?? ByteWriter()
     let boundary: Int
     do { boundary = try binary.write(change, to: &text) } catch {
       rowText = consume text
-      if plan.mayRefresh { return hold(rowOf: plan) }
-      binaryFault = BinaryFault(table: plan.table.qualifiedName, error: error)
+      if table.mayRefresh { return hold(rowOf: table) }
+      binaryFault = BinaryFault(table: table.table.qualifiedName, error: error)
       return
     }
     try row(
-      ofText: BinaryRow.change(like: change, in: text, boundary: boundary), plan, at: lsn)
+      ofText: BinaryRow.change(like: change, in: text, boundary: boundary), table, at: lsn)
     text.removeAll()
     text.shrink(to: Limits.rowTextBytes)
     rowText = consume text
   }
 
   private mutating func row(
-    ofText change: borrowing Change, _ plan: KnownTable, at lsn: LSN
+    ofText change: borrowing Change, _ table: KnownTable, at lsn: LSN
   ) throws(DecodingError) {
-    if plan.mayRefresh {
-      guard agrees(change, plan) else { return hold(rowOf: plan) }
-    } else {
-      plan.mayRefresh = agrees(change, plan)
+    if table.mayRefresh {
+      guard agrees(change, table) else { return hold(rowOf: table) }
+    } else if agrees(change, table) {
+      tables.replace(table.refreshable)
     }
-    plan.count(change.kind)
-    if change.kind == .update, plan.table.changesKey(change) {
+    table.count(change.kind)
+    if change.kind == .update, table.table.changesKey(change) {
       let first = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
-      emit(RowEvent(deletingOldKeyOf: change, at: first), plan)
+      emit(RowEvent(deletingOldKeyOf: change, at: first), table)
       let second = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
-      emit(RowEvent(insertingNewKeyOf: change, at: second), plan)
+      emit(RowEvent(insertingNewKeyOf: change, at: second), table)
     } else {
       let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
-      emit(RowEvent(change, at: place), plan)
+      emit(RowEvent(change, at: place), table)
     }
   }
 
   /// Whether the row's composite values have the fields that their types are known to have.
-  private func agrees(_ change: borrowing Change, _ plan: KnownTable) -> Bool {
+  private func agrees(_ change: borrowing Change, _ table: KnownTable) -> Bool {
     for index in lanes.indices {
-      guard let lanePlan = plan.lanes[index] else { continue }
-      // One lane tells for all: their encoders were made of the same types.
-      return lanes[index].encoder.agrees(change, lanePlan.encoding)
+      guard let lane = table.lanes[index] else { continue }
+      // One lane tells for all: their plans were made of the same types.
+      return encodings[index].encoder.agrees(change, lane.plan)
     }
     return true
   }
 
-  private func emit(_ event: borrowing RowEvent, _ plan: KnownTable) {
+  private mutating func emit(_ event: borrowing RowEvent, _ table: KnownTable) {
     for index in lanes.indices {
-      let lane = lanes[index]
-      guard lane.wants(event.place.ordinal) else { continue }
-      guard let lanePlan = plan.lanes[index] else {
-        lane.counts.excluded += 1
+      guard lanes[index].wants(event.place.ordinal) else { continue }
+      guard let lane = table.lanes[index] else {
+        lanes[index].counts.excluded += 1
         continue
       }
-      plan.metrics.sinks[index].events.add()
-      lane.produce(event.place, route: lanePlan.route) { encoder, json in
-        encoder.row(event, lanePlan.encoding, into: &json)
-      }
+      lane.metrics.events.add()
+      let first = lanes[index].batch.count
+      encodings[index].encoder.encode(
+        event, lane, ticket: lanes[index].ticket, into: &lanes[index].batch)
+      lanes[index].produced(from: first, event.place, table: lane.route.table)
     }
   }
 
   mutating func truncated(_ truncate: Truncate, at lsn: LSN) throws(DecodingError) {
+    var emptied: [KnownTable] = []
     for relation in truncate.relations {
-      let plan = try plan(relation)
-      plan.metrics.source.truncates.add()
+      guard let table = try table(relation) else { return }
+      emptied.append(table)
+    }
+    for table in emptied {
+      table.metrics.truncates.add()
       let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
-      for (lane, lanePlan) in zip(lanes, plan.lanes) where lane.wants(place.ordinal) {
-        guard let lanePlan else {
-          lane.counts.excluded += 1
+      for index in lanes.indices where lanes[index].wants(place.ordinal) {
+        guard let lane = table.lanes[index] else {
+          lanes[index].counts.excluded += 1
           continue
         }
-        lane.produce(place, route: lanePlan.route) { encoder, json in
-          encoder.truncate(place, lanePlan.encoding, into: &json)
-        }
+        let first = lanes[index].batch.count
+        encodings[index].encoder.encode(
+          truncate: place, lane, ticket: lanes[index].ticket, into: &lanes[index].batch)
+        lanes[index].produced(from: first, place, table: lane.route.table)
       }
     }
   }
@@ -94,7 +103,9 @@ extension Pipeline {
   ///
   /// A message's position is the end of its record, and a commit record may start right there: it
   /// is confirmed by that position itself, and its last byte stands for it in the order of commits.
-  mutating func logical(_ message: borrowing LogicalMessage) throws(DecodingError) {
+  mutating func logical(
+    _ message: borrowing LogicalMessage, size: Int
+  ) throws(DecodingError) {
     let alone = !message.isTransactional
     if alone {
       guard transaction == nil else { throw violation("a lone message came in a transaction") }
@@ -103,31 +114,37 @@ extension Pipeline {
       open(Transaction(xid: nil, commitLSN: last, commitTime: nil))
     }
     let place = EventPlace(lsn: message.lsn, ordinal: try takeOrdinal())
-    for lane in lanes where lane.wants(place.ordinal) {
-      guard let route = lane.messageRoute else {
-        lane.counts.excluded += 1
+    for index in lanes.indices where lanes[index].wants(place.ordinal) {
+      guard let route = encodings[index].messageRoute else {
+        lanes[index].counts.excluded += 1
         continue
       }
-      lane.produce(place, route: route) { encoder, json in
-        encoder.message(message, place, into: &json)
+      guard size <= settings.maxRowSize else {
+        lanes[index].refused(place, tooLarge("a logical message", place, size))
+        continue
       }
+      let first = lanes[index].batch.count
+      encodings[index].encoder.encode(
+        message, place, route, ticket: lanes[index].ticket, into: &lanes[index].batch)
+      lanes[index].produced(from: first, place, table: "logical messages")
     }
     if alone { close(endLSN: message.lsn) }
   }
 
   /// Says what became of a prepared transaction; it goes where logical messages go.
   mutating func outcome(
-    _ action: NativeEnvelope.Action, gid: String, at lsn: LSN
+    _ action: EventAction, gid: String, at lsn: LSN
   ) throws(DecodingError) {
     let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
-    for lane in lanes where lane.wants(place.ordinal) {
-      guard let route = lane.messageRoute else {
-        lane.counts.excluded += 1
+    for index in lanes.indices where lanes[index].wants(place.ordinal) {
+      guard let route = encodings[index].messageRoute else {
+        lanes[index].counts.excluded += 1
         continue
       }
-      lane.produce(place, route: route) { encoder, json in
-        encoder.outcome(action, gid: gid, place, into: &json)
-      }
+      let first = lanes[index].batch.count
+      encodings[index].encoder.encode(
+        action, gid: gid, place, route, ticket: lanes[index].ticket, into: &lanes[index].batch)
+      lanes[index].produced(from: first, place, table: "prepared transactions")
     }
   }
 
@@ -137,5 +154,33 @@ extension Pipeline {
       throw violation("a change came outside a transaction")
     }
     return ordinal
+  }
+
+  // MARK: - Changes that are too large
+
+  /// Refuses a change before anything is made of it, in every lane that it would go to.
+  private mutating func refuse(
+    _ change: borrowing Change, _ table: KnownTable, at lsn: LSN, _ size: Int
+  ) throws(DecodingError) {
+    table.count(change.kind)
+    let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
+    if change.kind == .update, table.table.changesKey(change) { _ = try takeOrdinal() }
+    for index in lanes.indices where lanes[index].wants(place.ordinal) {
+      guard table.lanes[index] != nil else {
+        lanes[index].counts.excluded += 1
+        continue
+      }
+      let what = "a change of \(table.table.qualifiedName)"
+      lanes[index].refused(place, tooLarge(what, place, size))
+    }
+  }
+
+  private func tooLarge(_ what: String, _ place: EventPlace, _ size: Int) -> StreamerError {
+    StreamerError(
+      what: "source \(settings.source)",
+      why: "\(what) at LSN \(place.lsn), transaction \(transaction?.commitLSN ?? .zero), takes "
+        + "\(size) bytes, more than maxRowSize (\(settings.maxRowSize)) allows",
+      hint: "Raise maxRowSize in [source.\(settings.source)], or leave the table out of the "
+        + "publication.")
   }
 }

@@ -2,50 +2,86 @@ import PGWire
 
 /// Tables: what a Relation message says, and the look-up of what it does not say.
 extension Pipeline {
-  /// The plan of a table whose row has come.
-  mutating func plan(_ relation: UInt32) throws(DecodingError) -> KnownTable {
-    guard let plan = tables.plan(relation) else { throw violation("a row precedes its relation") }
-    return plan
+  /// The table of a row that has come; nil when its look-up has not been answered: the row waits.
+  @inline(__always)
+  mutating func table(_ relation: UInt32) throws(DecodingError) -> KnownTable? {
+    switch tables.find(relation) {
+    case .known(let table): return table
+    case .awaited:
+      awaitedTable = relation
+      return nil
+    case .unknown: throw violation("a row precedes its relation")
+    }
   }
 
   /// A table is described; `number` counts such messages as they were received.
-  mutating func described(_ relation: Relation, number: UInt64) {
-    if tables.knows(relation, number: number) { return }
-    request = request(for: relation)
+  mutating func described(
+    _ relation: Relation, number: UInt64, at place: KnownTables.MessagePlace, _ lsn: LSN
+  ) {
+    if tables.takes(relation, number: number, at: place) { return }
+    let request = request(for: relation, at: transaction?.commitLSN ?? max(lsn, sent))
+    requests.append(request)
+    tables.ask(request, describedBy: number)
   }
 
-  private func request(for relation: Relation) -> TableRequest {
-    let topics = lanes.map { lane in
-      lane.routing.topic(database: database, schema: relation.schema, table: relation.name)
+  /// Makes a look-up of a table that was described at a position.
+  mutating func request(
+    for relation: Relation, at position: LSN, isRefresh: Bool = false
+  ) -> TableRequest {
+    lastRequest += 1
+    var topics: [String?] = []
+    for index in encodings.indices {
+      topics.append(
+        encodings[index].setup.routing.topic(
+          database: origin.database, schema: relation.schema, table: relation.name))
     }
-    return TableRequest(relation: relation, topics: topics)
+    return TableRequest(
+      number: lastRequest, connection: connection, relation: relation, topics: topics,
+      position: position, isRefresh: isRefresh)
   }
 
   /// Keeps a row waiting until the types of its table have been looked up again.
   ///
   /// The server describes a table anew when the table has changed, but not when a type has.
-  mutating func hold(rowOf plan: KnownTable) {
-    holdsRow = true
-    tables.refresh(plan.table.relation.oid)
-    request = request(for: plan.table.relation)
-    request?.isRefresh = true
+  mutating func hold(rowOf table: KnownTable) {
+    let relation = table.table.relation
+    awaitedTable = relation.oid
+    let request = request(
+      for: relation, at: transaction?.commitLSN ?? sent, isRefresh: true)
+    requests.append(request)
+    tables.askAgain(request)
   }
 
-  /// Answers the open ``request``: reading may go on.
-  mutating func answer(_ answer: TableAnswer) {
-    guard let request else { return }
-    self.request = nil
+  /// The look-ups to be made that nobody has taken yet: each is given once.
+  ///
+  /// Many at once cost hardly more than one.
+  mutating func takeRequests() -> [TableRequest] {
+    defer { requests.removeAll() }
+    return requests
+  }
+
+  /// Takes the answer to a look-up: its table's rows may be read.
+  ///
+  /// One that belongs to an older connection is void.
+  mutating func answer(_ request: TableRequest, _ answer: TableAnswer) {
+    guard request.connection == connection, tables.isOutstanding(request.number) else { return }
     let table = Table(request.relation, catalogKey: answer.catalogKey)
-    let name = table.qualifiedName
-    let lanePlans = zip(lanes, answer.topics).map { (lane, topic) -> KnownTable.LanePlan? in
-      guard let topic else { return nil }
-      return KnownTable.LanePlan(
-        route: Route(topic: topic, table: name),
-        encoding: lane.encoder.plan(table, types: answer.types))
+    let metrics = observer.table(request.relation)
+    var tableLanes: [TableLane?] = []
+    for index in encodings.indices {
+      guard let topic = answer.topics[index] else {
+        tableLanes.append(nil)
+        continue
+      }
+      tableLanes.append(
+        TableLane(
+          route: Route(topic: topic, table: table.qualifiedName),
+          plan: encodings[index].encoder.plan(table, types: answer.types),
+          metrics: metrics.sinks[index]))
     }
     tables.learn(
       KnownTable(
-        table: table, lanes: lanePlans, metrics: observer.table(request.relation),
-        binary: answer.binary, mayRefresh: !request.isRefresh))
+        table: table, lanes: tableLanes, metrics: metrics.source, binary: answer.binary,
+        mayRefresh: !request.isRefresh), for: request.number)
   }
 }

@@ -250,7 +250,7 @@ struct StreamRecorder: ~Copyable {
 
   private mutating func describe(_ relation: Relation) throws(StreamerError) {
     let request = TableRequest(
-      number: 0, connection: 0, relation: relation, topics: [], position: tap.sent)
+      number: 0, connection: 0, relation: relation, topics: [], position: tap.complete)
     let facts = try session.lookUp([request]).get()
     let recorded = RecordedRelation(
       relation: relation, catalogKey: facts[0].catalogKey,

@@ -92,35 +92,23 @@ final class KafkaSink: Sink {
 
   func send(_ batch: borrowing RecordBatch) {
     guard let producer else { preconditionFailure("records are sent to a sink that is not open") }
-    for (index, entry) in batch.entries.enumerated() {
-      let headers = batch.headers.isEmpty ? [] : Self.recordHeaders(batch.headers[index])
+    for entry in batch.entries {
       let topic = topics[Int(entry.topic)]
       let partition = Int32(Int(entry.partitionHash & 0x7FFF_FFFF) % topic.partitionCount)
       // SAFETY: the batch's bytes stand still until flushBatches has copied them.
-      unsafe batch.bytes.bytes(entry.value).withUnsafeBytes { value in
-        func hand(_ key: UnsafeRawBufferPointer?) {
-          let opaque = UInt(entry.ticket)
-          if headers.isEmpty {
-            unsafe producer.enqueue(
-              topic: topic, partition: partition, key: key, value: value, opaque: opaque)
-          } else {
-            unsafe producer.produce(
-              topic: topic, partition: partition, key: key, value: value, headers: headers,
-              opaque: opaque)
-          }
-        }
-        if let key = entry.key {
-          unsafe batch.bytes.bytes(key).withUnsafeBytes { unsafe hand($0) }
+      unsafe batch.withParts(of: entry) { key, value in
+        let opaque = UInt(entry.ticket)
+        if entry.headers.isEmpty {
+          unsafe producer.enqueue(
+            topic: topic, partition: partition, key: key, value: value, opaque: opaque)
         } else {
-          hand(nil)
+          unsafe producer.produce(
+            topic: topic, partition: partition, key: key, value: value,
+            headers: Array(batch.headers[entry.headers]), opaque: opaque)
         }
       }
     }
     for report in producer.flushBatches().failed { fail(report) }
-  }
-
-  private static func recordHeaders(_ headers: EventHeaders) -> [RecordHeader] {
-    headers.pairs.map { RecordHeader(name: $0.name, value: Array($0.value.utf8)) }
   }
 
   func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError) {
@@ -130,7 +118,7 @@ final class KafkaSink: Sink {
         trouble = nil
         report(
           DeliveryReceipt(
-            ticket: DeliveryTracker.Ticket(delivery.opaque), count: 1, bytes: delivery.byteCount))
+            ticket: UInt64(delivery.opaque), count: 1, bytes: delivery.byteCount))
       } else {
         fail(delivery)
       }

@@ -29,9 +29,10 @@ final class LineSink: Sink {
 
   func send(_ batch: borrowing RecordBatch) {
     for entry in batch.entries {
-      let value = batch.bytes.bytes(entry.value)
       // SAFETY: the pointer does not leave the closure.
-      unsafe value.withUnsafeBytes { unsafe gathered.append(contentsOf: $0) }
+      unsafe batch.withParts(of: entry) { _, value in
+        if let value = unsafe value { unsafe gathered.append(contentsOf: value) }
+      }
       gathered.append(UInt8(ascii: "\n"))
       if let last = gatheredReceipts.indices.last, gatheredReceipts[last].ticket == entry.ticket {
         gatheredReceipts[last].count += 1

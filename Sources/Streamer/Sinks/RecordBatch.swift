@@ -1,3 +1,4 @@
+import KafkaBridge
 import PGWire
 
 /// Encoded records on their way to one sink, gathered over one window of received bytes.
@@ -9,26 +10,30 @@ struct RecordBatch: ~Copyable {
   struct Entry {
     /// The key's bytes; nil for a record without a key.
     var key: Range<Int>?
-    /// The value's bytes.
-    var value: Range<Int>
+    /// The value's bytes; nil for a record without a value, a tombstone.
+    var value: Range<Int>?
+    /// The record's headers among the batch's.
+    var headers: Range<Int>
     /// The sink's number of the topic.
     var topic: TopicID
     /// What decides the partition: murmur2 of the key, or of the table's name without one.
     var partitionHash: Int32
     /// The transaction that waits for the record's delivery.
-    var ticket: DeliveryTracker.Ticket
+    var ticket: UInt64
 
     /// Key and value together, in bytes: what the record costs of the in-flight budget.
-    var size: Int { (key?.count ?? 0) + value.count }
+    var size: Int { (key?.count ?? 0) + (value?.count ?? 0) }
   }
 
   /// The bytes that the entries' ranges refer to.
   var bytes = ByteWriter(capacity: Limits.batchBytes * 2)
   /// The records in reading order.
   private(set) var entries: [Entry] = []
+  /// The headers of all records, one after the other.
+  private(set) var headers: [RecordHeader] = []
 
-  /// The headers of each record, when the sink is asked for them; else empty.
-  private(set) var headers: [EventHeaders] = []
+  /// How many records it holds.
+  var count: Int { entries.count }
 
   /// Whether it holds no record.
   var isEmpty: Bool { entries.isEmpty }
@@ -37,9 +42,52 @@ struct RecordBatch: ~Copyable {
   var isLarge: Bool { bytes.count >= Limits.batchBytes }
 
   /// Adds a record whose key and value were written to ``bytes`` before.
-  mutating func add(_ entry: Entry, headers own: EventHeaders? = nil) {
-    entries.append(entry)
-    if let own { headers.append(own) }
+  @inline(__always)
+  mutating func add(
+    key: Range<Int>?, value: Range<Int>?, route: borrowing Route, ticket: UInt64,
+    headers own: [RecordHeader] = []
+  ) {
+    let hash = if let key { Murmur2.hash(bytes.bytes(key)) } else { route.keylessHash }
+    let firstHeader = headers.count
+    if !own.isEmpty { headers.append(contentsOf: own) }
+    entries.append(
+      Entry(
+        key: key, value: value, headers: firstHeader..<headers.count, topic: route.topic,
+        partitionHash: hash, ticket: ticket))
+  }
+
+  /// A record's size in bytes: its payload, and the whole with its headers.
+  @inline(__always)
+  func size(_ index: Int) -> (payload: Int, whole: Int) {
+    let entry = entries[index]
+    var whole = entry.size
+    for header in headers[entry.headers] {
+      whole += header.name.utf8.count + (header.value?.count ?? 0)
+    }
+    return (entry.size, whole)
+  }
+
+  /// Gives a record's key and value, nil for null; they stand still during the call.
+  func withParts(
+    of entry: Entry,
+    _ body: (_ key: UnsafeRawBufferPointer?, _ value: UnsafeRawBufferPointer?) -> Void
+  ) {
+    // SAFETY: the pointers do not leave the closures.
+    unsafe bytes.bytes.withUnsafeBytes { all in
+      let key = unsafe entry.key.map { unsafe UnsafeRawBufferPointer(rebasing: all[$0]) }
+      let value = unsafe entry.value.map { unsafe UnsafeRawBufferPointer(rebasing: all[$0]) }
+      unsafe body(key, value)
+    }
+  }
+
+  /// Forgets all records but the first `count`.
+  mutating func truncate(to count: Int) {
+    guard count < entries.count else { return }
+    let first = entries[count]
+    headers.removeSubrange(first.headers.lowerBound...)
+    let start = min(first.key?.lowerBound ?? .max, first.value?.lowerBound ?? .max)
+    if start < bytes.count { bytes.truncate(to: start) }
+    entries.removeSubrange(count...)
   }
 
   /// Forgets the records and keeps the memory, but for what one large row has taken.

@@ -67,7 +67,7 @@ extension Sink {
 /// Records of one transaction that have become durable.
 struct DeliveryReceipt {
   /// The transaction they belong to.
-  var ticket: DeliveryTracker.Ticket
+  var ticket: UInt64
   /// How many records.
   var count: Int
   /// Their keys and values, in bytes.

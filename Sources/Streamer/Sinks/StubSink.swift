@@ -17,7 +17,7 @@ final class StubSink: Sink {
       } else {
         receipts.append(DeliveryReceipt(ticket: entry.ticket, count: 1, bytes: entry.size))
       }
-      log?.info("record", ["value": batch.bytes.bytes(entry.value).text])
+      log?.info("record", ["value": entry.value.map { batch.bytes.bytes($0).text } ?? "null"])
     }
   }
 

@@ -15,7 +15,7 @@ final class CapturingSink: Sink {
 
   func send(_ batch: borrowing RecordBatch) {
     for entry in batch.entries {
-      values.append(batch.bytes.bytes(entry.value).text)
+      values.append(entry.value.map { batch.bytes.bytes($0).text } ?? "null")
       keys.append(entry.key.map { batch.bytes.bytes($0).text })
       receipts.append(DeliveryReceipt(ticket: entry.ticket, count: 1, bytes: entry.size))
     }
@@ -31,54 +31,95 @@ final class CapturingSink: Sink {
 /// A pipeline with one lane into a ``CapturingSink``, fed with a server's bytes.
 final class CapturingPipeline {
   let sink = CapturingSink()
-  let lane: Lane
-  private(set) var pipeline: Pipeline
+  var pipeline: Pipeline
   /// The primary key that the catalog would name.
   var catalogKey: [String] = []
+  /// The types that the catalog would describe.
+  var types = TypeCatalog()
+  /// Whether look-ups are answered as soon as they are asked for.
+  var answers = true
+  /// How often look-ups were taken, and how many at each time.
+  private(set) var taken: [Int] = []
+  /// All look-ups that were asked for.
+  private(set) var requests: [TableRequest] = []
   /// Bytes of open transactions in files.
   var spooledBytes: Int { pipeline.spool.fileBytes }
+  /// Up to where the lane has confirmed.
+  var confirmed: LSN { pipeline.lanes[0].confirmed }
+  /// What the lane has counted.
+  var counts: LaneCounts { pipeline.lanes[0].counts }
+
+  private static let origin = StreamOrigin(systemIdentifier: 7, host: "h", database: "d")
 
   init(
     position: LSN = .zero, capacity: Int = 16, inFlightLimit: Int = 1 << 20,
+    maxRowSize: Int = Limits.rowBytes, setup: LaneSetup = LaneSetup(routing: .init(fallback: "t")),
+    messageTopic: TopicID? = 0,
     spool: Spool.Settings = Spool.Settings(directory: "/nowhere", memory: 1 << 20)
   ) {
-    lane = Lane(
-      name: "sink", routing: TopicRouting(fallback: "t"), sink: sink,
-      encoder: EventEncoder(
-        systemIdentifier: 7, host: "h", database: "d", options: ValueOptions()),
-      position: position, capacity: capacity)
-    lane.messageRoute = Route(topic: 0, table: "")
+    let lanes = LaneSet(count: 1) { [sink] _ in
+      Lane(name: "sink", sink: sink, position: position, isOpen: true, capacity: capacity)
+    }
     pipeline = Pipeline(
-      lanes: [lane], database: "d", inFlightLimit: inFlightLimit,
-      spool: spool,
+      lanes: lanes, setups: [setup],
+      settings: Pipeline.Settings(
+        source: "db", inFlightLimit: inFlightLimit, maxRowSize: maxRowSize, spool: spool),
       observer: PipelineObserver(
         source: SourceStatus(name: "s", type: "postgres"),
         sinks: [SinkStatus(name: "sink", type: "kafka")], metrics: Metrics()))
-    pipeline.connected(at: position)
+    pipeline.connected(at: position, Self.origin, messageTopics: [messageTopic])
   }
 
   /// A new connection after the old one was lost.
-  func reconnect() { pipeline.connected(at: lane.confirmed) }
+  func reconnect() { pipeline.connected(at: confirmed) }
 
   /// What came of streamed transactions since the last call.
   func takeStreamEnds() -> [StreamReplay.Summary] { pipeline.takeStreamEnds() }
 
-  /// Feeds what `write` puts together; every look-up of a table is answered at once.
+  /// Feeds what `write` puts together; look-ups are answered at once unless ``answers`` is false.
   func feed(_ write: (inout ServerBytes) -> Void) throws(StreamFault) {
     var server = ServerBytes()
     write(&server)
     var bytes = server.bytes
     while true {
-      let count = try pipeline.consume(unsafe bytes.span.bytes)
-      bytes.removeFirst(count)
-      if pipeline.request == nil, pipeline.isReplaying, !pipeline.isBlocked { continue }
-      guard let request = pipeline.request else { break }
-      pipeline.answer(
-        TableAnswer(
-          catalogKey: catalogKey, types: TypeCatalog(), topics: request.topics.map { _ in 1 }))
+      let consumed = try pipeline.consume(unsafe bytes.span.bytes)
+      bytes.removeFirst(consumed.count)
+      let answered = takeRequests()
+      if answers { for request in answered { answer(request) } }
+      switch consumed.pause {
+      case .replaying: continue
+      case .lookUp where answers: continue
+      case .needsBytes: precondition(bytes.isEmpty, "whole messages are read whole")
+      default: break
+      }
+      break
     }
-    precondition(bytes.isEmpty || pipeline.isBlocked, "whole messages are read whole")
-    try? lane.poll()
+    rest = bytes
+    try? pipeline.lanes[0].poll()
+  }
+
+  /// What of the last feed was not read.
+  private(set) var rest: [UInt8] = []
+
+  /// The look-ups that have been asked for since the last call.
+  func takeRequests() -> [TableRequest] {
+    let new = pipeline.takeRequests()
+    if !new.isEmpty { taken.append(new.count) }
+    requests += new
+    return new
+  }
+
+  /// Answers a look-up.
+  func answer(_ request: TableRequest) {
+    pipeline.answer(
+      request,
+      TableAnswer(catalogKey: catalogKey, types: types, topics: request.topics.map { _ in 1 }))
+  }
+
+  /// Reads on in what the last feed has left.
+  func goOn() throws(StreamFault) {
+    let bytes = rest
+    try feed { $0.append(bytes) }
   }
 
   /// Feeds a recording, whose connections become the pipeline's.
@@ -90,14 +131,15 @@ final class CapturingPipeline {
       case .noted: break
       case .connected(let start): pipeline.connected(at: start)
       case .received:
-        var consumed = -1
-        while consumed != 0 || pipeline.isReplaying {
-          consumed = try pipeline.consume(feed.window)
-          feed.consume(consumed)
-          try lane.poll()
-          guard let request = pipeline.request else { continue }
-          pipeline.answer(try feed.answer(to: request, topics: request.topics.map { _ in 1 }))
-          consumed = -1
+        while true {
+          let consumed = try pipeline.consume(feed.window)
+          feed.consume(consumed.count)
+          try pipeline.lanes[0].poll()
+          for request in takeRequests() {
+            pipeline.answer(
+              request, try feed.answer(to: request, topics: request.topics.map { _ in 1 }))
+          }
+          if consumed.pause == .needsBytes { break }
         }
       }
     }

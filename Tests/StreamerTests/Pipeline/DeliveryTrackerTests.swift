@@ -12,7 +12,7 @@ import Testing
     tracker.produced()
     tracker.delivered(first, count: 2)
     #expect(tracker.confirmed == LSN(100), "delivered but not committed")
-    tracker.commit(endLSN: LSN(200))
+    tracker.commit(end: LSN(200))
     #expect(tracker.confirmed == LSN(200))
   }
 
@@ -20,10 +20,10 @@ import Testing
     var tracker = DeliveryTracker(startingAt: LSN(0), capacity: 4)
     let first = tracker.begin()
     tracker.produced()
-    tracker.commit(endLSN: LSN(10))
+    tracker.commit(end: LSN(10))
     let second = tracker.begin()
     tracker.produced()
-    tracker.commit(endLSN: LSN(20))
+    tracker.commit(end: LSN(20))
     tracker.delivered(second)
     #expect(tracker.confirmed == LSN(0))
     tracker.delivered(first)
@@ -33,13 +33,13 @@ import Testing
 
   @Test func aKeepaliveWaitsForWhatIsUnsettled() {
     var tracker = DeliveryTracker(startingAt: LSN(0), capacity: 4)
-    tracker.keepalive(walEnd: LSN(5))
+    tracker.keepalive(LSN(5))
     #expect(tracker.confirmed == LSN(5))
     let ticket = tracker.begin()
-    tracker.keepalive(walEnd: LSN(50))
+    tracker.keepalive(LSN(50))
     tracker.produced()
-    tracker.commit(endLSN: LSN(40))
-    tracker.keepalive(walEnd: LSN(60))
+    tracker.commit(end: LSN(40))
+    tracker.keepalive(LSN(60))
     #expect(tracker.confirmed == LSN(5))
     tracker.delivered(ticket)
     #expect(tracker.confirmed == LSN(60))
@@ -50,7 +50,7 @@ import Testing
     for end in 1...2 {
       _ = tracker.begin()
       tracker.produced()
-      tracker.commit(endLSN: LSN(UInt64(end)))
+      tracker.commit(end: LSN(UInt64(end)))
     }
     #expect(tracker.isFull)
     tracker.delivered(0)
@@ -72,7 +72,7 @@ import Testing
     }
     var random = SeededRandom(#function)
     for _ in 0..<200 {
-      var tracker = DeliveryTracker(startingAt: .zero, capacity: 8)
+      var tracker = DeliveryTracker(startingAt: LSN.zero, capacity: 8)
       var model = Model()
       var lsn: UInt64 = 0
       for _ in 0..<200 {
@@ -86,11 +86,11 @@ import Testing
           tracker.produced()
           model.transactions[model.transactions.count - 1].outstanding += 1
         case 2 where isOpen:
-          tracker.commit(endLSN: LSN(lsn))
+          tracker.commit(end: LSN(lsn))
           model.transactions[model.transactions.count - 1].end = lsn
         case 3:
           let idle = model.transactions.allSatisfy { $0.outstanding == 0 && $0.end != nil }
-          tracker.keepalive(walEnd: LSN(lsn))
+          tracker.keepalive(LSN(lsn))
           if idle {
             model.confirmed = max(model.confirmed, lsn)
           } else if !isOpen {

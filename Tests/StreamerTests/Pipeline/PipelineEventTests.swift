@@ -50,7 +50,7 @@ import Testing
           + #""CommitLSN":"0/100","XID":745,"Ordinal":0,"Key":{"id":7}}"#
       ])
     #expect(pipeline.sink.keys == [#"{"id":7}"#])
-    #expect(pipeline.lane.confirmed == LSN(0x120))
+    #expect(pipeline.confirmed == LSN(0x120))
   }
 
   @Test("D1 TRUNCATE of a published table does not end the stream")
@@ -100,7 +100,7 @@ import Testing
       server.commit(LSN(0x100), end: LSN(0x118))
     }
     #expect(pipeline.sink.values.isEmpty)
-    #expect(pipeline.lane.confirmed == LSN(0x120))
+    #expect(pipeline.confirmed == LSN(0x120))
   }
 
   @Test("D7 an unchanged TOASTed value is absent, never null")
@@ -159,14 +159,14 @@ import Testing
         ServerBytes.logical(transactional: false, at: LSN(0x100), prefix: "p", [0, 255]))
     }
     try pipeline.feed(message)
-    #expect(pipeline.lane.confirmed == LSN(0x100))
+    #expect(pipeline.confirmed == LSN(0x100))
     try feed(pipeline, Self.table(), ServerBytes.insert(Self.oid, [.text("1"), .null, .null]))
     #expect(
       pipeline.events == [
         #"message {} 0,"Key":null,"Message":{"Prefix":"p","Content":"AP8=","Transactional":false}"#,
         #"insert {"id":1,"a":null,"b":null} 0,"Key":{"id":1}"#,
       ])
-    #expect(pipeline.lane.confirmed == LSN(0x120))
+    #expect(pipeline.confirmed == LSN(0x120))
     pipeline.reconnect()
     try pipeline.feed(message)
     #expect(pipeline.sink.values.count == 2)

@@ -190,10 +190,10 @@ import Testing
       server.commit(LSN(0x200), end: LSN(0x220))
     }
     #expect(pipeline.sink.values.count == 2)
-    #expect(pipeline.lane.confirmed == .zero)
+    #expect(pipeline.confirmed == .zero)
     pipeline.sink.delivers = true
     try pipeline.feed { _ in }
-    #expect(pipeline.lane.confirmed == LSN(0x220))
+    #expect(pipeline.confirmed == LSN(0x220))
   }
 
   @Test func aCutTransactionGoesOnBehindWhatWasProduced() throws {
@@ -212,6 +212,6 @@ import Testing
       server.commit(LSN(0x100), end: LSN(0x120))
     }
     #expect(pipeline.sink.keys == [#"{"id":1}"#, #"{"id":2}"#])
-    #expect(pipeline.lane.confirmed == LSN(0x120))
+    #expect(pipeline.confirmed == LSN(0x120))
   }
 }

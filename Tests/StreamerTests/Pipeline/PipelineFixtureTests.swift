@@ -38,7 +38,7 @@ import Testing
     #expect(pipeline.sink.values.count == expected && expected > 0)
     let (isAtRest, sent) = (pipeline.pipeline.isAtRest, pipeline.pipeline.sent)
     #expect(isAtRest)
-    #expect(pipeline.lane.confirmed == sent)
+    #expect(pipeline.confirmed == sent)
   }
 
   /// Without the server, and to what the scenario's values are as text.

@@ -40,6 +40,10 @@ final class PipelineSimulation {
   private var pipeline: Pipeline
   private var feedback: Feedback
   private var received: [UInt8] = []
+  /// Look-ups that are not answered.
+  private var asked: [TableRequest] = []
+  /// Look-ups that are answered once more.
+  private var late: [TableRequest] = []
   private var now = ContinuousClock.now
   private var largest = 0
   private var trouble = 0
@@ -97,7 +101,8 @@ final class PipelineSimulation {
       limit: Int.random(in: 0..<4, using: &random) == 0 ? 500 : 1 << 30)
     slice = Int.random(in: 1...2_000, using: &random)
     pipeline = Pipeline(
-      lanes: [], database: "", inFlightLimit: 0, spool: spool, observer: observer)
+      lanes: LaneSet(count: 0) { _ in Lane(name: "", sink: StubSink(log: nil)) }, setups: [],
+      settings: Pipeline.Settings(inFlightLimit: 0, spool: spool), observer: observer)
     feedback = Self.feedback(stored, walRetain, now)
     start(repeating: true)
   }
@@ -166,18 +171,15 @@ final class PipelineSimulation {
     second.mappings = ["accounts", "audit", "journal"].compactMap(TablePattern.init).map {
       TopicRouting.Mapping(tables: $0, topic: "t")
     }
-    let lanes = zip(sinks, [TopicRouting(fallback: "t"), second]).enumerated().map { index, part in
+    let lanes = LaneSet(count: 2) { [sinks, stored, capacity] index in
       Lane(
-        name: "sink\(index)", routing: part.1, sink: part.0,
-        encoder: EventEncoder(
-          systemIdentifier: SimulatedHistory.systemIdentifier, host: SimulatedHistory.host,
-          database: SimulatedHistory.database, options: ValueOptions()),
-        position: stored[index], capacity: capacity)
+        name: "sink\(index)", sink: sinks[index], position: stored[index], capacity: capacity)
     }
-    lanes[0].messageRoute = Route(topic: 0, table: "")
     pipeline = Pipeline(
-      lanes: lanes, database: SimulatedHistory.database, inFlightLimit: inFlightLimit,
-      spool: spool, observer: observer)
+      lanes: lanes,
+      setups: [LaneSetup(routing: TopicRouting(fallback: "t")), LaneSetup(routing: second)],
+      settings: Pipeline.Settings(inFlightLimit: inFlightLimit, spool: spool),
+      observer: observer)
     feedback = Self.feedback(stored, walRetain, now)
     saving = nil
     if repeating {
@@ -193,8 +195,12 @@ final class PipelineSimulation {
     server.connect(at: pipeline.startLSN, streams: streams && !avoidsStreaming)
     avoidsStreaming = false
     pipeline.disconnected()
-    for lane in pipeline.lanes { lane.opened() }
-    pipeline.connected(at: pipeline.startLSN)
+    for index in 0..<2 { pipeline.lanes[index].opened() }
+    let origin = StreamOrigin(
+      systemIdentifier: SimulatedHistory.systemIdentifier, host: SimulatedHistory.host,
+      database: SimulatedHistory.database)
+    pipeline.connected(at: pipeline.startLSN, origin, messageTopics: [0, nil])
+    asked = []
     pipeline.replaySliceBytes = slice
     feedback.connected(now: now)
   }
@@ -211,8 +217,10 @@ final class PipelineSimulation {
   private func consume(untilCommit: Bool) throws {
     let window = received
     do {
-      let count = try pipeline.consume(unsafe window.span.bytes, untilCommit: untilCommit)
-      received.removeFirst(count)
+      let consumed = try pipeline.consume(unsafe window.span.bytes, untilCommit: untilCommit)
+      received.removeFirst(consumed.count)
+      try judge(consumed, untilCommit: untilCommit)
+      asked += pipeline.takeRequests()
       for end in pipeline.takeStreamEnds() {
         streamed += 1
         if end.spooledBytes > 0 { spooled += 1 }
@@ -229,23 +237,50 @@ final class PipelineSimulation {
     }
   }
 
+  /// What consume says of itself agrees with what stands.
+  private func judge(_ consumed: Pipeline.Consumed, untilCommit: Bool) throws {
+    let now = pipeline.pause
+    let isRight =
+      switch consumed.pause {
+      case .betweenTransactions: untilCommit && pipeline.isBetweenTransactions
+      case .committing: false
+      default: now == consumed.pause
+      }
+    guard isRight else { throw Violation("it stopped for \(consumed.pause), and stands at \(now)") }
+  }
+
+  /// Answers a look-up, whichever; some answers come when another connection has begun.
   private func answer() {
-    guard let request = pipeline.request else { return }
+    asked += pipeline.takeRequests()
+    guard let index = asked.indices.randomElement(using: &random) else { return }
+    let request = asked.remove(at: index)
+    if Int.random(in: 0..<10, using: &random) == 0 { late.append(request) }
+    answer(request)
+    if let request = late.first, request.connection != asked.first?.connection {
+      late.removeFirst()
+      answer(request)
+    }
+  }
+
+  private func answer(_ request: TableRequest) {
     pipeline.answer(
+      request,
       TableAnswer(
         catalogKey: request.relation.columns[0].name == "id" ? ["id"] : [], types: TypeCatalog(),
         topics: request.topics.map { $0 == nil ? nil : 1 }))
   }
 
   private func poll() throws {
-    for lane in pipeline.lanes {
-      do { try lane.poll() } catch { throw Violation("a sink failed by itself: \(error)") }
-      feedback.delivered(bytes: lane.takeDeliveredBytes())
+    for index in 0..<2 {
+      do { try pipeline.lanes[index].poll() } catch {
+        throw Violation("a sink failed by itself: \(error)")
+      }
+      feedback.delivered(bytes: pipeline.lanes[index].takeDeliveredBytes())
     }
   }
 
   private func save(atOnce: Bool) throws {
-    let confirmed = pipeline.lanes.map(\.confirmed)
+    let confirmed = pipeline.lanes.confirmed
     guard let due = feedback.positionsToSave(confirmed, atOnce: atOnce, now: now) else { return }
     guard saving == nil else { throw Violation("two saves at once") }
     saving = due
@@ -304,7 +339,7 @@ final class PipelineSimulation {
       endSave(durable: true)
       try status()
       try check()
-      guard pipeline.isAtRest, feedback.isSaved(pipeline.lanes.map(\.confirmed)) else { continue }
+      guard pipeline.isAtRest, feedback.isSaved(pipeline.lanes.confirmed) else { continue }
       return start(repeating: false)
     }
     throw Violation("a stop did not come to its end")
@@ -314,16 +349,18 @@ final class PipelineSimulation {
 
   private func check() throws {
     for topic in topics { if let complaint = topic.complaint { throw Violation(complaint) } }
-    for (index, lane) in pipeline.lanes.enumerated() {
+    for index in 0..<2 {
       let prefix = topics[index].deliveredPrefix()
-      guard lane.confirmed <= min(prefix, server.everSent) else {
-        throw Violation("\(lane.name) confirms \(lane.confirmed), delivered is \(prefix)")
+      let (name, confirmed) = (pipeline.lanes[index].name, pipeline.lanes[index].confirmed)
+      guard confirmed <= min(prefix, server.everSent) else {
+        throw Violation("\(name) confirms \(confirmed), delivered is \(prefix)")
       }
       guard stored[index] <= prefix, feedback.saved[index] == stored[index] else {
-        throw Violation("\(lane.name) has saved \(stored[index]), delivered is \(prefix)")
+        throw Violation("\(name) has saved \(stored[index]), delivered is \(prefix)")
       }
-      guard lane.inFlightBytes == sinks[index].inFlightBytes else {
-        throw Violation("\(lane.name) counts \(lane.inFlightBytes) bytes in flight")
+      let inFlight = pipeline.lanes[index].inFlightBytes
+      guard inFlight == sinks[index].inFlightBytes else {
+        throw Violation("\(name) counts \(inFlight) bytes in flight")
       }
       largest = max(largest, sinks[index].largest)
     }
@@ -357,12 +394,13 @@ final class PipelineSimulation {
         return
       }
     }
-    let lanes = pipeline.lanes.map { lane in
-      "open \(lane.tracker.isOpen), full \(lane.tracker.isFull), in flight \(lane.inFlightBytes)"
+    let lanes = (0..<2).map { index in
+      "open \(pipeline.lanes[index].hasOpenTransaction), in flight "
+        + "\(pipeline.lanes[index].inFlightBytes)"
     }
-    let isOverBudget = pipeline.isOverBudget
+    let pause = pipeline.pause
     throw Violation(
-      "it did not come to rest: \(stored) of \(end); over budget \(isOverBudget); \(lanes), "
+      "it did not come to rest: \(stored) of \(end); stands at \(pause); \(lanes), "
         + "\(sinks.map(\.summary))")
   }
 }

@@ -100,7 +100,7 @@ final class SimulatedTopic {
 final class SimulatedSink: Sink {
   private struct Waiting {
     let event: Int
-    let ticket: DeliveryTracker.Ticket
+    let ticket: UInt64
     let size: Int
   }
 
@@ -118,7 +118,8 @@ final class SimulatedSink: Sink {
   func send(_ batch: borrowing RecordBatch) {
     for entry in batch.entries {
       let key = entry.key.map { batch.bytes.bytes($0).text }
-      guard let event = topic.take(batch.bytes.bytes(entry.value).text, key: key) else { continue }
+      let value = entry.value.map { batch.bytes.bytes($0).text } ?? "null"
+      guard let event = topic.take(value, key: key) else { continue }
       let partition = Int(UInt32(bitPattern: entry.partitionHash) % 4)
       partitions[partition].append(Waiting(event: event, ticket: entry.ticket, size: entry.size))
       inFlightBytes += entry.size

@@ -40,18 +40,18 @@ import Testing
     let pipeline = CapturingPipeline()
     try pipeline.feed { prepare(&$0, at: 0x100) }
     #expect(events(pipeline) == Self.prepared)
-    #expect(pipeline.lane.confirmed == LSN(0x110))
+    #expect(pipeline.confirmed == LSN(0x110))
     try pipeline.feed {
       $0.commitPrepared(LSN(0x200), end: LSN(0x220), xid: 10, gid: "g\"1")
     }
     #expect(
       events(pipeline) == Self.prepared + [#""commit-prepared" 512 "0/200" 10 0 null "g\"1""#])
-    #expect(pipeline.lane.confirmed == LSN(0x220))
+    #expect(pipeline.confirmed == LSN(0x220))
     try pipeline.feed {
       $0.rollbackPrepared(prepareEnd: LSN(0x110), end: LSN(0x320), xid: 12, gid: "h")
     }
     #expect(events(pipeline).last == #""rollback-prepared" 799 "0/31F" 12 0 null "h""#)
-    #expect(pipeline.lane.confirmed == LSN(0x320))
+    #expect(pipeline.confirmed == LSN(0x320))
     // Sent again, they are known.
     pipeline.reconnect()
     try pipeline.feed {
@@ -70,7 +70,7 @@ import Testing
       server.prepare("p", LSN(0x100), end: LSN(0x110), xid: 10, gid: "g\"1")
     }
     #expect(events(pipeline) == Self.prepared)
-    #expect(pipeline.lane.confirmed == LSN(0x110))
+    #expect(pipeline.confirmed == LSN(0x110))
   }
 
   /// The slot did not decode prepared transactions when it was prepared, so nothing of it has been
@@ -95,7 +95,7 @@ import Testing
       events(pipeline) == [
         #""insert" 512 "0/FF" 10 0 {"id":1"#, #""commit-prepared" 512 "0/200" 10 1 null "g""#,
       ])
-    #expect(pipeline.lane.confirmed == LSN(0x220))
+    #expect(pipeline.confirmed == LSN(0x220))
   }
 
   @Test func whatWasPreparedBeforeAndIsRolledBackIsDropped() throws {
@@ -108,11 +108,10 @@ import Testing
   }
 
   @Test func withoutATopicTheyAreLeftOut() throws {
-    let pipeline = CapturingPipeline()
-    pipeline.lane.messageRoute = nil
+    let pipeline = CapturingPipeline(messageTopic: nil)
     try pipeline.feed { prepare(&$0, at: 0x100) }
     #expect(pipeline.sink.values.count == 1)
-    #expect(pipeline.lane.counts.excluded == 1)
-    #expect(pipeline.lane.confirmed == LSN(0x110))
+    #expect(pipeline.counts.excluded == 1)
+    #expect(pipeline.confirmed == LSN(0x110))
   }
 }

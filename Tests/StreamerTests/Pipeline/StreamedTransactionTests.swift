@@ -61,10 +61,10 @@ import Testing
         ServerBytes.streamed(ServerBytes.truncate([Self.oid]), 747))
     }
     #expect(streamed.sink.values.isEmpty)
-    #expect(streamed.lane.confirmed == .zero)
+    #expect(streamed.confirmed == .zero)
     try streamed.feed { $0.streamCommit(745, LSN(0x100), end: LSN(0x120), time: 9) }
     #expect(streamed.sink.values == whole.sink.values && streamed.sink.values.count == 3)
-    #expect(streamed.lane.confirmed == LSN(0x120))
+    #expect(streamed.confirmed == LSN(0x120))
     let ends = streamed.takeStreamEnds()
     #expect(ends.map(\.events) == [3] && ends.map(\.spooledBytes) == [0])
   }
@@ -84,7 +84,7 @@ import Testing
       server.streamCommit(10, LSN(0x300), end: LSN(0x320))
     }
     #expect(ids(pipeline) == ["4", "2", "1", "3", "5"])
-    #expect(pipeline.lane.confirmed == LSN(0x320))
+    #expect(pipeline.confirmed == LSN(0x320))
   }
 
   @Test func whatIsRolledBackIsGone() throws {
@@ -203,12 +203,12 @@ import Testing
       chunk(&server, 10, first: true, Self.row(1, of: 10))
       server.keepalive(walEnd: LSN(0x80))
     }
-    #expect(pipeline.lane.confirmed == LSN(0x80))
+    #expect(pipeline.confirmed == LSN(0x80))
     try pipeline.feed { server in
       server.streamStart(10, isFirst: false)
       server.keepalive(walEnd: LSN(0x90))
     }
-    #expect(pipeline.lane.confirmed == LSN(0x90))
+    #expect(pipeline.confirmed == LSN(0x90))
   }
 
   @Test func aNewConnectionKnowsNothingOfOpenTransactions() throws {

@@ -126,25 +126,25 @@ struct RecordingSide: ~Copyable {
     let source = try configuration.replayedSource(named: name)
     let configured = configuration.sinks(of: source.name)
     sinks = configured.map { KeepingSink($0.name) }
-    let lanes = zip(configured, sinks).map { sink, keeping in
-      let plan = PipelineFactory.plan(sink, source: source.name, configuration)
-      let lane = Lane(
-        name: plan.name, routing: plan.routing, sink: keeping,
-        encoder: EventEncoder(
-          systemIdentifier: UInt64(header.systemIdentifier) ?? 0, host: host ?? "",
-          database: header.database, options: plan.values, headers: plan.headers),
-        position: .zero)
-      lane.messageRoute = plan.messageTopic.map {
-        Route(topic: keeping.prepare(topic: $0), table: "")
-      }
-      return lane
+    let plans = configured.map { PipelineFactory.plan($0, source: source.name, configuration) }
+    let lanes = LaneSet(count: plans.count) { [sinks] index in
+      Lane(name: plans[index].name, sink: sinks[index], position: LSN.zero, isOpen: true)
     }
     let status = SourceStatus(name: source.name, type: "recording", slot: nil)
     let statuses = configured.map { SinkStatus(name: $0.name, type: $0.typeName) }
     pipeline = Pipeline(
-      lanes: lanes, database: header.database, inFlightLimit: .max,
-      spool: SpoolConfiguration().settings(store: configuration.store),
+      lanes: lanes, setups: plans.map(\.setup),
+      settings: Pipeline.Settings(
+        source: source.name, inFlightLimit: .max,
+        spool: SpoolConfiguration().settings(store: configuration.store)),
       observer: PipelineObserver(source: status, sinks: statuses, metrics: Metrics()))
+    let origin = StreamOrigin(
+      systemIdentifier: UInt64(header.systemIdentifier) ?? 0, host: host ?? "",
+      database: header.database)
+    let topics = zip(plans, sinks).map { plan, sink in
+      plan.messageTopic.map { sink.prepare(topic: $0) }
+    }
+    pipeline.connected(at: .zero, origin, messageTopics: topics)
   }
 
   /// A connection begins.
@@ -155,24 +155,23 @@ struct RecordingSide: ~Copyable {
   mutating func consume(_ feed: borrowing RecordingFeed) throws(StreamerError) -> Int? {
     var consumed = 0
     while true {
-      let count: Int
+      let step: Pipeline.Consumed
       do throws(StreamFault) {
         let window = feed.window
-        count = try pipeline.consume(window.extracting(consumed..<window.byteCount))
+        step = try pipeline.consume(window.extracting(consumed..<window.byteCount))
       } catch {
         guard let error = StreamerError(error, recording: feed.path) else { return nil }
         throw error
       }
-      consumed += count
-      for lane in pipeline.lanes { try lane.poll() }
-      if let request = pipeline.request {
+      consumed += step.count
+      for index in sinks.indices { try pipeline.lanes[index].poll() }
+      for request in pipeline.takeRequests() {
         let topics = zip(sinks, request.topics).map { sink, topic in
           topic.map { sink.prepare(topic: $0) }
         }
-        pipeline.answer(try feed.answer(to: request, topics: topics))
-      } else if count == 0, !pipeline.isReplaying {
-        return consumed
+        pipeline.answer(request, try feed.answer(to: request, topics: topics))
       }
+      if step.pause == .needsBytes { return consumed }
     }
   }
 
@@ -197,7 +196,7 @@ final class KeepingSink: Sink {
 
   func send(_ batch: borrowing RecordBatch) {
     for entry in batch.entries {
-      let value = batch.bytes.bytes(entry.value).text
+      let value = entry.value.map { batch.bytes.bytes($0).text } ?? ""
       let document = JSONValue(Array(value.utf8))
       // Sinks without topics are told apart by their names.
       let topic = topics[Int(entry.topic)]

@@ -28,7 +28,7 @@ struct RecordingStatistics: ~Copyable {
     private(set) var mostRows = 0
 
     private var decoder = PgOutputDecoder()
-    private var position = Recording.StreamPosition()
+    private var position = StreamPosition()
     private var names: [UInt32: String] = [:]
     private var rows = 0
     private var streamed: [UInt32: Int] = [:]

@@ -32,6 +32,8 @@ final class KeptTransaction {
   private var indexes: [UInt32: Int] = [:]
   private var last: UInt32
   private var endsWithMessage = false
+  /// Where the tables' descriptions begin, as many as are remembered.
+  private(set) var relations: [Int] = []
   /// Where the first message ends of which the wire does not tell whether it was rolled back.
   private var doubt: Int?
 
@@ -61,6 +63,12 @@ final class KeptTransaction {
     if subtransaction != last { note(subtransaction) }
     endsWithMessage = false
     KeptRecord.append(payload, place: place, to: &tail)
+  }
+
+  /// What is kept next is a table's description.
+  func noteRelation(of subtransaction: UInt32) {
+    if subtransaction != last { note(subtransaction) }
+    if relations.count < Limits.lookUpsAhead { relations.append(length) }
   }
 
   /// Keeps a logical message.
@@ -95,6 +103,7 @@ final class KeptTransaction {
   }
 
   private func cut(to offset: Int) throws(SpoolFault) {
+    while let last = relations.last, last >= offset { relations.removeLast() }
     guard offset < fileLength else { return tail.truncate(to: offset - fileLength) }
     tail.removeAll()
     try file?.truncate(to: offset)

@@ -36,7 +36,7 @@ extension Pipeline {
     }
     switch payload[0] {
     case UInt8(ascii: "Y"): break  // types are looked up in the catalog
-    case UInt8(ascii: "R"): spool.keep(payload, place: tables.count(), of: xid)
+    case UInt8(ascii: "R"): spool.keep(relation: payload, place: tables.count(), of: xid)
     case UInt8(ascii: "M"): spool.keep(message: payload, place: lsn.value)
     default: spool.keep(payload, place: lsn.value, of: xid)
     }
@@ -73,19 +73,27 @@ extension Pipeline {
   /// lets it.
   mutating func replayOn(_ slice: inout Int) throws(StreamFault) {
     guard var replay = replay.take() else { return }
-    while slice > 0, !isBlocked {
-      if holdsRow {
-        holdsRow = false
+    while slice > 0, !isHeld {
+      if repeatsRecord {
+        repeatsRecord = false
       } else {
         let hasNext: Bool
         do { hasNext = try replay.next() } catch { throw .spool(error) }
         guard hasNext else { return try end(replay) }
       }
+      awaitedTable = nil
       slice -= replay.payload.byteCount
       do { try replayed(replay) } catch { throw .malformed(error, place(in: replay)) }
       if let binaryFault { throw .binary(binaryFault) }
+      repeatsRecord = awaitedTable != nil
     }
     self.replay = consume replay
+  }
+
+  /// Whether a kept transaction cannot be read on for now.
+  private var isHeld: Bool {
+    if isOverBudget { return true }
+    return awaitedTable.map { tables.isAwaited($0) } ?? false
   }
 
   /// Where a kept message lies; of the stream's bytes, those up to its transaction's end are counted.
@@ -96,11 +104,13 @@ extension Pipeline {
   private mutating func replayed(_ replay: borrowing StreamReplay) throws(DecodingError) {
     var decoder = replay.decoder
     let place = replay.place
+    let size = replay.payload.byteCount
     switch try decoder.decode(replay.payload) {
-    case .change(let change): try row(change, at: LSN(place))
-    case .relation(let relation): described(relation, number: place)
+    case .change(let change): try row(change, at: LSN(place), size: size)
+    case .relation(let relation):
+      described(relation, number: place, at: .kept(place), LSN.zero)
     case .truncate(let truncate): try truncated(truncate, at: LSN(place))
-    case .message(let message): try logical(message)
+    case .message(let message): try logical(message, size: size)
     default: throw violation("a kept message is no change")
     }
   }
@@ -191,7 +201,7 @@ extension Pipeline {
   }
 
   private mutating func alone(
-    _ action: NativeEnvelope.Action, gid: String, _ own: Transaction, endLSN: LSN
+    _ action: EventAction, gid: String, _ own: Transaction, endLSN: LSN
   ) throws(DecodingError) {
     guard transaction == nil, keptPrepare == nil else {
       throw violation("the end of a prepared transaction came inside another")

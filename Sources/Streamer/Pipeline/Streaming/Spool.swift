@@ -76,7 +76,14 @@ struct Spool: ~Copyable {
     return transaction
   }
 
-  /// Keeps a change, or a table's description.
+  /// Keeps a table's description.
+  mutating func keep(relation payload: RawSpan, place: UInt64, of subtransaction: UInt32) {
+    guard fault == nil else { return }
+    writing().noteRelation(of: subtransaction)
+    keep(payload, place: place, of: subtransaction)
+  }
+
+  /// Keeps a change.
   mutating func keep(_ payload: RawSpan, place: UInt64, of subtransaction: UInt32) {
     let transaction = writing()
     guard fault == nil else { return }

@@ -41,6 +41,9 @@ struct StreamReplay: ~Copyable {
   /// Where the current record's payload lies: in the tail, or in the buffer behind its start.
   private var current = 0..<0
   private var isInFile = false
+  /// Where the tables' descriptions begin, and how many of them have been looked at.
+  private let relations: [Int]
+  private var nextRelationIndex = 0
 
   /// Takes over what was kept of a transaction.
   init(_ kept: KeptTransaction, endLSN: LSN, ending: Ending) {
@@ -50,6 +53,7 @@ struct StreamReplay: ~Copyable {
     decoder =
       kept.carriesSubtransactions ? PgOutputDecoder(insideStreamOf: kept.xid) : PgOutputDecoder()
     fileLength = kept.fileLength
+    relations = kept.relations
     // What is in memory is read where it is.
     input = InputBuffer(capacity: kept.fileLength > 0 ? Limits.spoolBlockBytes : 16)
     tail = kept.takeTail()
@@ -91,6 +95,53 @@ struct StreamReplay: ~Copyable {
     place = header.place
     current = start..<start + header.length
     return true
+  }
+
+  // MARK: - Ahead of reading
+
+  /// The next table's description that has not been read, with its number; nil behind the last that
+  /// is remembered.
+  mutating func nextRelation() throws(SpoolFault) -> (relation: Relation, number: UInt64)? {
+    let position = passed + current.upperBound
+    while nextRelationIndex < relations.count {
+      let offset = relations[nextRelationIndex]
+      nextRelationIndex += 1
+      guard offset >= position else { continue }
+      if let found = try relation(at: offset) { return found }
+    }
+    return nil
+  }
+
+  private func relation(
+    at offset: Int
+  ) throws(SpoolFault) -> (relation: Relation, number: UInt64)? {
+    guard offset < fileLength else {
+      let rest = tail.bytes(offset - fileLength..<tail.count)
+      let record = KeptRecord(rest)
+      let end = KeptRecord.headerSize + record.length
+      return decoded(rest.extracting(KeptRecord.headerSize..<end), record)
+    }
+    var buffer = InputBuffer(capacity: 4096)
+    while buffer.count < KeptRecord.headerSize
+      || buffer.count < KeptRecord.headerSize + KeptRecord(buffer.readable).length
+    {
+      let at = offset + buffer.count
+      precondition(at < fileLength, "a record reaches beyond the bytes that were written")
+      _ = try Self.read(
+        file, at: at, left: fileLength - at, missing: buffer.count + 1, into: &buffer)
+    }
+    let record = KeptRecord(buffer.readable)
+    let end = KeptRecord.headerSize + record.length
+    return decoded(buffer.readable.extracting(KeptRecord.headerSize..<end), record)
+  }
+
+  private func decoded(
+    _ payload: RawSpan, _ record: KeptRecord
+  ) -> (relation: Relation, number: UInt64)? {
+    var decoder = decoder
+    // What is malformed is said when it is read.
+    guard case .relation(let relation)? = try? decoder.decode(payload) else { return nil }
+    return (relation, record.place)
   }
 
   /// Reads on in the file until `count` bytes lie in the buffer.

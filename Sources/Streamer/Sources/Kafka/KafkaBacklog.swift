@@ -1,14 +1,17 @@
+import KafkaBridge
 import PGWire
 
 /// Records that were read and cannot be taken yet, copied, in their order.
 ///
 /// It is bounded by what one poll brings; nothing is polled while it holds something.
 struct KafkaBacklog: ~Copyable {
-  private struct Entry {
+  /// One record: places in the backlog's bytes.
+  struct Entry {
     let partition: Int
     let offset: Int64
     let key: Range<Int>?
     let value: Range<Int>?
+    let headers: [RecordHeader]
   }
 
   private var bytes = ByteWriter(capacity: 4096)
@@ -18,11 +21,25 @@ struct KafkaBacklog: ~Copyable {
   /// Whether it holds no record.
   var isEmpty: Bool { first == entries.count }
 
+  /// The record that waits longest; nil when there is none.
+  var next: Entry? { isEmpty ? nil : entries[first] }
+
+  /// The bytes at a place; nil for what is null.
+  @_lifetime(borrow self)
+  func part(_ range: Range<Int>?) -> RawSpan? {
+    guard let range else { return nil }
+    return bytes.bytes(range)
+  }
+
   /// Adds a record.
-  mutating func append(partition: Int, offset: Int64, key: RawSpan?, value: RawSpan?) {
+  mutating func append(
+    partition: Int, offset: Int64, key: RawSpan?, value: RawSpan?, headers: [RecordHeader]
+  ) {
     let keyRange = append(key)
     let valueRange = append(value)
-    entries.append(Entry(partition: partition, offset: offset, key: keyRange, value: valueRange))
+    entries.append(
+      Entry(
+        partition: partition, offset: offset, key: keyRange, value: valueRange, headers: headers))
   }
 
   private mutating func append(_ part: RawSpan?) -> Range<Int>? {
@@ -32,24 +49,10 @@ struct KafkaBacklog: ~Copyable {
     return start..<bytes.count
   }
 
-  /// Gives the records to `take`, in order, until it refuses one, which stays.
-  mutating func drain(
-    _ take: (_ partition: Int, _ offset: Int64, _ key: RawSpan?, _ value: RawSpan?) -> Bool
-  ) {
-    while first < entries.count {
-      let entry = entries[first]
-      let isTaken =
-        switch (entry.key, entry.value) {
-        case (let key?, let value?):
-          take(entry.partition, entry.offset, bytes.bytes(key), bytes.bytes(value))
-        case (let key?, nil): take(entry.partition, entry.offset, bytes.bytes(key), nil)
-        case (nil, let value?): take(entry.partition, entry.offset, nil, bytes.bytes(value))
-        case (nil, nil): take(entry.partition, entry.offset, nil, nil)
-        }
-      guard isTaken else { return }
-      first += 1
-    }
-    removeAll()
+  /// The record that waited longest was taken.
+  mutating func removeFirst() {
+    first += 1
+    if isEmpty { removeAll() }
   }
 
   /// Forgets the records of a partition, which somebody else reads from now on.

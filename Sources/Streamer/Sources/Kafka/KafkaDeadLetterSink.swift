@@ -1,8 +1,8 @@
 import KafkaBridge
 import PGWire
 
-/// Produces records that were no events to the `deadLetterTopic` of their own cluster, key and value
-/// as they were; an empty value becomes null.
+/// Produces records that were no events to the `deadLetterTopic` of their own cluster: key, value and
+/// headers as they were.
 final class KafkaDeadLetterSink: Sink {
   private let name: String
   private let properties: KafkaConfiguration
@@ -53,16 +53,15 @@ final class KafkaDeadLetterSink: Sink {
     for entry in batch.entries {
       let partition = Int32(Int(entry.partitionHash & 0x7FFF_FFFF) % topic.partitionCount)
       // SAFETY: the batch's bytes stand still until flushBatches has copied them.
-      unsafe batch.bytes.bytes(entry.value).withUnsafeBytes { value in
-        func hand(_ key: UnsafeRawBufferPointer?) {
+      unsafe batch.withParts(of: entry) { key, value in
+        let opaque = UInt(entry.ticket)
+        if entry.headers.isEmpty {
           unsafe producer.enqueue(
-            topic: topic, partition: partition, key: key, value: value.isEmpty ? nil : value,
-            opaque: UInt(entry.ticket))
-        }
-        if let key = entry.key {
-          unsafe batch.bytes.bytes(key).withUnsafeBytes { unsafe hand($0) }
+            topic: topic, partition: partition, key: key, value: value, opaque: opaque)
         } else {
-          hand(nil)
+          unsafe producer.produce(
+            topic: topic, partition: partition, key: key, value: value,
+            headers: Array(batch.headers[entry.headers]), opaque: opaque)
         }
       }
     }
@@ -75,7 +74,7 @@ final class KafkaDeadLetterSink: Sink {
       if delivery.error == nil {
         report(
           DeliveryReceipt(
-            ticket: DeliveryTracker.Ticket(delivery.opaque), count: 1, bytes: delivery.byteCount))
+            ticket: UInt64(delivery.opaque), count: 1, bytes: delivery.byteCount))
       } else {
         fail(delivery)
       }

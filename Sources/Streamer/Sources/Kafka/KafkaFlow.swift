@@ -5,8 +5,8 @@ import PGWire
 ///
 /// It finds each record's table, gives it to every lane, and computes the offsets that may be
 /// committed: per partition the least over the lanes. A record that cannot be taken yet waits in a
-/// backlog. A class, because the consumer's poll and the pipeline both hold it.
-final class KafkaFlow {
+/// backlog.
+struct KafkaFlow: ~Copyable {
   /// What is known of one partition; it is never forgotten, since tickets name its index.
   private struct Partition {
     let place: TopicPartition
@@ -17,11 +17,11 @@ final class KafkaFlow {
   }
 
   /// The sinks' ways, in the configuration's order; that of the dead letters comes last.
-  let lanes: [KafkaLane]
+  var lanes: LaneSet<KafkaOffset>
   /// Whether nothing is to be given to the lanes: a sink is being opened again.
   var isHeld = false
-  /// The look-up that has to be answered before reading goes on.
-  private(set) var request: KafkaTableRequest?
+  /// Look-ups that nobody has taken yet.
+  private var requests: [KafkaTableRequest] = []
   /// How often the numbers of topics became void, so that late answers are recognised.
   private(set) var generation = 0
   /// How many events came.
@@ -32,7 +32,7 @@ final class KafkaFlow {
   private(set) var failure: StreamerError?
 
   private let name: String
-  private let sinks: [PipelinePlan.Sink]
+  private let sinks: [SinkPlan]
   private let inFlightLimit: Int
   private let observer: PipelineObserver
   private var parser = KafkaEventParser()
@@ -45,8 +45,8 @@ final class KafkaFlow {
   /// Makes the flow of one source; there is a lane for each of the sinks, and one more where
   /// malformed records are kept.
   init(
-    name: String, sinks: [PipelinePlan.Sink], lanes: [KafkaLane], inFlightLimit: Int,
-    observer: PipelineObserver
+    name: String, sinks: [SinkPlan], lanes: consuming LaneSet<KafkaOffset>,
+    inFlightLimit: Int, observer: PipelineObserver
   ) {
     self.name = name
     self.sinks = sinks
@@ -56,30 +56,38 @@ final class KafkaFlow {
   }
 
   /// The lane of malformed records; nil when the pipeline stops at one.
-  private var deadLetters: KafkaLane? { lanes.count > sinks.count ? lanes.last : nil }
+  private var deadLetters: Int? { lanes.count > sinks.count ? lanes.count - 1 : nil }
 
   // MARK: - State
 
   /// Bytes of records that are not yet durable, over all lanes.
-  var inFlightBytes: Int {
-    var sum = 0
-    for lane in lanes { sum += lane.inFlightBytes }
-    return sum
-  }
+  var inFlightBytes: Int { lanes.inFlightBytes }
 
   /// Whether the sinks hold as much as they may.
-  var isOverBudget: Bool { inFlightBytes >= inFlightLimit }
+  var isOverBudget: Bool { lanes.inFlightBytes >= inFlightLimit }
 
-  /// Whether nothing more should be read for now.
-  var isBlocked: Bool { isHeld || isOverBudget || request != nil || !backlog.isEmpty }
+  /// What stands in the way of reading now; ``Pipeline/Pause/needsBytes`` for nothing.
+  ///
+  /// While ``isHeld`` nothing is read whatever this says.
+  var pause: Pipeline.Pause {
+    if isOverBudget { return .budget }
+    if backlog.isEmpty { return .needsBytes }
+    return tables.outstanding > 0 ? .lookUp : .trackerFull
+  }
+
+  /// Whether nothing more should be polled for now.
+  var isBlocked: Bool { isHeld || pause != .needsBytes }
 
   /// Whether everything that was taken is delivered.
-  var isIdle: Bool { lanes.allSatisfy { $0.isIdle() } }
+  var isIdle: Bool { lanes.isIdle }
 
   /// Whether everything that was taken of these partitions is delivered.
   func isIdle(_ places: [TopicPartition]) -> Bool {
-    let indexes = places.compactMap { self.indexes[$0] }
-    return lanes.allSatisfy { $0.isIdle(indexes) }
+    for place in places {
+      guard let index = indexes[place] else { continue }
+      for lane in lanes.indices where !lanes[lane].isIdle(index) { return false }
+    }
+    return true
   }
 
   /// The partitions that the group has given to this member.
@@ -90,26 +98,25 @@ final class KafkaFlow {
   /// The group gives partitions to this member.
   ///
   /// Throws when there are more than tickets can tell apart.
-  func own(_ places: [TopicPartition]) throws(StreamerError) {
+  mutating func own(_ places: [TopicPartition]) throws(StreamerError) {
     for place in places {
       if let known = indexes[place] {
         partitions[known].isOwned = true
         continue
       }
-      guard partitions.count < KafkaTicket.partitions else {
+      guard partitions.count < StrandTicket.strands else {
         throw StreamerError(
           what: "source \(name)",
-          why: "its topics have more than \(KafkaTicket.partitions) partitions",
+          why: "its topics have more than \(StrandTicket.strands) partitions",
           hint: "Divide the topics among several sources.")
       }
       indexes[place] = partitions.count
-      for lane in lanes { lane.prepare(partitions.count) }
       partitions.append(Partition(place: place))
     }
   }
 
   /// The group takes partitions away: nothing more of them is given to the lanes.
-  func disown(_ places: [TopicPartition]) {
+  mutating func disown(_ places: [TopicPartition]) {
     for place in places {
       guard let index = indexes[place] else { continue }
       partitions[index].isOwned = false
@@ -118,12 +125,12 @@ final class KafkaFlow {
   }
 
   /// The partitions are somebody else's: what is still outstanding of them changes nothing.
-  func retire(_ places: [TopicPartition]) {
+  mutating func retire(_ places: [TopicPartition]) {
     disown(places)
     for place in places {
       guard let index = indexes[place] else { continue }
       partitions[index].committed = nil
-      for lane in lanes { lane.retire(index) }
+      for lane in lanes.indices { lanes[lane].retire(index) }
     }
   }
 
@@ -137,10 +144,10 @@ final class KafkaFlow {
   }
 
   /// A lane has begun anew: all partitions are read again from ``positions``.
-  func rewind() {
+  mutating func rewind() {
     backlog.removeAll()
     tables.removeAll()
-    request = nil
+    requests.removeAll()
     generation += 1
   }
 
@@ -148,8 +155,8 @@ final class KafkaFlow {
 
   private func committable(_ partition: Int) -> Int64? {
     var least: Int64?
-    for lane in lanes {
-      guard let offset = lane.progress(partition).committable else { return nil }
+    for lane in lanes.indices {
+      guard let offset = lanes[lane].confirmed(of: partition)?.value else { return nil }
       least = min(least ?? offset, offset)
     }
     return least
@@ -157,7 +164,7 @@ final class KafkaFlow {
 
   /// The offsets that have moved since the last call and that every lane has delivered, of all
   /// partitions or of those given.
-  func takeCommittable(_ places: [TopicPartition]? = nil) -> [PartitionOffset] {
+  mutating func takeCommittable(_ places: [TopicPartition]? = nil) -> [PartitionOffset] {
     var moved: [PartitionOffset] = []
     let chosen = places.map { $0.compactMap { indexes[$0] } } ?? Array(partitions.indices)
     for index in chosen {
@@ -171,7 +178,7 @@ final class KafkaFlow {
   }
 
   /// These offsets were not committed after all: they are given again.
-  func commitFailed(_ places: [PartitionOffset]) {
+  mutating func commitFailed(_ places: [PartitionOffset]) {
     for place in places {
       guard let index = indexes[place.partition], partitions[index].committed != nil else {
         continue
@@ -183,24 +190,43 @@ final class KafkaFlow {
   // MARK: - Reading
 
   /// Takes a record that was polled, or keeps it until it can be taken.
-  func read(_ record: borrowing ConsumedRecord) {
+  mutating func read(_ record: borrowing ConsumedRecord) {
     guard let partition = index(of: record) else { return }
-    if backlog.isEmpty, take(partition, record.offset, record.key, record.value) { return }
-    backlog.append(
-      partition: partition, offset: record.offset, key: record.key, value: record.value)
+    read(partition, record.offset, record.key, record.value, record.headers)
+  }
+
+  /// Takes a record of a partition by its index, or keeps it until it can be taken.
+  mutating func read(
+    _ partition: Int, _ offset: Int64, _ key: RawSpan?, _ value: RawSpan?,
+    _ headers: [RecordHeader]
+  ) {
+    if backlog.isEmpty, take(partition, offset, key, value, headers) { return }
+    // The tables of what waits are asked for together.
+    if tables.outstanding > 0, let value { lookAt(value) }
+    backlog.append(partition: partition, offset: offset, key: key, value: value, headers: headers)
   }
 
   /// Takes what has been waiting, as far as it can be taken now, and hands it to the sinks.
-  func readBacklog() {
+  mutating func readBacklog() {
     guard !backlog.isEmpty, !isOverBudget else { return }
-    backlog.drain { take($0, $1, $2, $3) }
+    // Not in its place: what is taken from it goes into the lanes beside it.
+    var waiting = KafkaBacklog()
+    swap(&waiting, &backlog)
+    while let entry = waiting.next {
+      let isTaken = take(
+        entry.partition, entry.offset, waiting.part(entry.key), waiting.part(entry.value),
+        entry.headers)
+      guard isTaken else { break }
+      waiting.removeFirst()
+    }
+    swap(&waiting, &backlog)
     flush()
   }
 
   /// Hands to the sinks what has gathered.
-  func flush() { for lane in lanes { lane.flush() } }
+  mutating func flush() { lanes.flush() }
 
-  private func index(of record: borrowing ConsumedRecord) -> Int? {
+  private mutating func index(of record: borrowing ConsumedRecord) -> Int? {
     if last < partitions.count {
       let place = partitions[last].place
       if place.partition == record.partition, place.topic == record.topic { return last }
@@ -212,16 +238,19 @@ final class KafkaFlow {
   }
 
   /// Takes one record; false when it has to wait.
-  func take(_ partition: Int, _ offset: Int64, _ key: RawSpan?, _ value: RawSpan?) -> Bool {
+  mutating func take(
+    _ partition: Int, _ offset: Int64, _ key: RawSpan?, _ value: RawSpan?,
+    _ headers: [RecordHeader] = []
+  ) -> Bool {
     // What was read of a partition that is no longer ours comes again, to whoever has it.
     guard partitions[partition].isOwned else { return true }
-    guard !isHeld, request == nil, failure == nil else { return false }
-    for lane in lanes where lane.isFull(partition) { return false }
-    guard let value else {
-      return refuse(partition, offset, key, nil, .noValue)
+    guard !isHeld, failure == nil else { return false }
+    for lane in lanes.indices where lanes[lane].isFull(partition) || lanes[lane].hasFailed {
+      return false
     }
+    guard let value else { return refuse(partition, offset, key, nil, headers, .noValue) }
     do throws(KafkaMalformation) { try parser.parse(value) } catch {
-      return refuse(partition, offset, key, value, error)
+      return refuse(partition, offset, key, value, headers, error)
     }
     guard let table = tables.find(parser) else {
       ask()
@@ -232,28 +261,45 @@ final class KafkaFlow {
     for index in sinks.indices {
       table.metrics.sinks[index].events.add()
       lanes[index].take(
-        partition, at: offset, key: key, value: value, route: table.routes[index])
+        partition, at: offset, key: key, value: value, headers: headers,
+        route: table.routes[index])
     }
-    deadLetters?.pass(partition, at: offset)
+    if let deadLetters { lanes[deadLetters].pass(partition, at: offset) }
     eventCount += 1
     return true
   }
 
   // MARK: - Tables
 
-  private func ask() {
+  /// Asks for the table of a record that waits behind others.
+  private mutating func lookAt(_ value: RawSpan) {
+    // What is no event is said when it is taken.
+    guard (try? parser.parse(value)) != nil, tables.find(parser) == nil else { return }
+    ask()
+  }
+
+  private mutating func ask() {
     let (database, schema, table) = (parser.database.text, parser.schema.text, parser.table.text)
+    guard tables.ask(database: database, schema: schema, table: table) else { return }
     let topics = sinks.map { sink in
       table.isEmpty
         ? sink.messageTopic : sink.routing.topic(database: database, schema: schema, table: table)
     }
-    request = KafkaTableRequest(database: database, schema: schema, table: table, topics: topics)
+    requests.append(
+      KafkaTableRequest(
+        generation: generation, database: database, schema: schema, table: table, topics: topics))
   }
 
-  /// Answers the open ``request`` with the number of each lane's topic.
-  func answer(_ topics: [TopicID?]) {
-    guard let request else { return }
-    self.request = nil
+  /// The look-ups to be made that nobody has taken yet: each is given once.
+  mutating func takeRequests() -> [KafkaTableRequest] {
+    defer { requests.removeAll() }
+    return requests
+  }
+
+  /// Takes the answer to a look-up, the number of each lane's topic; one that was asked for before
+  /// the numbers became void is passed over.
+  mutating func answer(_ request: KafkaTableRequest, _ topics: [TopicID?]) {
+    guard request.generation == generation, tables.answered(request) else { return }
     tables.add(
       KafkaTable(
         request, topics: topics,
@@ -262,9 +308,9 @@ final class KafkaFlow {
 
   // MARK: - Malformed records
 
-  private func refuse(
+  private mutating func refuse(
     _ partition: Int, _ offset: Int64, _ key: RawSpan?, _ value: RawSpan?,
-    _ reason: KafkaMalformation
+    _ headers: [RecordHeader], _ reason: KafkaMalformation
   ) -> Bool {
     let place = partitions[partition].place
     malformedCount += 1
@@ -278,15 +324,10 @@ final class KafkaFlow {
       return false
     }
     if partitions[partition].committed == nil { partitions[partition].committed = offset }
-    for lane in lanes.dropLast() { lane.pass(partition, at: offset) }
-    let route = Route(topic: 0, table: "\(place)")
-    if let value {
-      deadLetters.take(partition, at: offset, key: key, value: value, route: route)
-    } else {
-      let none: [UInt8] = []
-      unsafe deadLetters.take(
-        partition, at: offset, key: key, value: none.span.bytes, route: route)
-    }
+    for lane in sinks.indices { lanes[lane].pass(partition, at: offset) }
+    lanes[deadLetters].take(
+      partition, at: offset, key: key, value: value, headers: headers,
+      route: Route(topic: 0, table: "\(place)"))
     return true
   }
 }

@@ -3,7 +3,7 @@ import PGWire
 
 /// What all events of one table need, worked out once.
 ///
-/// A class so that a record finds it by one look-up and copies nothing of it.
+/// A class so that a record finds it by one look-up and copies nothing of it; all of it is constant.
 final class KafkaTable {
   fileprivate let database: [UInt8]
   fileprivate let schema: [UInt8]
@@ -39,6 +39,9 @@ final class KafkaTable {
 
 /// What must be found out, off the pipeline's thread, before events of a table can be taken.
 struct KafkaTableRequest: Sendable {
+  /// How often the numbers of topics had become void: an answer that comes later than the next time
+  /// is void as well.
+  let generation: Int
   /// The database's name.
   let database: String
   /// The schema's name.
@@ -54,6 +57,18 @@ struct KafkaTables {
   private var byHash: [Int: [KafkaTable]] = [:]
   private var last: KafkaTable?
   private var count = 0
+  /// The tables whose look-ups are outstanding.
+  private var asked: Set<Name> = []
+
+  /// A table's names.
+  private struct Name: Hashable {
+    let database: String
+    let schema: String
+    let table: String
+  }
+
+  /// How many look-ups are outstanding.
+  var outstanding: Int { asked.count }
 
   /// The table of the event that the parser holds; nil when it is new.
   mutating func find(_ event: borrowing KafkaEventParser) -> KafkaTable? {
@@ -68,11 +83,23 @@ struct KafkaTables {
     return nil
   }
 
+  /// Notes that a table is looked up; false when it is already.
+  mutating func ask(database: String, schema: String, table: String) -> Bool {
+    asked.insert(Name(database: database, schema: schema, table: table)).inserted
+  }
+
+  /// Notes that a table's look-up is answered; false when none was outstanding.
+  mutating func answered(_ request: KafkaTableRequest) -> Bool {
+    let name = Name(
+      database: request.database, schema: request.schema, table: request.table)
+    return asked.remove(name) != nil
+  }
+
   /// Adds a table.
   ///
   /// The names come from the topic: beyond the limit all are forgotten and looked up again.
   mutating func add(_ table: KafkaTable) {
-    if count >= Limits.kafkaTables { removeAll() }
+    if count >= Limits.kafkaTables { forget() }
     count += 1
     let (database, schema, name) = (table.database, table.schema, table.table)
     let hash = unsafe Self.hash(database.span.bytes, schema.span.bytes, name.span.bytes)
@@ -82,6 +109,11 @@ struct KafkaTables {
 
   /// Forgets all tables: the numbers of their topics are no longer right.
   mutating func removeAll() {
+    forget()
+    asked.removeAll()
+  }
+
+  private mutating func forget() {
     byHash.removeAll()
     last = nil
     count = 0

@@ -14,7 +14,7 @@ final class KafkaSourceHarness: Sendable {
 
   /// Makes and starts the pipeline; `lines` go into the source's table.
   init(
-    _ cluster: MockCluster, sinks: [PipelinePlan.Sink], lines: [String] = [],
+    _ cluster: MockCluster, sinks: [SinkPlan], lines: [String] = [],
     inFlight: Int = 16 << 20, shutdownTimeout: Duration = .seconds(20)
   ) throws {
     let source = try Self.source(cluster, lines)
@@ -71,8 +71,8 @@ final class KafkaSourceHarness: Sendable {
   }
 
   /// A sink that follows a script; every table has the topic of its own name.
-  static func sink(_ script: SinkScript, name: String = "s") -> PipelinePlan.Sink {
-    PipelinePlan.Sink(
+  static func sink(_ script: SinkScript, name: String = "s") -> SinkPlan {
+    SinkPlan(
       name: name, routing: TopicRouting(template: "{database}.{schema}.{table}"),
       messageTopic: nil, headers: false, values: ValueOptions()
     ) { _ in ScriptedSink(script) }

@@ -1,3 +1,4 @@
+import KafkaBridge
 import PGWire
 import Synchronization
 
@@ -8,8 +9,9 @@ final class SinkScript: Sendable {
   /// A copy of a record.
   struct Record: Hashable, Sendable {
     let key: String?
-    let value: String
+    let value: String?
     let topic: TopicID
+    var headers: [RecordHeader] = []
   }
 
   struct State: Sendable {
@@ -64,9 +66,12 @@ final class ScriptedSink: Sink {
   func send(_ batch: borrowing RecordBatch) {
     for entry in batch.entries {
       let key = entry.key.map { batch.bytes.bytes($0).text }
-      let value = batch.bytes.bytes(entry.value).text
+      let value = entry.value.map { batch.bytes.bytes($0).text }
       script.state.withLock {
-        $0.records.append(SinkScript.Record(key: key, value: value, topic: entry.topic))
+        $0.records.append(
+          SinkScript.Record(
+            key: key, value: value, topic: entry.topic, headers: Array(batch.headers[entry.headers])
+          ))
       }
       waiting.append(DeliveryReceipt(ticket: entry.ticket, count: 1, bytes: entry.size))
     }

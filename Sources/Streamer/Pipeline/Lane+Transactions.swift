@@ -1,0 +1,78 @@
+import PGWire
+
+/// Where a lane stands in the transactions that are read.
+struct Reading {
+  /// The open transaction's ticket; nil for one that is passed over.
+  fileprivate(set) var ticket: DeliveryTracker<LSN>.Ticket?
+  /// Events of the current transaction below this ordinal are passed over.
+  var skipBelow = UInt64.max
+  /// The last event given to the sink: an in-process reconnect repeats nothing up to it.
+  fileprivate var mark: (commitLSN: LSN, nextOrdinal: UInt64) = (.zero, 0)
+}
+
+/// Transactions, one after the other, as PostgreSQL sends them.
+extension Lane where Position == LSN {
+  /// A transaction begins, or begins again after a lost connection.
+  mutating func begin(_ transaction: Transaction) {
+    let commitLSN = transaction.commitLSN
+    reading.ticket = nil
+    reading.skipBelow = .max
+    if let open = openTicket {
+      guard commitLSN >= reading.mark.commitLSN else { return }
+      // The connection broke inside a transaction. Sent again, it goes on behind what was produced.
+      // Not sent any more (the publication has changed), it is settled together with the next one:
+      // its entry is taken over, since the ring may have no room for another.
+      reading.ticket = open
+      reading.skipBelow =
+        commitLSN == reading.mark.commitLSN ? reading.mark.nextOrdinal : 0
+    } else {
+      guard commitLSN >= confirmed, commitLSN > reading.mark.commitLSN else { return }
+      reading.ticket = begin(strand: 0, commitTime: transaction.commitTime)
+      reading.skipBelow = 0
+    }
+    if commitLSN > reading.mark.commitLSN { reading.mark = (commitLSN, 0) }
+    // Nothing is produced behind a record that was refused.
+    if hasFailed { reading.skipBelow = .max }
+  }
+
+  /// Whether the event of this ordinal is wanted; counts it when it was produced before.
+  @inline(__always)
+  mutating func wants(_ ordinal: UInt64) -> Bool {
+    if ordinal >= reading.skipBelow { return true }
+    if !hasFailed { counts.repeated &+= 1 }
+    return false
+  }
+
+  /// The ticket of the open transaction's records.
+  @inline(__always)
+  var ticket: DeliveryTracker<LSN>.Ticket {
+    guard let ticket = reading.ticket else {
+      preconditionFailure("an event was produced outside a transaction")
+    }
+    return ticket
+  }
+
+  /// Counts the records that an event became, which were added to ``batch`` from `first` on.
+  @inline(__always)
+  mutating func produced(from first: Int, _ place: EventPlace, table: @autoclosure () -> String) {
+    reading.mark.nextOrdinal = place.ordinal &+ 1
+    let commitLSN = reading.mark.commitLSN
+    produced(
+      from: first, strand: 0, table: table(),
+      place: "LSN \(place.lsn), transaction \(commitLSN),")
+  }
+
+  /// An event was refused before it became a record.
+  mutating func refused(_ place: EventPlace, _ error: StreamerError) {
+    reading.mark.nextOrdinal = place.ordinal &+ 1
+    refused(strand: 0, error)
+  }
+
+  /// The transaction ends.
+  mutating func commit(endLSN: LSN) {
+    guard reading.ticket != nil else { return }
+    commit(strand: 0, end: endLSN)
+    reading.ticket = nil
+    reading.skipBelow = .max
+  }
+}

@@ -1,0 +1,67 @@
+import KafkaBridge
+import PGWire
+
+/// How a lane's events are routed and written, taken from the configuration.
+struct LaneSetup {
+  /// How the sink's topics are chosen.
+  var routing: TopicRouting
+  /// How values are written.
+  var values = ValueOptions()
+  /// Whether records carry headers.
+  var headers = false
+}
+
+/// The database that a stream comes from; another connection may lead to another one.
+struct StreamOrigin: Hashable, Sendable {
+  /// The server's system identifier.
+  var systemIdentifier: UInt64 = 0
+  /// The server as the configuration names it.
+  var host = ""
+  /// The database's name.
+  var database = ""
+}
+
+/// What of a lane depends on the connection: its format, and where logical messages go.
+struct LaneEncoding: ~Copyable {
+  /// How the lane's events are routed and written.
+  let setup: LaneSetup
+  /// Turns changes into records.
+  private(set) var encoder: EventEncoder
+  /// Where logical messages go; nil excludes them.
+  var messageRoute: Route?
+
+  init(_ setup: LaneSetup) {
+    self.setup = setup
+    encoder = Self.encoder(setup, StreamOrigin())
+  }
+
+  private static func encoder(_ setup: LaneSetup, _ origin: StreamOrigin) -> EventEncoder {
+    EventEncoder(
+      systemIdentifier: origin.systemIdentifier, host: origin.host, database: origin.database,
+      options: setup.values, headers: setup.headers)
+  }
+
+  /// A new connection begins.
+  mutating func connected(_ origin: StreamOrigin, messageTopic: TopicID?) {
+    encoder = Self.encoder(setup, origin)
+    messageRoute = messageTopic.map { Route(topic: $0, table: "") }
+  }
+}
+
+/// What one lane does with one table: its route, its format's plan, its counters.
+///
+/// It dies with the table's description.
+final class TableLane {
+  /// Where the events go.
+  let route: Route
+  /// How they are written.
+  let plan: EventEncoder.Plan
+  /// The table's counters in the lane's sink.
+  let metrics: SinkTableMetrics
+
+  init(route: Route, plan: EventEncoder.Plan, metrics: SinkTableMetrics) {
+    self.route = route
+    self.plan = plan
+    self.metrics = metrics
+  }
+}

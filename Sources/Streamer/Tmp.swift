@@ -1,0 +1,4 @@
+extension PipelineObserver {
+  func saveSucceeded() {}
+  func heard(at: ContinuousClock.Instant) {}
+}
