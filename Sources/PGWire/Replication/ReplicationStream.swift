@@ -29,6 +29,15 @@ import Glibc
     input = parts.input
   }
 
+  /// Takes over a connected socket on whose other end somebody streams already.
+  ///
+  /// For tests: a script at the other end of a socketpair needs no startup. The descriptor becomes
+  /// non-blocking, and is closed with the stream.
+  init(adopting descriptor: CInt, capacity: Int = ConnectionLimits.replicationWindow) {
+    transport = Transport(Socket(adopting: descriptor), phase: .copyBoth)
+    input = InputBuffer(capacity: capacity)
+  }
+
   /// What was received and not consumed yet: whole messages, and the beginning of one.
   public var received: RawSpan {
     @_lifetime(borrow self) get { input.readable }
