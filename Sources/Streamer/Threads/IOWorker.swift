@@ -36,9 +36,11 @@ final class IOWorker<Answer: Sendable>: WorkQueue, Sendable {
   ///
   /// More than the limit is a mistake: whoever submits has at most one piece of each kind under way.
   func submit(_ work: @escaping Work) {
-    let isAccepted = state.submit(work)
-    precondition(isAccepted, "more work was submitted than there are kinds of it")
+    precondition(offer(work), "more work was submitted than there are kinds of it")
   }
+
+  /// Hands a piece of work over, or returns false when the limit is reached or the end has come.
+  func offer(_ work: @escaping Work) -> Bool { state.submit(work) }
 
   /// Takes the answers that wait, in the order of their work, maybe none.
   func takeAnswers() -> [Answer] { state.takeAnswers() }

@@ -202,7 +202,7 @@ final class PipelineSimulation {
     pipeline.connected(at: pipeline.startLSN, origin, messageTopics: [0, nil])
     asked = []
     pipeline.replaySliceBytes = slice
-    feedback.connected(now: now)
+    feedback.connected(statusInterval: .seconds(10), now: now)
   }
 
   private func feed() throws {
@@ -291,7 +291,7 @@ final class PipelineSimulation {
     guard let positions = saving else { return }
     saving = nil
     if durable { stored = positions }
-    feedback.saveEnded(durable)
+    feedback.saveEnded(positions, durable)
     if !durable { connect() }
   }
 

@@ -17,7 +17,7 @@ struct IOWorkerTests {
   @Test("answers come in the order of their work, from one thread that is not ours")
   func order() throws {
     let worker = try IOWorker<(Int, pthread_t)>(name: "test-worker", limit: 1000)
-    for number in 0..<1000 { #expect(worker.submit { (number, pthread_self()) }) }
+    for number in 0..<1000 { #expect(worker.offer { (number, pthread_self()) }) }
     var taken: [(Int, pthread_t)] = []
     while taken.count < 1000 { taken += try answers(of: worker) }
     let inOrder = taken.map(\.0) == Array(0..<1000)
@@ -29,12 +29,12 @@ struct IOWorkerTests {
   @Test("work beyond the limit is refused until answers are taken")
   func limit() throws {
     let worker = try IOWorker<Int>(name: "test-worker", limit: 2)
-    #expect(worker.submit { 1 })
-    #expect(worker.submit { 2 })
-    #expect(!worker.submit { 3 })
+    #expect(worker.offer { 1 })
+    #expect(worker.offer { 2 })
+    #expect(!worker.offer { 3 })
     var taken: [Int] = []
     while taken.count < 2 { taken += try answers(of: worker) }
-    #expect(worker.submit { 4 })
+    #expect(worker.offer { 4 })
     #expect(try answers(of: worker) == [4])
     #expect(taken == [1, 2])
   }
@@ -44,15 +44,15 @@ struct IOWorkerTests {
     let worker = try IOWorker<Int>(name: "test-worker")
     let gate = try SharedEvent()
     #expect(
-      worker.submit {
+      worker.offer {
         gate.event.wait()
         return 1
       })
-    #expect(worker.submit { 2 })
+    #expect(worker.offer { 2 })
     gate.event.signal()
-    worker.stop()
-    worker.stop()
-    #expect(!worker.submit { 3 })
+    worker.end(isIdle: true)
+    worker.end(isIdle: true)
+    #expect(!worker.offer { 3 })
     #expect(worker.takeAnswers() == [1, 2])
     #expect(worker.takeAnswers() == [])
   }
@@ -61,7 +61,7 @@ struct IOWorkerTests {
   func name() throws {
     let worker = try IOWorker<String>(name: "io-a-rather-long-name")
     #expect(
-      worker.submit {
+      worker.offer {
         var bytes = [UInt8](repeating: 0, count: 64)
         let descriptor = unsafe open("/proc/thread-self/comm", O_RDONLY)
         let count = unsafe read(descriptor, &bytes, bytes.count)
@@ -78,11 +78,11 @@ struct IOWorkerTests {
     for part in 0..<4 {
       threads.append(
         try SharedThread {
-          for number in 0..<1000 { #expect(worker.submit { part * 1000 + number }) }
+          for number in 0..<1000 { #expect(worker.offer { part * 1000 + number }) }
         })
     }
     for thread in threads { thread.join() }
-    worker.stop()
+    worker.end(isIdle: true)
     let taken = worker.takeAnswers()
     let isComplete = taken.sorted() == Array(0..<4000)
     #expect(isComplete)

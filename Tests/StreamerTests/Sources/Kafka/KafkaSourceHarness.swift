@@ -8,7 +8,7 @@ import Testing
 
 /// A pipeline that reads a mock cluster's topic "events" on a thread of its own.
 final class KafkaSourceHarness: Sendable {
-  let pipeline: KafkaPipeline
+  let pipeline: Driver<KafkaSource>
   let status: SourceStatus
   private let result = Mutex<[StreamerError?]>([])
 
@@ -19,13 +19,18 @@ final class KafkaSourceHarness: Sendable {
   ) throws {
     let source = try Self.source(cluster, lines)
     status = SourceStatus(name: "k", type: "kafka")
-    let plan = KafkaSourcePlan(
-      name: "k", source: source, longestRetry: .milliseconds(100), sinks: sinks,
-      inFlight: inFlight, startTimeout: .seconds(10), shutdownTimeout: shutdownTimeout)
+    let plan = DriverPlan(
+      name: "k", sinks: sinks, inFlight: inFlight,
+      spool: Spool.Settings(directory: "/nowhere", memory: 0),
+      rules: PipelineMachine.Rules(
+        startTimeout: .seconds(10), shutdownTimeout: shutdownTimeout,
+        longestPause: .milliseconds(100)))
     let observer = PipelineObserver(
       source: status, sinks: sinks.map { SinkStatus(name: $0.name, type: "stub_discard") },
       metrics: Metrics())
-    pipeline = try KafkaPipeline(plan, observer: observer, log: Log(level: .error))
+    let log = Log(level: .error)
+    pipeline = try Driver(
+      KafkaSource(plan, source, observer: observer, log: log), plan, observer: observer, log: log)
     let thread = try PosixThread(name: "pipeline") { [self] in
       let error = pipeline.run()
       result.withLock { $0.append(error) }
