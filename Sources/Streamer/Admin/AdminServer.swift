@@ -31,7 +31,7 @@ import CMicroHTTPD
   /// Throws `StreamerError` when the port is in use or the address is not this machine's.
   init(
     _ address: HTTPAddress, status: any StatusSource, metrics: Metrics, version: String,
-    token: String? = nil
+    token: String? = nil, readyWhenStandby: Bool = false
   ) throws(StreamerError) {
     let socket = try ListeningSocket(address)
     port = socket.port
@@ -39,8 +39,9 @@ import CMicroHTTPD
     context = AdminContext(
       routes: AdminRoutes(
         status: status, metrics: metrics,
-        process: ProcessMetrics(metrics, version: version), version: version, token: token,
-        isLoopback: socket.isLoopback))
+        process: ProcessMetrics(metrics, version: version),
+        states: StateMetrics(metrics, status), version: version, token: token,
+        readyWhenStandby: readyWhenStandby, isLoopback: socket.isLoopback))
     // SAFETY: the context lives until stop() has ended the thread that uses it. The socket goes
     // with the daemon; one that does not start has closed it or ends the process anyway.
     unsafe daemon = cmicrohttpd_start(

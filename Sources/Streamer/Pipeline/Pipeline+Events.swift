@@ -64,6 +64,7 @@ extension Pipeline {
       guard lane.wants(event.place.ordinal) else { continue }
       guard let lanePlan = plan.lanes[index] else {
         lane.counts.excluded += 1
+        plan.metrics.sinks[index].noTopic.add()
         continue
       }
       plan.metrics.sinks[index].events.add()
@@ -76,13 +77,16 @@ extension Pipeline {
   mutating func truncated(_ truncate: Truncate, at lsn: LSN) throws(DecodingError) {
     for relation in truncate.relations {
       let plan = try plan(relation)
+      plan.metrics.source.events.add()
       plan.metrics.source.truncates.add()
       let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
-      for (lane, lanePlan) in zip(lanes, plan.lanes) where lane.wants(place.ordinal) {
-        guard let lanePlan else {
+      for (index, lane) in lanes.enumerated() where lane.wants(place.ordinal) {
+        guard let lanePlan = plan.lanes[index] else {
           lane.counts.excluded += 1
+          plan.metrics.sinks[index].noTopic.add()
           continue
         }
+        plan.metrics.sinks[index].events.add()
         lane.produce(place, route: lanePlan.route) { encoder, json in
           encoder.truncate(place, lanePlan.encoding, into: &json)
         }

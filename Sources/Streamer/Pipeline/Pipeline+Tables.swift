@@ -45,7 +45,8 @@ extension Pipeline {
     }
     tables.learn(
       KnownTable(
-        table: table, lanes: lanePlans, metrics: observer.table(request.relation),
+        table: table, lanes: lanePlans,
+        metrics: observer.table(request.relation, hasTopic: lanePlans.map { $0 != nil }),
         binary: answer.binary, mayRefresh: !request.isRefresh))
   }
 }

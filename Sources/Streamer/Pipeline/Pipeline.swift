@@ -271,6 +271,7 @@ struct Pipeline: ~Copyable {
   }
 
   mutating func close(endLSN: LSN) {
+    if let transaction { observer.committed(events: transaction.nextOrdinal) }
     transaction = nil
     sent = max(sent, endLSN)
     for lane in lanes { lane.commit(endLSN: endLSN) }

@@ -230,7 +230,8 @@ final class KafkaFlow {
     if partitions[partition].committed == nil { partitions[partition].committed = offset }
     table.metrics.source.events.add()
     for index in sinks.indices {
-      table.metrics.sinks[index].events.add()
+      let metrics = table.metrics.sinks[index]
+      if table.routes[index] == nil { metrics.noTopic.add() } else { metrics.events.add() }
       lanes[index].take(
         partition, at: offset, key: key, value: value, route: table.routes[index])
     }
@@ -257,7 +258,8 @@ final class KafkaFlow {
     tables.add(
       KafkaTable(
         request, topics: topics,
-        metrics: observer.table(schema: request.schema, name: request.table)))
+        metrics: observer.table(
+          schema: request.schema, name: request.table, hasTopic: topics.map { $0 != nil })))
   }
 
   // MARK: - Malformed records

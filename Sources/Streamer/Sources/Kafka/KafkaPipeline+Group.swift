@@ -74,7 +74,7 @@ extension KafkaPipeline {
         revocation = Revocation(places: places, deadline: now + Limits.kafkaRevocation)
       }
     case .committed(let places, let error):
-      guard let error else { return }
+      guard let error else { return observer.saveSucceeded() }
       log.warning("offsets were not committed", ["error": "\(error)"])
       observer.saveFailed()
       flow.commitFailed(places)
@@ -141,6 +141,8 @@ extension KafkaPipeline {
       log.warning(
         "offsets were not committed; their records come again", ["error": "\(error)"])
       observer.saveFailed()
+    } else {
+      observer.saveSucceeded()
     }
     switch reason {
     case .revocation:

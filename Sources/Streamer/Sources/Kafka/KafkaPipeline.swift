@@ -176,13 +176,12 @@ final class KafkaPipeline: LoopedPipeline, @unchecked Sendable {
   func observe(now: ContinuousClock.Instant, atOnce: Bool = false) {
     guard atOnce || now >= nextObservation else { return }
     nextObservation = now + .milliseconds(200)
-    let waiting = flow.lanes.first { !$0.isIdle() }
     observer.observe(
       events: flow.eventCount, malformed: flow.malformedCount, isOverBudget: flow.isOverBudget,
-      isIdle: waiting == nil, progress: UInt64(waiting?.counts.delivered ?? 0), now: now)
+      now: now)
     for (index, lane) in zip(plan.sinks.indices, flow.lanes) {
       observer.observe(
-        sink: index, lane.counts, inFlightBytes: lane.inFlightBytes)
+        sink: index, lane.counts, inFlightBytes: lane.inFlightBytes, now: now)
       if lane.isOpen { observer.observe(lane.sink, index) }
     }
   }

@@ -108,6 +108,8 @@ extension PostgresPipeline {
   /// The server is another, or on another timeline: everything begins anew from what is stored.
   private func forgetHistory() {
     guard let lanes = pipeline?.lanes else { return }
+    pipeline?.report(saved: feedback?.saved.min() ?? .zero, now: .now)
+    observer.pipelineReplaced()
     retire(lanes.map(\.sink))
     pipeline = nil
     feedback = nil

@@ -37,10 +37,11 @@ extension PostgresPipeline {
   ) throws(PGError) {
     guard pipeline?.isBlocked == false, pipeline?.isReplaying == false,
       stopDeadline == nil || pipeline?.isBetweenTransactions == false
-    else { return }
+    else { return observer.heard(at: now) }
     let isDue = stream.pace.readBy.map { now >= $0 } ?? isReadable
     guard isDue || stream.hasPending else { return }
     isReadable = false
+    observer.heard(at: now)
     _ = try stream.receive(now: .now)
   }
 

@@ -130,6 +130,7 @@ final class PostgresPipeline: LoopedPipeline, @unchecked Sendable {
         observer.saveFailed()
         throw error
       }
+      observer.saveSucceeded()
       // Only progress shortens the pauses again: a stream that starts and breaks at once is none.
       backoff.reset()
     case .durable(let index, let error): pipeline?.lanes[index].sink.durabilityJobEnded(error)
