@@ -55,7 +55,7 @@ extension PostgresPipeline {
     }
     for end in pipeline?.takeStreamEnds() ?? [] { report(end) }
     for notice in pipeline?.takeNotices() ?? [] {
-      log.warning("the server sent a notice", ["notice": "\(notice)"])
+      log.limited("notice")?.warning("the server sent a notice", ["notice": "\(notice)"])
     }
     let sent = pipeline?.sent ?? .zero
     if stream.wantsWrite { return try stream.flush() }
