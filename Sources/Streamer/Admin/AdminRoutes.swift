@@ -27,6 +27,8 @@ struct AdminRoutes: Sendable {
   }
 
   private static let debugPath = "/debug/"
+  /// The path of what may be long.
+  static let metricsPath = Document.metrics.rawValue
 
   /// Answers one request.
   func answer(_ request: AdminRequest, now: ContinuousClock.Instant = .now) -> AdminResponse {
