@@ -77,15 +77,16 @@ extension StreamerError: CustomStringConvertible {
 }
 
 extension String {
-  /// The same text without line breaks and other control characters: errors are one line each.
+  /// The same text without line breaks and other control characters, and with what changes the order
+  /// of characters escaped: errors are one line each, and show what they say.
   var singleLine: String {
-    guard unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
-      return self
-    }
+    guard unicodeScalars.contains(where: \.isHidden) else { return self }
     var result = ""
     for scalar in unicodeScalars {
-      if scalar.properties.generalCategory == .control {
-        if result.last != " " { result.append(" ") }
+      if scalar.breaksLine {
+        if result.unicodeScalars.last != " " { result.append(" ") }
+      } else if scalar.isHidden {
+        result.append(scalar.escape)
       } else {
         result.unicodeScalars.append(scalar)
       }

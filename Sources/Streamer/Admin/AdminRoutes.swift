@@ -6,10 +6,14 @@ struct AdminRoutes: Sendable {
   let metrics: Metrics
   /// The process's own part of them, read anew for each request.
   let process: ProcessMetrics
+  /// The states of sources and sinks among them, likewise.
+  let states: StateMetrics
   /// The product's version, for `/status`.
   let version: String
   /// The bearer token for what changes something; nil when none is configured.
   let token: String?
+  /// Whether the service is ready while another instance has the slot.
+  let readyWhenStandby: Bool
   /// Whether the server listens where only this machine can reach it.
   let isLoopback: Bool
 
@@ -23,6 +27,8 @@ struct AdminRoutes: Sendable {
   }
 
   private static let debugPath = "/debug/"
+  /// The path of what may be long.
+  static let metricsPath = Document.metrics.rawValue
 
   /// Answers one request.
   func answer(_ request: AdminRequest, now: ContinuousClock.Instant = .now) -> AdminResponse {
@@ -43,7 +49,7 @@ struct AdminRoutes: Sendable {
     case .health:
       return .text(200, "Alive and well")
     case .ready:
-      let readiness = Readiness(sources: status.sources, sinks: status.sinks, now: now)
+      let readiness = readiness(now)
       return .json(readiness.isReady ? 200 : 503, readiness.json)
     case .status:
       let document = StatusDocument(
@@ -53,8 +59,14 @@ struct AdminRoutes: Sendable {
       return .json(200, StatsDocument.json(sources: status.sources, sinks: status.sinks))
     case .metrics:
       process.update()
+      states.update(status, isReady: readiness(now).isReady)
       return AdminResponse(200, type: PrometheusText.contentType, metrics.text())
     }
+  }
+
+  private func readiness(_ now: ContinuousClock.Instant) -> Readiness {
+    Readiness(
+      sources: status.sources, sinks: status.sinks, now: now, readyWhenStandby: readyWhenStandby)
   }
 
   /// `GET /debug/on` and `/debug/off`; not HEAD, which must change nothing.

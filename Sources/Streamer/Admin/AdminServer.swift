@@ -1,20 +1,11 @@
 import CMicroHTTPD
+import Glibc
 
 /// The HTTP server for health, status and metrics.
 ///
-/// libmicrohttpd runs it in one thread of its own; what it answers is decided by
-/// ``AdminRoutes``. A class, because the server's thread refers to it.
+/// libmicrohttpd runs it in a few threads of its own, so that a probe does not wait for a scrape;
+/// what it answers is decided by ``AdminRoutes``. A class, because the server's threads refer to it.
 @safe final class AdminServer {
-  /// The bounds of what clients can take.
-  enum Limits {
-    /// Connections at a time.
-    static let connections: UInt32 = 64
-    /// Seconds without a byte after which a connection is closed.
-    static let timeoutSeconds: UInt32 = 10
-    /// Bytes for one request's line and headers.
-    static let requestBytes = 32 * 1024
-  }
-
   /// The port that it listens on, also when the system has chosen it.
   let port: UInt16
   /// Whether only this machine can reach it.
@@ -23,6 +14,8 @@ import CMicroHTTPD
   // The server's thread borrows it until the daemon has stopped.
   private let context: AdminContext
   private var daemon: OpaquePointer?
+  private let stopping: EventDescriptor
+  private var clock: PosixThread?
 
   /// Listens and starts to answer.
   ///
@@ -31,23 +24,33 @@ import CMicroHTTPD
   /// Throws `StreamerError` when the port is in use or the address is not this machine's.
   init(
     _ address: HTTPAddress, status: any StatusSource, metrics: Metrics, version: String,
-    token: String? = nil
+    token: String? = nil, readyWhenStandby: Bool = false, limits: AdminLimits = AdminLimits()
   ) throws(StreamerError) {
+    stopping = try EventDescriptor()
     let socket = try ListeningSocket(address)
     port = socket.port
     isLoopback = socket.isLoopback
     context = AdminContext(
+      limits: limits,
       routes: AdminRoutes(
         status: status, metrics: metrics,
-        process: ProcessMetrics(metrics, version: version), version: version, token: token,
-        isLoopback: socket.isLoopback))
+        process: ProcessMetrics(metrics, version: version),
+        states: StateMetrics(metrics, status), version: version, token: token,
+        readyWhenStandby: readyWhenStandby, isLoopback: socket.isLoopback))
     // SAFETY: the context lives until stop() has ended the thread that uses it. The socket goes
     // with the daemon; one that does not start has closed it or ends the process anyway.
     unsafe daemon = cmicrohttpd_start(
-      socket.release(), answerRequest, Unmanaged.passUnretained(context).toOpaque(),
-      Limits.connections, Limits.timeoutSeconds, Limits.requestBytes)
+      socket.release(), answerRequest, connectionChanged, requestCompleted,
+      Unmanaged.passUnretained(context).toOpaque(), limits.threads, limits.connections,
+      limits.timeoutSeconds, limits.requestBytes)
     guard unsafe daemon != nil else {
       throw StreamerError(what: "HTTP on \"\(address)\"", why: "the server did not start")
+    }
+    clock = try PosixThread(name: "http-age") { [stopping = stopping.descriptor, context] in
+      var entry = pollfd(fd: stopping, events: Int16(POLLIN), revents: 0)
+      while unsafe poll(&entry, 1, AdminLimits.clockMilliseconds) <= 0 {
+        context.connections.expire(now: .now)
+      }
     }
   }
 
@@ -56,17 +59,66 @@ import CMicroHTTPD
   /// Closes all connections and returns when the server's thread has ended; more calls do
   /// nothing.
   func stop() {
+    if let clock = clock.take() {
+      stopping.signal()
+      clock.join()
+    }
     guard let running = unsafe daemon else { return }
     unsafe daemon = nil
     unsafe MHD_stop_daemon(running)
   }
 }
 
-/// What the C callback is given.
+/// What the C callbacks are given.
 private final class AdminContext: Sendable {
   let routes: AdminRoutes
+  let connections: AdminConnections
+  let scrapes: AdminScrapes
 
-  init(routes: AdminRoutes) { self.routes = routes }
+  init(limits: AdminLimits, routes: AdminRoutes) {
+    self.routes = routes
+    connections = AdminConnections(limits)
+    scrapes = AdminScrapes(limit: limits.scrapes)
+  }
+
+  /// The answer to a request and what has to be told when it is sent.
+  func answer(_ request: AdminRequest) -> (AdminResponse, AdminScrapes.Scrape?) {
+    guard request.path == AdminRoutes.metricsPath else { return (routes.answer(request), nil) }
+    guard let scrape = scrapes.begin() else {
+      let busy = AdminResponse.text(503, "Too many scrapes are under way.")
+      return (busy.with("Retry-After", "1"), nil)
+    }
+    return (routes.answer(request), scrape)
+  }
+}
+
+/// libmicrohttpd tells that a connection has begun or ended.
+private func connectionChanged(
+  context: UnsafeMutableRawPointer?, connection: OpaquePointer?,
+  socketContext: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
+  change: MHD_ConnectionNotificationCode
+) {
+  guard let context = unsafe context, let connection = unsafe connection else { return }
+  // SAFETY: the server keeps its context until its threads have ended.
+  let connections = unsafe Unmanaged<AdminContext>.fromOpaque(context).takeUnretainedValue()
+    .connections
+  let descriptor = unsafe cmicrohttpd_descriptor(connection)
+  if change == .CONNECTION_NOTIFY_STARTED {
+    connections.opened(descriptor, now: .now)
+  } else {
+    connections.closed(descriptor)
+  }
+}
+
+/// libmicrohttpd tells that an answer is sent, or given up.
+private func requestCompleted(
+  context: UnsafeMutableRawPointer?, connection: OpaquePointer?,
+  request: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, how: MHD_RequestTerminationCode
+) {
+  guard let context = unsafe context, let connection = unsafe connection else { return }
+  // SAFETY: the server keeps its context until its threads have ended.
+  unsafe Unmanaged<AdminContext>.fromOpaque(context).takeUnretainedValue()
+    .connections.answered(cmicrohttpd_descriptor(connection), now: .now)
 }
 
 /// libmicrohttpd's access handler.
@@ -96,24 +148,52 @@ private func answerRequest(
     }
   }
   // SAFETY: the server keeps its context until this thread has ended.
-  let routes = unsafe Unmanaged<AdminContext>.fromOpaque(context).takeUnretainedValue().routes
+  let server = unsafe Unmanaged<AdminContext>.fromOpaque(context).takeUnretainedValue()
   let header = unsafe cmicrohttpd_header(connection, "Authorization")
-  let response = unsafe routes.answer(
+  let (response, scrape) = unsafe server.answer(
     AdminRequest(
       method: verb, path: String(cString: url),
       authorization: header.map { unsafe String(cString: $0) }))
-  return unsafe queue(response, on: connection)
+  unsafe server.connections.answering(cmicrohttpd_descriptor(connection), now: .now)
+  return unsafe queue(response, scrape, on: connection)
 }
 
-private func queue(_ response: AdminResponse, on connection: OpaquePointer) -> MHD_Result {
-  // SAFETY: the body is copied by the call.
-  let made = unsafe response.body.withUnsafeBytes { body in
-    unsafe cmicrohttpd_response(body.baseAddress, body.count)
+private func queue(
+  _ response: AdminResponse, _ scrape: AdminScrapes.Scrape?, on connection: OpaquePointer
+) -> MHD_Result {
+  let body = AdminBody(response.body, scrape)
+  // SAFETY: the response holds the body's owner, and gives it back when it is destroyed.
+  let owner = unsafe Unmanaged.passRetained(body)
+  let made = unsafe cmicrohttpd_response(
+    body.bytes.baseAddress, response.body.count, releaseBody, owner.toOpaque())
+  guard let made = unsafe made else {
+    unsafe owner.release()
+    return .NO
   }
-  guard let made = unsafe made else { return .NO }
   defer { unsafe MHD_destroy_response(made) }
   for (name, value) in response.headers {
     _ = unsafe MHD_add_response_header(made, name, value)
   }
   return unsafe MHD_queue_response(connection, response.status, made)
+}
+
+/// A response's bytes, where they stay until libmicrohttpd has sent them.
+// SAFETY: the bytes are written once, before anybody else knows of them.
+@safe private final class AdminBody: @unchecked Sendable {
+  let bytes: UnsafeMutableRawBufferPointer
+  private let scrape: AdminScrapes.Scrape?
+
+  init(_ body: [UInt8], _ scrape: AdminScrapes.Scrape?) {
+    self.scrape = scrape
+    unsafe bytes = .allocate(byteCount: max(body.count, 1), alignment: 1)
+    unsafe bytes.copyBytes(from: body)
+  }
+
+  deinit { unsafe bytes.deallocate() }
+}
+
+private func releaseBody(owner: UnsafeMutableRawPointer?) {
+  guard let owner = unsafe owner else { return }
+  // SAFETY: it was retained when the response was made.
+  unsafe Unmanaged<AdminBody>.fromOpaque(owner).release()
 }

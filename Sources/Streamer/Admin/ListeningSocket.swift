@@ -4,7 +4,9 @@ import Glibc
 /// tell why it could not.
 struct ListeningSocket: ~Copyable {
   /// How many connections may wait to be accepted.
-  private static let backlog: CInt = 32
+  ///
+  /// Many: one that is turned away tries again after a second, which is too late for a probe.
+  private static let backlog: CInt = 1024
 
   private let descriptor: CInt
   /// The port, also when the system has chosen it.

@@ -1,7 +1,9 @@
 /// Whether the service does its work, and if not, why: what `/ready` answers.
 struct Readiness: Sendable {
-  /// How old the server's last answer, and the oldest record in flight, may be.
+  /// How long records may wait without one being delivered.
   static let patience = Duration.seconds(30)
+  /// How long the server may be silent: it is asked for a sign of life after ten seconds.
+  static let silence = Duration.seconds(40)
 
   /// What stands against it, one clause for each fault; empty when the service is ready.
   private(set) var reasons: [String] = []
@@ -10,37 +12,49 @@ struct Readiness: Sendable {
 
   /// Judges the sources and sinks as they are at `now`.
   ///
-  /// A pipeline that waits for its sink is ready, as long as no record waits too long.
-  init(sources: [SourceStatus], sinks: [SinkStatus], now: ContinuousClock.Instant) {
+  /// A pipeline that waits for its sink is ready, as long as the sink delivers something. One that
+  /// waits for the slot is ready only with `readyWhenStandby`.
+  init(
+    sources: [SourceStatus], sinks: [SinkStatus], now: ContinuousClock.Instant,
+    readyWhenStandby: Bool = false
+  ) {
     for source in sources {
       let state = source.state.state
       switch state {
-      case .standby, .snapshot: continue
+      case .snapshot: continue
+      case .standby where readyWhenStandby: continue
       case .streaming, .backpressured: judge(source, now)
-      case .starting, .paused, .retrying, .stopped, .failed:
+      case .starting, .standby, .paused, .retrying, .stopped, .failed:
         reasons.append("source \"\(source.name)\" is \(state.rawValue)")
       }
     }
-    for sink in sinks where sink.state.state.isTrouble {
-      reasons.append("sink \"\(sink.name)\" is \(sink.state.state.rawValue)")
+    for sink in sinks {
+      let state = sink.state.state
+      if state.isTrouble {
+        reasons.append("sink \"\(sink.name)\" is \(state.rawValue)")
+      } else {
+        judge(sink, now)
+      }
     }
   }
 
   private mutating func judge(_ source: SourceStatus, _ now: ContinuousClock.Instant) {
-    // A Kafka source sends no status updates.
-    if source.type == "postgres" {
-      if let probe = source.lastProbe, now - probe > Self.patience {
-        reasons.append(
-          "source \"\(source.name)\" has had no answer for \((now - probe).components.seconds) s")
-      } else if source.lastProbe == nil {
-        reasons.append("source \"\(source.name)\" has had no answer yet")
-      }
+    // Others have no connection that could be silent: librdkafka looks after its own.
+    guard source.type == "postgres" else { return }
+    guard let heard = source.lastHeard else {
+      return reasons.append("source \"\(source.name)\" has not heard the server yet")
     }
-    if let oldest = source.oldestOutstanding, now - oldest > Self.patience {
-      let age = (now - oldest).components.seconds
+    guard now - heard > Self.silence else { return }
+    let age = (now - heard).components.seconds
+    reasons.append("source \"\(source.name)\" has not heard the server for \(age) s")
+  }
+
+  private mutating func judge(_ sink: SinkStatus, _ now: ContinuousClock.Instant) {
+    for lane in sink.lanes {
+      guard let since = lane.waitingSince, now - since > Self.patience else { continue }
       reasons.append(
-        "source \"\(source.name)\" has a record undelivered for \(age) s"
-      )
+        "sink \"\(sink.name)\" has delivered nothing of source \"\(lane.source)\" for "
+          + "\((now - since).components.seconds) s, although records wait")
     }
   }
 

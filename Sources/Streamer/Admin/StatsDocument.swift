@@ -25,9 +25,9 @@ enum StatsDocument {
           json.key(sink.name)
           write(
             [
-              ("total", sink.total.value), ("noTopic", sink.noTopic.value),
-              ("skipped", sink.skipped.value), ("errors", sink.errors.value),
-              ("kafkaMessages", sink.kafkaMessages.value),
+              ("total", sink.total), ("noTopic", sink.noTopic),
+              ("skipped", sink.skipped), ("errors", sink.errors),
+              ("kafkaMessages", sink.kafkaMessages),
             ], to: &json)
         }
       }

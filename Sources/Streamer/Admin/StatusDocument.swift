@@ -61,7 +61,7 @@ struct StatusDocument: Sendable {
     json.object { json in
       write(name: sink.name, type: sink.type, state, to: &json)
       json.key("inFlightBytes")
-      json.value(sink.inFlightBytes.value)
+      json.value(sink.inFlightBytes)
     }
   }
 

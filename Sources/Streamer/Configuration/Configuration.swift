@@ -40,6 +40,10 @@ struct Configuration: Hashable, Sendable {
   let shutdownTimeout: Duration
   /// How many bytes of undelivered events a pipeline may hold (16MiB).
   let inFlight: ByteSize
+  /// How many tables of a source have metrics of their own (1000).
+  let metricsTables: Int
+  /// Whether `/ready` answers 200 while another instance has the slot (false).
+  let readyWhenStandby: Bool
   /// The sources in the order of the file, at least one.
   let sources: [SourceConfiguration]
   /// The sinks in the order of the file, at least one.
@@ -139,6 +143,9 @@ extension Configuration {
     startTimeout = start > .zero ? start : nil
     shutdownTimeout = reader.duration("shutdownTimeout", default: .seconds(30))
     inFlight = reader.size("inFlight", default: .mebibytes(16), from: ByteSize(64 << 10))
+    metricsTables = reader.integer(
+      "metricsTables", default: Metrics.standardTables, in: 0...1_000_000)
+    readyWhenStandby = reader.boolean("readyWhenStandby", default: false)
     sources = reader.readSources(startTimeout: startTimeout)
     sinks = reader.readSinks(sourceNames: reader.sourceNames())
     store = reader.store(isNeeded: sources.contains(where: \.needsStore))

@@ -41,3 +41,23 @@ struct AtomicFraction: ~Copyable, Sendable {
     }
   }
 }
+
+/// A moment that one thread sets and others read, without a lock; it may be none.
+struct AtomicInstant: ~Copyable, Sendable {
+  // Instants are kept as nanoseconds since this one; zero stands for none.
+  private let epoch = ContinuousClock.now
+  private let nanoseconds = AtomicCounter()
+
+  /// The moment now.
+  var value: ContinuousClock.Instant? {
+    let count = nanoseconds.value
+    return count == 0 ? nil : epoch.advanced(by: .nanoseconds(Int64(clamping: count)))
+  }
+
+  /// Replaces the moment; what lies before this value was made counts as that time.
+  func set(_ instant: ContinuousClock.Instant?) {
+    guard let instant else { return nanoseconds.set(0) }
+    let (seconds, attoseconds) = (instant - epoch).components
+    nanoseconds.set(UInt64(max(1, seconds * 1_000_000_000 + attoseconds / 1_000_000_000)))
+  }
+}

@@ -61,6 +61,20 @@ struct Log: Sendable {
   /// A log that also writes from `level` on, whatever the configured level is.
   func lowered(to level: Level) -> Log { Log(output: output, context: context, own: level) }
 
+  /// This log, unless so many lines of `kind` were written within the last second that the next one
+  /// is left out; the first one after that tells how many were.
+  ///
+  /// For what comes as fast as somebody else likes: `log.limited("notice")?.warning(…)`.
+  func limited(_ kind: StaticString, now: ContinuousClock.Instant = .now) -> Log? {
+    var key = kind.description
+    for pair in context {
+      // Of the same kind, but of another source or sink.
+      if case .text(let text) = pair.value { key += "\n" + text }
+    }
+    guard let left = output.admit(key, now: now) else { return nil }
+    return left == 0 ? self : with(["suppressed": left])
+  }
+
   /// Turns debugging on or off for this log and all that were made from it, at once.
   func setDebug(_ isOn: Bool) { output.setDebug(isOn) }
 
@@ -109,6 +123,7 @@ private final class LogOutput: Sendable {
   private let hasColours: Bool
   private let configured: Log.Level
   private let current: Atomic<UInt8>
+  private let limiter = Mutex(LogLimiter())
 
   init(descriptor: CInt, format: Log.Format, level: Log.Level, hasColours: Bool) {
     self.descriptor = descriptor
@@ -119,6 +134,10 @@ private final class LogOutput: Sendable {
   }
 
   var level: Log.Level { Log.Level(rawValue: current.load(ordering: .relaxed)) ?? configured }
+
+  func admit(_ kind: String, now: ContinuousClock.Instant) -> Int? {
+    limiter.withLock { $0.admit(kind, now: now) }
+  }
 
   func setDebug(_ isOn: Bool) {
     let level = isOn ? min(configured, .debug) : configured

@@ -87,7 +87,7 @@ struct LogLine: Sendable {
       && text.utf8.allSatisfy { byte in
         byte > 0x20 && byte != 0x7F && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "=")
           && byte != UInt8(ascii: "\\")
-      }
+      } && !text.unicodeScalars.contains(where: \.isHidden)
     if isPlain { return text }
     var json = JSONText()
     json.value(text)

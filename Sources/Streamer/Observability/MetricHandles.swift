@@ -50,10 +50,25 @@ final class Histogram: Sendable {
 
   /// Counts a value `count` times; lock-free and without allocation.
   func observe(_ value: Double, count: UInt64 = 1) {
+    place(of: value).add(count)
+    total.add(value * Double(count))
+  }
+
+  /// Counts `count` values of which only the sum is known: each by their mean, so that the sum is
+  /// right and the counts nearly so.
+  ///
+  /// A sum below zero, as from clocks that disagree, counts as zero.
+  func observe(latencySum sum: Double, count: UInt64) {
+    guard count > 0 else { return }
+    let sum = max(sum, 0)
+    place(of: sum / Double(count)).add(count)
+    total.add(sum)
+  }
+
+  private func place(of value: Double) -> Counter {
     var index = 0
     while index < bounds.count, value > bounds[index] { index += 1 }
-    counts[index].add(count)
-    total.add(value * Double(count))
+    return counts[index]
   }
 
   /// The sum of all values.

@@ -9,11 +9,17 @@ final class Metrics: Sendable {
   /// A label's name and value, in the order in which they are printed.
   typealias Labels = [(name: String, value: String)]
 
-  /// How many series one family has at most; more of them share one, all of whose labels are
-  /// "_other", so that ten thousand tables do not become a memory leak.
-  static let seriesLimit = 10_000
+  /// How many tables of one source have series of their own unless the configuration says more.
+  static let standardTables = 1000
+
+  /// How many tables of one source have series of their own; the others share one, so that ten
+  /// thousand tables neither become a memory leak nor make scrapes slow.
+  let tableLimit: Int
 
   private let families = Mutex<[String: MetricFamily]>([:])
+
+  /// Makes a registry without series.
+  init(tables: Int = standardTables) { tableLimit = tables }
 
   /// The counter of that name and those labels.
   func counter(_ name: String, _ help: String, _ labels: Labels = []) -> Counter {
@@ -54,16 +60,20 @@ final class Metrics: Sendable {
     _ make: @Sendable () -> MetricFamily.Handle
   ) -> MetricFamily.Handle {
     precondition(MetricFamily.isName(name), "a metric's name has letters, digits and underscores")
-    let pairs = labels.map { MetricFamily.Label(name: $0.name, value: $0.value) }
     return families.withLock { families in
       var family = families[name] ?? MetricFamily(name: name, help: help, kind: kind)
       precondition(family.kind == kind, "a metric has one kind")
       // The dictionary lets go of the family, so that the change below copies nothing.
       families[name] = nil
-      let handle = family.handle(pairs, limit: Self.seriesLimit, make)
+      let handle = family.handle(labels, make)
       families[name] = family
       return handle
     }
+  }
+
+  /// Gives up a series of a table: it goes when all who have asked for it have given it up.
+  func release(_ name: String, _ labels: Labels) {
+    families.withLock { $0[name]?.release(labels) }
   }
 
   /// Drops every series that has this label, when its source or sink is no longer configured.

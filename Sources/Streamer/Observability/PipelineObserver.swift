@@ -4,71 +4,163 @@ import PGWire
 /// Carries what a pipeline knows of itself to /status, /stats and /metrics.
 ///
 /// Only the pipeline's thread calls it; the numbers behind are atomics that other threads read.
+/// Totals only ever rise by what is new: neither a new connection nor a new ``Pipeline`` sets one
+/// back.
 final class PipelineObserver {
+  /// What the observer knows of a lane beside its status.
+  private struct Watch {
+    /// The numbers that were taken over last.
+    var counts = LaneCounts()
+    var inFlight = 0
+    var queued = 0
+    /// The sink itself says that it cannot deliver for now.
+    var isTroubled = false
+    /// How much was delivered when records began to wait.
+    var waiting: (delivered: Int, since: ContinuousClock.Instant)?
+  }
+
   private let source: SourceStatus
-  private let sinks: [SinkStatus]
+  private let lanes: [LaneStatus]
   private let sourceMetrics: SourceMetrics
   private let sinkMetrics: [SinkMetrics]
-  private var lastKeepalives = 0
-  private var lastCounts: [(counts: LaneCounts, inFlight: Int)]
-  private var oldest: (ticket: UInt64, since: ContinuousClock.Instant)?
+  private var tables: TableBook
+  private var watches: [Watch]
+  private var eventCount = 0
+  private var malformedCount = 0
+  private var keepalives = 0
+  /// Changes have flowed since the last outage.
+  private var isConnected = false
+  /// A sink has failed, which the failure of the stream that follows is put down to.
+  private var hasLostSink = false
 
   /// Observes a source and its sinks, in the pipeline's order.
   init(source: SourceStatus, sinks: [SinkStatus], metrics: Metrics) {
     self.source = source
-    self.sinks = sinks
+    lanes = sinks.map { $0.lane(of: source.name) }
+    watches = sinks.map { _ in Watch() }
     sourceMetrics = SourceMetrics(metrics, name: source.name, type: source.type)
-    lastCounts = sinks.map { _ in (LaneCounts(), 0) }
-    sinkMetrics = sinks.map { SinkMetrics(metrics, name: $0.name, type: $0.type) }
+    sinkMetrics = sinks.map {
+      SinkMetrics(metrics, name: $0.name, type: $0.type, sourceType: source.type)
+    }
+    tables = TableBook(limit: metrics.tableLimit, source: sourceMetrics, sinks: sinkMetrics)
   }
 
-  /// The counters of one table, for the source and for each sink.
-  func table(_ relation: Relation) -> TableMetrics {
-    table(schema: relation.schema, name: relation.name)
+  // MARK: - Tables
+
+  /// The counters of one table, for the source and for each sink; `hasTopic` tells for each sink
+  /// whether the table has a topic there, and without it all have one.
+  ///
+  /// Whoever asks keeps the value as long as the table is described: the series go with it.
+  func table(_ relation: Relation, hasTopic: [Bool]? = nil) -> TableMetrics {
+    table(schema: relation.schema, name: relation.name, hasTopic: hasTopic)
   }
 
   /// The counters of one table by its names.
-  func table(schema: String, name: String) -> TableMetrics {
-    TableMetrics(
-      source: sourceMetrics.table(schema: schema, name), sinks: sinkMetrics.map { $0.table(name) })
+  func table(schema: String, name: String, hasTopic: [Bool]? = nil) -> TableMetrics {
+    tables.table(
+      schema: schema, name, hasTopic: hasTopic ?? lanes.map { _ in true }, now: .now)
   }
+
+  /// Drops the series of a table that is gone, without the wait that else lets a reconnect pass.
+  func release(schema: String, name: String) { tables.release(schema: schema, name) }
+
+  /// A transaction with that many events was read to its end.
+  func committed(events: UInt64) { sourceMetrics.transactionRows.observe(Double(events)) }
 
   // MARK: - Events
 
-  /// The pipeline has entered a state; its sinks follow where they have no trouble of their own.
+  /// The pipeline has entered a state; when changes flow, its sinks follow, but for those that have
+  /// trouble of their own.
   func entered(_ state: PipelineState, cause: StreamerError?) {
     source.enter(state, error: cause.map(\.description))
     guard state == .streaming else { return }
-    for sink in sinks { sink.enter(.streaming) }
+    isConnected = true
+    hasLostSink = false
+    source.heard(at: .now)
+    for (lane, watch) in zip(lanes, watches) where !watch.isTroubled { lane.enter(.streaming) }
   }
 
   /// The connection, a look-up or a save has failed.
-  func failed(_ error: StreamerError) {
+  ///
+  /// An outage counts once, when a stream that flowed is lost; what fails after that are attempts.
+  func failed(_ error: StreamerError, cause: ReconnectCause? = nil) {
     source.replicaErrors.add()
-    sourceMetrics.reconnects(cause: error.isRetryable ? "retryable" : "final").add()
+    sourceMetrics.errors.add()
+    if isConnected {
+      let cause = cause ?? (hasLostSink ? .sink : ReconnectCause(error))
+      sourceMetrics.reconnects(cause: cause).add()
+    }
+    isConnected = false
+    hasLostSink = false
+  }
+
+  /// The pipeline is given up for a new one, which counts from zero, since the server is another
+  /// or on another timeline.
+  func pipelineReplaced() {
+    eventCount = 0
+    malformedCount = 0
+    keepalives = 0
+    source.serverLSN.set(0)
+    source.receivedLSN.set(0)
+    for index in lanes.indices {
+      take(inFlightBytes: 0, index)
+      watches[index].counts = LaneCounts()
+      watches[index].waiting = nil
+      lanes[index].wait(since: nil)
+    }
   }
 
   /// A position could not be saved.
-  func saveFailed() { source.persistErrors.add() }
+  func saveFailed() {
+    source.persistErrors.add()
+    source.cannotSave = true
+    sourceMetrics.saveErrors.add()
+    sourceMetrics.cannotSave.set(1)
+  }
 
-  /// A sink has failed.
+  /// A position was saved.
+  func saveSucceeded() {
+    guard source.cannotSave else { return }
+    source.cannotSave = false
+    sourceMetrics.cannotSave.set(0)
+  }
+
+  /// A sink has failed; another instance of it takes its place.
   func failed(sink index: Int, _ error: StreamerError) {
-    sinks[index].errors.add()
-    sinkMetrics[index].kafkaErrors.add()
-    sinks[index].enter(error.isRetryable ? .retrying : .failed, error: error.description)
+    hasLostSink = true
+    watches[index].isTroubled = false
+    count(errorOf: index)
+    lanes[index].enter(error.isRetryable ? .retrying : .failed, error: error.description)
   }
 
   /// The pipeline has ended.
   func ended(_ error: StreamerError?) {
     source.enter(error == nil ? .stopped : .failed, error: error.map(\.description))
-    for sink in sinks where !sink.state.state.isTrouble { sink.enter(.stopped) }
+    for lane in lanes where !lane.state.state.isTrouble { lane.enter(.stopped) }
   }
 
-  /// What the server says of the slot.
+  // MARK: - The server
+
+  /// Bytes of the server came, or it is not listened to on purpose.
+  func heard(at now: ContinuousClock.Instant) { source.heard(at: now) }
+
+  /// The end of the server's log, as the server says when it is asked.
+  func serverPosition(_ lsn: LSN) {
+    source.serverLSN.set(lsn.value)
+    observePositions()
+  }
+
+  /// What the server says of the slot, its own position with it.
   func slot(_ slot: ReplicationSlot) {
     let held = UInt64(max(slot.walHeld ?? 0, 0))
     source.walHeldBytes.set(held)
+    source.walStatus = slot.walStatus.flatMap(SourceStatus.WALStatus.init)
     sourceMetrics.walHeldBytes.set(held)
+    for (status, gauge) in zip(SourceStatus.WALStatus.allCases, sourceMetrics.walStatus) {
+      gauge.set(status == source.walStatus ? 1 : 0)
+    }
+    guard let restart = slot.restartLSN, slot.walHeld != nil else { return }
+    serverPosition(LSN(restart.value + held))
   }
 
   // MARK: - Numbers
@@ -77,25 +169,98 @@ final class PipelineObserver {
   func observe(
     _ pipeline: inout Pipeline, saved: LSN, now: ContinuousClock.Instant
   ) {
-    let confirmed = pipeline.startLSN
-    source.events.set(UInt64(pipeline.eventCount))
-    source.receivedLSN.set(pipeline.sent.value)
-    source.serverLSN.set(pipeline.sent.value)
-    source.confirmedLSN.set(confirmed.value)
+    take(events: pipeline.eventCount)
+    // A connection that has received nothing yet stands where the last one did.
+    if pipeline.sent > .zero { source.receivedLSN.set(pipeline.sent.value) }
+    source.confirmedLSN.set(pipeline.startLSN.value)
     source.savedLSN.set(saved.value)
-    sourceMetrics.receivedLSN.set(pipeline.sent.value)
-    sourceMetrics.sentLSN.set(pipeline.sent.value)
-    sourceMetrics.confirmedLSN.set(confirmed.value)
-    sourceMetrics.lagBytes.set(source.lagBytes)
+    observePositions()
     source.spoolBytes.set(UInt64(pipeline.spool.fileBytes))
     sourceMetrics.spoolBytes.set(UInt64(pipeline.spool.fileBytes))
-    if pipeline.keepalives != lastKeepalives {
-      lastKeepalives = pipeline.keepalives
-      source.probeAnswered(at: now)
+    if pipeline.keepalives != keepalives {
+      keepalives = pipeline.keepalives
+      source.heard(at: now)
     }
     observeState(isOverBudget: pipeline.isOverBudget)
-    observeOldest(pipeline, now: now)
-    for index in sinks.indices { observe(&pipeline.lanes[index], index) }
+    tables.sweep(now: now)
+    for index in lanes.indices {
+      let counts = pipeline.lanes[index].counts
+      observe(
+        sink: index, counts, inFlightBytes: pipeline.lanes[index].inFlightBytes, now: now)
+      if pipeline.lanes[index].isOpen { observe(pipeline.lanes[index].sink, index) }
+    }
+    let oldest = pipeline.lanes.oldest?.commitTime
+    let age = oldest.map { Double(Self.microsecondsSince2000() - $0) / 1_000_000 }
+    sourceMetrics.lagSeconds.set(max(age ?? 0, 0))
+  }
+
+  /// Takes over the numbers of a source whose positions are offsets, but for those of its sinks.
+  func observe(events: Int, malformed: Int, isOverBudget: Bool, now: ContinuousClock.Instant) {
+    take(events: events)
+    let new = malformed - malformedCount
+    source.eventErrors.add(UInt64(max(new, 0)))
+    sourceMetrics.errors.add(UInt64(max(new, 0)))
+    malformedCount = malformed
+    observeState(isOverBudget: isOverBudget)
+    tables.sweep(now: now)
+  }
+
+  /// Takes over the numbers of one sink's lane.
+  func observe(
+    sink index: Int, _ counts: LaneCounts, inFlightBytes: Int, now: ContinuousClock.Instant
+  ) {
+    let (lane, last) = (lanes[index], watches[index].counts)
+    lane.total.add(Self.difference(counts.events, last.events))
+    lane.noTopic.add(Self.difference(counts.excluded, last.excluded))
+    lane.skipped.add(Self.difference(counts.repeated, last.repeated))
+    lane.kafkaMessages.add(Self.difference(counts.delivered, last.delivered))
+    sinkMetrics[index].delivered.add(Self.difference(counts.delivered, last.delivered))
+    watches[index].counts = counts
+    take(inFlightBytes: inFlightBytes, index)
+    if inFlightBytes == 0 {
+      watches[index].waiting = nil
+    } else if watches[index].waiting?.delivered != counts.delivered {
+      watches[index].waiting = (counts.delivered, now)
+    }
+    lane.wait(since: watches[index].waiting?.since)
+  }
+
+  /// Takes over what an open sink says of itself.
+  ///
+  /// One that cannot deliver for now is retrying, until something is delivered again.
+  func observe(_ sink: any Sink, _ index: Int) {
+    let queued = sink.queueLength
+    sinkMetrics[index].kafkaQueueMessages.add(Double(queued - watches[index].queued))
+    watches[index].queued = queued
+    if let trouble = sink.trouble {
+      if !watches[index].isTroubled { count(errorOf: index) }
+      watches[index].isTroubled = true
+      lanes[index].enter(.retrying, error: trouble.description)
+    } else if watches[index].isTroubled {
+      watches[index].isTroubled = false
+      lanes[index].enter(.streaming)
+    }
+  }
+
+  /// Transactions were settled in one lane.
+  func observe(sink index: Int, _ settled: SettledTransactions) {
+    let seconds = settled.latencySum(at: Self.microsecondsSince2000())
+    let histograms = [
+      sourceMetrics.commitLatency, sourceMetrics.processingTime, sinkMetrics[index].processingTime,
+    ]
+    for histogram in histograms {
+      histogram.observe(latencySum: seconds, count: UInt64(settled.count))
+    }
+  }
+
+  // MARK: - Parts
+
+  private func observePositions() {
+    sourceMetrics.receivedLSN.set(source.receivedLSN.value)
+    sourceMetrics.confirmedLSN.set(source.confirmedLSN.value)
+    sourceMetrics.savedLSN.set(source.savedLSN.value)
+    sourceMetrics.sentLSN.set(source.endLSN)
+    sourceMetrics.lagBytes.set(source.lagBytes)
   }
 
   private func observeState(isOverBudget: Bool) {
@@ -107,78 +272,26 @@ final class PipelineObserver {
     }
   }
 
-  private func observe(_ lane: inout Lane<LSN>, _ index: Int) {
-    observe(sink: index, lane.counts, inFlightBytes: lane.inFlightBytes)
-    if lane.isOpen { observe(lane.sink, index) }
-    guard let settled = lane.takeSettled() else { return }
-    let latency = settled.latencySum(at: Self.microsecondsSince2000()) / Double(settled.count)
-    sourceMetrics.commitLatency.observe(max(latency, 0), count: UInt64(settled.count))
+  private func take(events: Int) {
+    source.events.add(Self.difference(events, eventCount))
+    eventCount = events
   }
 
-  /// Takes over the numbers of a source whose positions are offsets, but for those of its sinks;
-  /// `isIdle` says that nothing waits for its delivery.
-  func observe(
-    events: Int, malformed: Int, isOverBudget: Bool, isIdle: Bool, progress: UInt64,
-    now: ContinuousClock.Instant
-  ) {
-    source.events.set(UInt64(events))
-    source.eventErrors.set(UInt64(malformed))
-    observeState(isOverBudget: isOverBudget)
-    if isIdle {
-      oldest = nil
-    } else if oldest?.ticket != progress {
-      oldest = (progress, now)
-    }
-    source.oldestOutstanding(since: oldest?.since)
+  private func take(inFlightBytes: Int, _ index: Int) {
+    lanes[index].inFlightBytes.set(UInt64(max(inFlightBytes, 0)))
+    sinkMetrics[index].inFlightBytes.add(Double(inFlightBytes - watches[index].inFlight))
+    watches[index].inFlight = inFlightBytes
   }
 
-  /// Takes over the numbers of one sink's lane.
-  func observe(sink index: Int, _ counts: LaneCounts, inFlightBytes: Int) {
-    let (status, metrics) = (sinks[index], sinkMetrics[index])
-    let last = lastCounts[index]
-    // Several sources may share a sink's status: each adds what is its own.
-    status.inFlightBytes.add(difference(inFlightBytes, last.inFlight))
-    status.total.add(difference(counts.events, last.counts.events))
-    status.noTopic.add(difference(counts.excluded, last.counts.excluded))
-    status.skipped.add(difference(counts.repeated, last.counts.repeated))
-    status.kafkaMessages.add(difference(counts.delivered, last.counts.delivered))
-    lastCounts[index] = (counts, inFlightBytes)
-    metrics.inFlightBytes.add(Double(inFlightBytes - last.inFlight))
+  private func count(errorOf index: Int) {
+    lanes[index].errors.add()
+    sinkMetrics[index].errors.add()
+    sinkMetrics[index].kafkaErrors.add()
   }
 
-  /// Takes over what an open sink says of itself.
-  ///
-  /// One that cannot deliver for now is retrying, until something is delivered again.
-  func observe(_ sink: any Sink, _ index: Int) {
-    let (status, metrics) = (sinks[index], sinkMetrics[index])
-    metrics.kafkaQueueMessages.set(sink.queueLength)
-    let state = status.state.state
-    if let trouble = sink.trouble, state == .streaming {
-      metrics.kafkaErrors.add()
-      status.errors.add()
-      status.enter(.retrying, error: trouble.description)
-    } else if sink.trouble == nil, state == .retrying {
-      status.enter(.streaming)
-    }
-  }
-
-  private func difference(_ now: Int, _ before: Int) -> UInt64 {
-    UInt64(bitPattern: Int64(now - before))
-  }
-
-  private func observeOldest(_ pipeline: borrowing Pipeline, now: ContinuousClock.Instant) {
-    guard let waiting = pipeline.lanes.oldest else {
-      oldest = nil
-      source.oldestOutstanding(since: nil)
-      sourceMetrics.lagSeconds.set(0)
-      return
-    }
-    if oldest?.ticket != waiting.ticket { oldest = (waiting.ticket, now) }
-    source.oldestOutstanding(since: oldest?.since)
-    if let time = waiting.commitTime {
-      let age = Double(Self.microsecondsSince2000() - time) / 1_000_000
-      sourceMetrics.lagSeconds.set(max(age, 0))
-    }
+  /// What is new in a count; one that has gone back began anew from zero.
+  private static func difference(_ now: Int, _ before: Int) -> UInt64 {
+    UInt64(max(now < before ? now : now - before, 0))
   }
 
   private static func microsecondsSince2000() -> Int64 {
@@ -186,10 +299,4 @@ final class PipelineObserver {
     _ = unsafe clock_gettime(CLOCK_REALTIME, &time)
     return (Int64(time.tv_sec) - 946_684_800) * 1_000_000 + Int64(time.tv_nsec) / 1000
   }
-}
-
-/// The counters of one table: looked up once for each Relation message.
-struct TableMetrics {
-  let source: SourceTableMetrics
-  let sinks: [SinkTableMetrics]
 }

@@ -23,6 +23,24 @@ enum PipelineState: String, CaseIterable, Sendable {
 
   /// Whether `/status` answers 500 because of it.
   var isTrouble: Bool { self == .retrying || self == .stopped || self == .failed }
+
+  /// Whether changes flow, old ones or new ones.
+  var isUp: Bool { self == .streaming || self == .backpressured || self == .snapshot }
+
+  /// How bad it is beside others: of several lanes of a sink, the worst one's state is shown.
+  var gravity: Int {
+    switch self {
+    case .streaming: 0
+    case .backpressured: 1
+    case .snapshot: 2
+    case .standby: 3
+    case .paused: 4
+    case .starting: 5
+    case .stopped: 6
+    case .retrying: 7
+    case .failed: 8
+    }
+  }
 }
 
 /// A state with its cause and the time since when it holds: always read together.

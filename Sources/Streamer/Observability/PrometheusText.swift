@@ -18,13 +18,11 @@ struct PrometheusText {
     append("# HELP \(family.name) ")
     append(family.help, escapingQuotes: false)
     append("\n# TYPE \(family.name) \(family.kind.rawValue)\n")
-    // In a fixed order, so that two scrapes can be compared.
-    let series = family.series.map { (labels: Self.text($0.key), handle: $0.value) }
-    for (labels, handle) in series.sorted(by: { $0.labels < $1.labels }) {
-      switch handle {
-      case .counter(let counter): sample(family.name, labels, String(counter.value))
-      case .gauge(let gauge): sample(family.name, labels, Self.number(gauge.value))
-      case .histogram(let histogram): append(histogram, family.name, labels)
+    for one in family.series {
+      switch one.handle {
+      case .counter(let counter): sample(family.name, one.labels, String(counter.value))
+      case .gauge(let gauge): sample(family.name, one.labels, Self.number(gauge.value))
+      case .histogram(let histogram): append(histogram, family.name, one.labels)
       }
     }
   }
@@ -43,8 +41,14 @@ struct PrometheusText {
 
   private mutating func sample(_ name: String, _ labels: String, _ value: String) {
     append(name)
-    if !labels.isEmpty { append("{\(labels)}") }
-    append(" \(value)\n")
+    if !labels.isEmpty {
+      append("{")
+      append(labels)
+      append("}")
+    }
+    append(" ")
+    append(value)
+    append("\n")
   }
 
   private mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
@@ -53,12 +57,12 @@ struct PrometheusText {
     append(Self.escaped(text, quotes: escapingQuotes))
   }
 
-  private static func text(_ labels: [MetricFamily.Label]) -> String {
-    labels.map { "\($0.name)=\"\(escaped($0.value, quotes: true))\"" }.joined(separator: ",")
-  }
-
   /// A text with `\` and line feeds escaped, in a label's value quotes too.
   static func escaped(_ text: String, quotes: Bool) -> String {
+    let special: (UInt8) -> Bool = {
+      $0 == UInt8(ascii: "\\") || $0 == 0x0A || (quotes && $0 == UInt8(ascii: "\""))
+    }
+    guard text.utf8.contains(where: special) else { return text }
     var result = String.UnicodeScalarView()
     for character in text.unicodeScalars {
       switch character {

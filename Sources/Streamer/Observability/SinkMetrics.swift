@@ -1,7 +1,15 @@
-/// The handles of one sink's metrics, looked up once.
+/// The handles of one sink's metrics, looked up once for each source that feeds it.
+///
+/// Sources that share a sink share its series: each adds what is its own.
 struct SinkMetrics: Sendable {
   /// Bytes handed over and not yet acknowledged.
   let inFlightBytes: Gauge
+  /// Records acknowledged.
+  let delivered: Counter
+  /// Deliveries that have failed, under the old psql-streamer's name.
+  let errors: Counter
+  /// Seconds from a commit on the server to the last acknowledgement, under the old name.
+  let processingTime: Histogram
   /// Records in librdkafka's queue.
   let kafkaQueueMessages: Gauge
   /// Errors that Kafka or librdkafka reported.
@@ -11,31 +19,60 @@ struct SinkMetrics: Sendable {
   private let name: String
   private let type: String
 
-  /// Looks up the metrics of a sink by its name and type in the configuration.
-  init(_ metrics: Metrics, name: String, type: String) {
+  /// Looks up the metrics of a sink by its name and type, and its source's type.
+  init(_ metrics: Metrics, name: String, type: String, sourceType: String) {
     self.metrics = metrics
     self.name = name
     self.type = type
-    let sink = [(name: "sinkName", value: name)]
-    inFlightBytes = metrics.gauge(
-      "psql_streamer_in_flight_bytes", "Handed over and not yet acknowledged.", sink)
-    kafkaQueueMessages = metrics.gauge(
-      "psql_streamer_kafka_queue_messages", "Records in librdkafka's queue.", sink)
-    kafkaErrors = metrics.counter(
-      "psql_streamer_kafka_errors_total", "Errors that Kafka or librdkafka reported.", sink)
+    let sink = MetricMaker(metrics, [("sinkName", name)], isExposed: true)
+    let kafka = MetricMaker(metrics, [("sinkName", name)], isExposed: type == "kafka")
+    let labels = [("sinkName", name), ("sinkType", MetricType.sink(type)), ("table", "")]
+    inFlightBytes = sink.gauge(
+      "psql_streamer_in_flight_bytes", "Handed over and not yet acknowledged.")
+    delivered = sink.counter(
+      "psql_streamer_delivered_total", "Records that the sink has acknowledged.")
+    errors = MetricMaker(metrics, labels, isExposed: true).counter(
+      "sink_errors", "Sink errors count")
+    let readsLog = SourceMetrics.readsLog(sourceType)
+    processingTime = MetricMaker(metrics, labels, isExposed: readsLog).histogram(
+      "sink_event_processing_time_sec", "Sink event processing time (sec)",
+      bounds: Histogram.defaultSeconds)
+    kafkaQueueMessages = kafka.gauge(
+      "psql_streamer_kafka_queue_messages", "Records in librdkafka's queue.")
+    kafkaErrors = kafka.counter(
+      "psql_streamer_kafka_errors_total", "Errors that Kafka or librdkafka reported.")
+  }
+
+  // MARK: - Tables
+
+  private func eventLabels(_ table: String) -> Metrics.Labels {
+    [("sinkName", name), ("sinkType", MetricType.sink(type)), ("table", table)]
+  }
+
+  private func noTopicLabels(_ schema: String, _ table: String) -> Metrics.Labels {
+    [("sinkName", name), ("schema", schema), ("table", table)]
   }
 
   /// Looks up the metrics of one table: once for each Relation message, not for each row.
-  func table(_ table: String) -> SinkTableMetrics {
-    let labels = [
-      (name: "sinkName", value: name), (name: "sinkType", value: MetricType.sink(type)),
-      (name: "table", value: table),
-    ]
-    return SinkTableMetrics(
-      events: metrics.counter("sink_events", "Sink events count", labels),
-      errors: metrics.counter("sink_errors", "Sink errors count", labels),
-      processingTime: metrics.histogram(
-        "sink_event_processing_time_sec", "Sink event processing time (sec)", labels))
+  ///
+  /// A table has one of two series, as it has a topic in this sink or none; nil asks for both.
+  func table(schema: String, _ table: String, hasTopic: Bool?) -> SinkTableMetrics {
+    SinkTableMetrics(
+      events: hasTopic == false
+        ? Counter() : metrics.counter("sink_events", "Sink events count", eventLabels(table)),
+      noTopic: hasTopic == true
+        ? Counter()
+        : metrics.counter(
+          "psql_streamer_no_topic_total", "Events of tables that have no topic in the sink.",
+          noTopicLabels(schema, table)))
+  }
+
+  /// Gives up what ``table(schema:_:hasTopic:)`` has looked up.
+  func release(schema: String, _ table: String, hasTopic: Bool?) {
+    if hasTopic != false { metrics.release("sink_events", eventLabels(table)) }
+    if hasTopic != true {
+      metrics.release("psql_streamer_no_topic_total", noTopicLabels(schema, table))
+    }
   }
 }
 
@@ -43,8 +80,6 @@ struct SinkMetrics: Sendable {
 struct SinkTableMetrics: Sendable {
   /// Events that the sink was given.
   let events: Counter
-  /// Events that it could not deliver.
-  let errors: Counter
-  /// Seconds from the hand-over to the acknowledgement.
-  let processingTime: Histogram
+  /// Events that were left out, because the table has no topic in the sink.
+  let noTopic: Counter
 }

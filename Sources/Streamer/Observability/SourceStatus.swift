@@ -1,11 +1,13 @@
 import PGWire
-import Synchronization
 
 /// What a source's pipeline tells about itself.
 ///
 /// The pipeline's thread writes, the HTTP thread and the ticker read. A class, because they
 /// share it; nothing in it makes the pipeline wait.
 final class SourceStatus: Sendable {
+  /// What PostgreSQL says of the WAL that a slot needs (pg_replication_slots.wal_status).
+  enum WALStatus: String, CaseIterable, Sendable { case reserved, extended, unreserved, lost }
+
   /// The source's name in the configuration.
   let name: String
   /// The source's type in the configuration: "postgres", "kafka".
@@ -14,10 +16,10 @@ final class SourceStatus: Sendable {
   let slot: String?
 
   private let cell = StateCell()
-  // Instants are kept as nanoseconds since this one.
-  private let epoch = ContinuousClock.now
-  private let probedNanoseconds = AtomicCounter()
-  private let outstandingNanoseconds = AtomicCounter()
+  private let heard = AtomicInstant()
+  // One more than the status's place in the list of all; zero while it is unknown.
+  private let walStatusNumber = AtomicCounter()
+  private let unsaved = AtomicCounter()
 
   /// Where the stream stands: the end of what was received, in bytes.
   let receivedLSN = AtomicCounter()
@@ -25,7 +27,7 @@ final class SourceStatus: Sendable {
   let confirmedLSN = AtomicCounter()
   /// The position that was saved last, in bytes.
   let savedLSN = AtomicCounter()
-  /// The end of the server's log as its messages tell it, in bytes.
+  /// The end of the server's log as the server was asked for it last, in bytes; zero when never.
   let serverLSN = AtomicCounter()
   /// How much log the slot keeps on the server, in bytes.
   let walHeldBytes = AtomicCounter()
@@ -37,7 +39,7 @@ final class SourceStatus: Sendable {
   let events = AtomicCounter()
   /// How many events could not be made or handed over.
   let eventErrors = AtomicCounter()
-  /// How often the replication connection has failed.
+  /// How often the replication connection, or an attempt to make it, has failed.
   let replicaErrors = AtomicCounter()
   /// How often saving a position has failed.
   let persistErrors = AtomicCounter()
@@ -57,35 +59,40 @@ final class SourceStatus: Sendable {
     cell.enter(state, error: error, at: time)
   }
 
-  /// How far what is confirmed lies behind the server's log, in bytes.
+  /// The end of the server's log, as far as it is known: what the server said when it was asked,
+  /// or what it has sent since.
+  var endLSN: UInt64 { max(serverLSN.value, receivedLSN.value) }
+
+  /// How far what is saved lies behind the server's log, in bytes.
+  ///
+  /// What is confirmed stands in for what is saved where nothing is saved.
   var lagBytes: UInt64 {
-    let (confirmed, server) = (confirmedLSN.value, serverLSN.value)
-    return confirmed == 0 || server < confirmed ? 0 : server - confirmed
+    let saved = savedLSN.value == 0 ? confirmedLSN.value : savedLSN.value
+    let end = endLSN
+    return saved == 0 || end < saved ? 0 : end - saved
   }
 
-  /// Notes that the server has answered a status update that asked for an answer.
-  func probeAnswered(at time: ContinuousClock.Instant) {
-    probedNanoseconds.set(nanoseconds(time))
+  /// When the server was heard last, or was not listened to on purpose; nil when it never was.
+  var lastHeard: ContinuousClock.Instant? { heard.value }
+
+  /// Notes that bytes of the server came, or that the pipeline does not read on purpose.
+  func heard(at time: ContinuousClock.Instant) { heard.set(time) }
+
+  /// What the server says of the WAL that the slot needs; nil while that is unknown.
+  var walStatus: WALStatus? {
+    get {
+      let number = Int(walStatusNumber.value)
+      return number == 0 ? nil : WALStatus.allCases[number - 1]
+    }
+    set {
+      let place = newValue.flatMap { WALStatus.allCases.firstIndex(of: $0) }
+      walStatusNumber.set(place.map { UInt64($0) + 1 } ?? 0)
+    }
   }
 
-  /// Notes since when the oldest record waits for its delivery; nil when none does.
-  func oldestOutstanding(since time: ContinuousClock.Instant?) {
-    outstandingNanoseconds.set(time.map(nanoseconds) ?? 0)
-  }
-
-  /// When the server answered last, or nil when it never did.
-  var lastProbe: ContinuousClock.Instant? { instant(probedNanoseconds.value) }
-
-  /// Since when the oldest record waits for its delivery, or nil when none does.
-  var oldestOutstanding: ContinuousClock.Instant? { instant(outstandingNanoseconds.value) }
-
-  // Zero stands for "none", so the first nanosecond counts as the second one.
-  private func nanoseconds(_ time: ContinuousClock.Instant) -> UInt64 {
-    let (seconds, attoseconds) = (time - epoch).components
-    return UInt64(max(1, seconds * 1_000_000_000 + attoseconds / 1_000_000_000))
-  }
-
-  private func instant(_ nanoseconds: UInt64) -> ContinuousClock.Instant? {
-    nanoseconds == 0 ? nil : epoch.advanced(by: .nanoseconds(Int64(clamping: nanoseconds)))
+  /// Whether the last attempt to save a position has failed.
+  var cannotSave: Bool {
+    get { unsaved.value != 0 }
+    set { unsaved.set(newValue ? 1 : 0) }
   }
 }

@@ -9,8 +9,8 @@ final class KnownTable {
   let table: Table
   /// What each lane does with it, in the lanes' order; nil excludes it there.
   let lanes: [TableLane?]
-  /// The table's counters.
-  let metrics: SourceTableMetrics
+  /// The table's counters; holding them keeps their series.
+  let metrics: TableMetrics
   /// Turns rows that came in binary into text; nil where rows come as text.
   let binary: BinaryRow?
   /// Whether a row that disagrees with what is known of its types lets them be looked up again.
@@ -19,7 +19,7 @@ final class KnownTable {
   let mayRefresh: Bool
 
   init(
-    table: Table, lanes: [TableLane?], metrics: SourceTableMetrics, binary: BinaryRow? = nil,
+    table: Table, lanes: [TableLane?], metrics: TableMetrics, binary: BinaryRow? = nil,
     mayRefresh: Bool = true
   ) {
     self.table = table
@@ -37,11 +37,11 @@ final class KnownTable {
   /// Counts a change of a row.
   @inline(__always)
   func count(_ kind: Change.Kind) {
-    metrics.events.add()
+    metrics.source.events.add()
     switch kind {
-    case .insert: metrics.inserts.add()
-    case .update: metrics.updates.add()
-    case .delete: metrics.deletes.add()
+    case .insert: metrics.source.inserts.add()
+    case .update: metrics.source.updates.add()
+    case .delete: metrics.source.deletes.add()
     }
   }
 }

@@ -67,6 +67,7 @@ extension Pipeline {
       guard lanes[index].wants(event.place.ordinal) else { continue }
       guard let lane = table.lanes[index] else {
         lanes[index].counts.excluded += 1
+        table.metrics.sinks[index].noTopic.add()
         continue
       }
       lane.metrics.events.add()
@@ -84,11 +85,13 @@ extension Pipeline {
       emptied.append(table)
     }
     for table in emptied {
-      table.metrics.truncates.add()
+      table.metrics.source.events.add()
+      table.metrics.source.truncates.add()
       let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
       for index in lanes.indices where lanes[index].wants(place.ordinal) {
         guard let lane = table.lanes[index] else {
           lanes[index].counts.excluded += 1
+          table.metrics.sinks[index].noTopic.add()
           continue
         }
         let first = lanes[index].batch.count

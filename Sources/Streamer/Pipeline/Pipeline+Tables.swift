@@ -66,7 +66,8 @@ extension Pipeline {
   mutating func answer(_ request: TableRequest, _ answer: TableAnswer) {
     guard request.connection == connection, tables.isOutstanding(request.number) else { return }
     let table = Table(request.relation, catalogKey: answer.catalogKey)
-    let metrics = observer.table(request.relation)
+    let metrics = observer.table(
+      request.relation, hasTopic: answer.topics.map { $0 != nil })
     var tableLanes: [TableLane?] = []
     for index in encodings.indices {
       guard let topic = answer.topics[index] else {
@@ -81,7 +82,7 @@ extension Pipeline {
     }
     tables.learn(
       KnownTable(
-        table: table, lanes: tableLanes, metrics: metrics.source, binary: answer.binary,
+        table: table, lanes: tableLanes, metrics: metrics, binary: answer.binary,
         mayRefresh: !request.isRefresh), for: request.number)
   }
 }

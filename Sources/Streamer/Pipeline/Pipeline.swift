@@ -221,6 +221,7 @@ struct Pipeline: ~Copyable {
   }
 
   mutating func close(endLSN: LSN) {
+    if let transaction { observer.committed(events: transaction.nextOrdinal) }
     transaction = nil
     sent = max(sent, endLSN)
     for index in lanes.indices { lanes[index].commit(endLSN: endLSN) }

@@ -20,7 +20,7 @@ final class Service: StatusSource {
   private let configuration: Configuration
   private let log: Log
   private let store: any PositionStore
-  private let metrics = Metrics()
+  private let metrics: Metrics
   private let pipelines: [any Pipeline]
   private let ended: EventDescriptor
   private let results = Mutex<[(pipeline: Int, error: StreamerError?)]>([])
@@ -29,6 +29,7 @@ final class Service: StatusSource {
   init(_ configuration: Configuration, log: Log) throws(StreamerError) {
     self.configuration = configuration
     self.log = log
+    metrics = Metrics(tables: configuration.metricsTables)
     if let path = configuration.store {
       store = try SQLitePositionStore(path: path)
     } else {
@@ -56,7 +57,8 @@ final class Service: StatusSource {
   func run(until signals: borrowing SignalDescriptor) throws(StreamerError) -> Int32 {
     let http = try AdminServer(
       configuration.http, status: self, metrics: metrics, version: Version.number,
-      token: configuration.httpToken?.revealed)
+      token: configuration.httpToken?.revealed,
+      readyWhenStandby: configuration.readyWhenStandby)
     defer { http.stop() }
     log.info(
       "starting", ["version": Version.text, "http": configuration.http, "port": http.port])
@@ -135,8 +137,8 @@ final class Service: StatusSource {
       log.info(
         "sink",
         [
-          "sink": sink.name, "state": sink.state.state.rawValue, "events": sink.total.value,
-          "delivered": sink.kafkaMessages.value, "inFlightBytes": sink.inFlightBytes.value,
+          "sink": sink.name, "state": sink.state.state.rawValue, "events": sink.total,
+          "delivered": sink.kafkaMessages, "inFlightBytes": sink.inFlightBytes,
         ])
     }
   }

@@ -8,11 +8,14 @@ import Testing
 final class FakePipelines: StatusSource {
   let sources: [SourceStatus]
   let sinks: [SinkStatus]
+  /// The way from the source to the sink.
+  let lane: LaneStatus
   private let debug = Mutex<[Bool]>([])
 
   init() {
     sources = [SourceStatus(name: "db", type: "postgres", slot: "streamer")]
     sinks = [SinkStatus(name: "out", type: "kafka")]
+    lane = sinks[0].lane(of: "db")
   }
 
   func setDebug(_ isOn: Bool) { debug.withLock { $0.append(isOn) } }
@@ -23,8 +26,8 @@ final class FakePipelines: StatusSource {
   /// Everything is as it should be.
   func enterStreaming(at time: UTCTime = UTCTime(microseconds: 0)) {
     sources[0].enter(.streaming, at: time)
-    sources[0].probeAnswered(at: .now)
-    sinks[0].enter(.streaming, at: time)
+    sources[0].heard(at: .now)
+    lane.enter(.streaming, at: time)
   }
 }
 
@@ -72,7 +75,7 @@ struct AdminServerTests {
     pipelines.sources[0].confirmedLSN.set(0x16_B374_D840)
     pipelines.sources[0].serverLSN.set(0x16_B374_D850)
     pipelines.sources[0].walHeldBytes.set(4096)
-    pipelines.sinks[0].inFlightBytes.set(42)
+    pipelines.lane.inFlightBytes.set(42)
     let server = try server()
     let answer = try HTTPAnswer(port: server.port, "GET", "/status")
     #expect(answer.status == 200)
@@ -103,7 +106,7 @@ struct AdminServerTests {
     #expect(answer.body.contains(#""state":"\#(state.rawValue)""#))
     #expect(answer.body.contains(#""error":"connection \"x\" refused""#))
     pipelines.enterStreaming()
-    pipelines.sinks[0].enter(state)
+    pipelines.lane.enter(state)
     answer = try HTTPAnswer(port: server.port, "GET", "/status")
     #expect(answer.status == expected)
   }
@@ -117,12 +120,12 @@ struct AdminServerTests {
     source.persistErrors.add(4)
     source.receivedLSN.set(5)
     source.savedLSN.set(6)
-    let sink = pipelines.sinks[0]
-    sink.total.add(7)
-    sink.noTopic.add(8)
-    sink.skipped.add(9)
-    sink.errors.add(10)
-    sink.kafkaMessages.add(11)
+    let lane = pipelines.lane
+    lane.total.add(7)
+    lane.noTopic.add(8)
+    lane.skipped.add(9)
+    lane.errors.add(10)
+    lane.kafkaMessages.add(11)
     let server = try server()
     let answer = try HTTPAnswer(port: server.port, "GET", "/stats")
     #expect(answer.status == 200)

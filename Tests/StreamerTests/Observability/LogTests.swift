@@ -60,11 +60,47 @@ struct LogTests {
     arguments: [
       ("", #""""#), ("plain", "plain"), ("a b", #""a b""#), ("a=b", #""a=b""#),
       ("a\nlevel=error", #""a\nlevel=error""#), ("\"", #""\"""#), ("\\", #""\\""#),
-      ("\u{1B}[31m", #""\u001b[31m""#), ("größe", "größe"),
+      ("\u{1B}[31m", #""\u001b[31m""#), ("größe", "größe"), ("日本\u{1F600}", "日本\u{1F600}"),
+      ("a\u{9B}31m", #""a\u009b31m""#), ("a\u{85}b", #""a\u0085b""#),
+      ("a\u{202E}b", #""a\u202eb""#), ("a\u{2028}b\u{2029}", #""a\u2028b\u2029""#),
+      ("\u{2066}\u{61C}", #""\u2066\u061c""#),
     ])
   func quoting(_ value: String, _ expected: String) throws {
     let text = try written { $0.info("x", ["v": value]) }
     #expect(withoutTime(text) == ["level=info msg=x v=\(expected)"])
+  }
+
+  @Test("A12 JSON and error lines hold no hidden characters either")
+  func hidden() throws {
+    let name = "t\u{9B}\u{202E}\u{2028}\u{7F}x"
+    let json = try written(format: .json) { $0.info("x", ["v": name]) }
+    #expect(json.contains(#""v":"t\u009b\u202e\u2028\u007fx""#))
+    let error = StreamerError(what: "table \(name)", why: "it\r\nfailed")
+    #expect(error.description == #"table t \u202e x: it failed"#)
+  }
+
+  @Test("A12 of what comes too fast a few lines are written, and the others counted")
+  func limited() throws {
+    let start = ContinuousClock.now
+    let text = try written { log in
+      for number in 0..<1000 {
+        log.limited("notice", now: start)?.warning("a notice", ["n": number])
+      }
+      // Another kind, and the same of another source, have their own share.
+      log.limited("other", now: start)?.warning("another")
+      log.with(["source": "b"]).limited("notice", now: start)?.warning("of b")
+      log.limited("notice", now: start + .seconds(1))?.warning("a notice", ["n": 1000])
+      log.limited("notice", now: start + .seconds(1))?.warning("a notice", ["n": 1001])
+    }
+    let lines = withoutTime(text)
+    #expect(lines.count == LogLimiter.linesPerSecond + 4)
+    #expect(lines.first == #"level=warning msg="a notice" n=0"#)
+    #expect(
+      lines.suffix(4) == [
+        "level=warning msg=another", #"level=warning msg="of b" source=b"#,
+        #"level=warning msg="a notice" suppressed=995 n=1000"#,
+        #"level=warning msg="a notice" n=1001"#,
+      ])
   }
 
   @Test("a long value is cut")

@@ -90,14 +90,19 @@ struct MetricsTests {
     #expect(histogram.sum == 4 * 9999)
   }
 
-  @Test("series beyond the limit share one")
-  func limit() {
-    var family = MetricFamily(name: "c", help: "C.", kind: .counter)
-    for number in 0..<10 {
-      _ = family.handle([.init(name: "t", value: "\(number)")], limit: 4) { .counter(Counter()) }
-    }
-    let values = Set(family.series.keys.map { $0[0].value })
-    #expect(values == ["0", "1", "2", "3", "_other"])
+  @Test("a series goes with the last one who has asked for it")
+  func release() throws {
+    for name in ["a", "b", "a", "c"] { metrics.counter("c", "C.", [("t", name)]).add() }
+    metrics.release("c", [("t", "a")])
+    metrics.release("c", [("t", "b")])
+    metrics.release("c", [("t", "nobody")])
+    var parsed = try PrometheusParser(metrics.text())
+    #expect(Set(parsed.samples.compactMap { $0.labels["t"] }) == ["a", "c"])
+    #expect(try parsed.value("c", ["t": "a"]) == 2)
+    metrics.release("c", [("t", "a")])
+    metrics.counter("c", "C.", [("t", "c")]).add()
+    parsed = try PrometheusParser(metrics.text())
+    #expect(parsed.samples.map(\.value) == [2])
   }
 
   @Test("the series of a source that is gone are dropped")
@@ -114,56 +119,65 @@ struct MetricsTests {
   @Test("names and labels of the old psql-streamer are kept")
   func seedNames() throws {
     let source = SourceMetrics(metrics, name: "db", type: "postgres")
-    let table = source.table(schema: "public", "orders")
-    table.events.add(2)
-    table.errors.add()
-    table.processingTime.observe(0.01)
-    let sink = SinkMetrics(metrics, name: "out", type: "stub_log").table("orders")
-    sink.events.add(3)
+    source.table(schema: "public", "orders").events.add(2)
+    source.errors.add()
+    source.processingTime.observe(0.01)
+    let sink = SinkMetrics(metrics, name: "out", type: "stub_log", sourceType: "postgres")
+    sink.table(schema: "public", "orders", hasTopic: true).events.add(3)
     let parsed = try PrometheusParser(metrics.text())
-    let old = ["sourceName": "db", "sourceType": "Source-PSQL", "table": "orders"]
+    var old = ["sourceName": "db", "sourceType": "Source-PSQL", "table": "orders"]
     #expect(try parsed.value("source_events", old) == 2)
+    old["table"] = ""
     #expect(try parsed.value("source_errors", old) == 1)
     #expect(try parsed.value("source_event_processing_time_sec_count", old) == 1)
-    let oldSink = ["sinkName": "out", "sinkType": "Sink-Stub", "table": "orders"]
+    var oldSink = ["sinkName": "out", "sinkType": "Sink-Stub", "table": "orders"]
     #expect(try parsed.value("sink_events", oldSink) == 3)
+    oldSink["table"] = ""
     #expect(try parsed.value("sink_errors", oldSink) == 0)
     #expect(try parsed.value("sink_event_processing_time_sec_count", oldSink) == 0)
     #expect(MetricType.source("kafka") == "Source-Kafka")
     #expect(MetricType.sink("kafka") == "Sink-Kafka")
   }
 
-  @Test("new names begin with the product's and have their labels")
-  func newNames() throws {
-    let source = SourceMetrics(metrics, name: "db", type: "postgres")
-    source.lagBytes.set(17)
-    source.confirmedLSN.set(UInt64(0x16_B374_D848))
-    source.reconnects(cause: "eof").add()
-    source.table(schema: "public", "orders").updates.add(5)
-    let sink = SinkMetrics(metrics, name: "out", type: "kafka")
-    sink.inFlightBytes.set(99)
+  @Test("U11 every known value of a label is there from the start, at zero")
+  func fromTheStart() throws {
+    _ = SourceMetrics(metrics, name: "db", type: "postgres")
+    _ = SinkMetrics(metrics, name: "out", type: "kafka", sourceType: "postgres")
     let parsed = try PrometheusParser(metrics.text())
-    let db = ["sourceName": "db"]
-    #expect(try parsed.value("psql_streamer_lag_bytes", db) == 17)
+    for cause in ReconnectCause.allCases {
+      let labels = ["sourceName": "db", "cause": cause.rawValue]
+      #expect(try parsed.value("psql_streamer_reconnects_total", labels) == 0)
+    }
+    for status in SourceStatus.WALStatus.allCases {
+      let labels = ["sourceName": "db", "status": status.rawValue]
+      #expect(try parsed.value("psql_streamer_wal_status", labels) == 0)
+    }
+    #expect(try parsed.value("psql_streamer_cannot_save", ["sourceName": "db"]) == 0)
+    #expect(try parsed.value("psql_streamer_delivered_total", ["sinkName": "out"]) == 0)
+    #expect(parsed.samples.allSatisfy { $0.value == 0 })
+  }
+
+  @Test("what a kind of source or sink could never fill is not there")
+  func kinds() throws {
+    _ = SourceMetrics(metrics, name: "k", type: "kafka")
+    _ = SinkMetrics(metrics, name: "f", type: "file", sourceType: "kafka")
+    let names = Set(try PrometheusParser(metrics.text()).types.keys)
     #expect(
-      try parsed.value("psql_streamer_lsn", ["sourceName": "db", "kind": "confirmed"])
-        == 97_500_059_720)
-    #expect(
-      try parsed.value(
-        "psql_streamer_reconnects_total", ["sourceName": "db", "cause": "eof"]) == 1)
-    #expect(
-      try parsed.value(
-        "psql_streamer_rows_total",
-        ["sourceName": "db", "schema": "public", "table": "orders", "action": "update"]) == 5)
-    #expect(try parsed.value("psql_streamer_in_flight_bytes", ["sinkName": "out"]) == 99)
-    #expect(
-      Set(parsed.types.keys.filter { $0.hasPrefix("psql_streamer_") }) == [
-        "psql_streamer_lag_bytes", "psql_streamer_lag_seconds", "psql_streamer_lsn",
-        "psql_streamer_in_flight_bytes", "psql_streamer_spool_bytes",
-        "psql_streamer_wal_held_bytes",
-        "psql_streamer_transaction_rows", "psql_streamer_commit_latency_seconds",
-        "psql_streamer_reconnects_total", "psql_streamer_rows_total",
-        "psql_streamer_kafka_queue_messages", "psql_streamer_kafka_errors_total",
+      names == [
+        "source_errors", "sink_errors", "psql_streamer_cannot_save",
+        "psql_streamer_save_errors_total", "psql_streamer_reconnects_total",
+        "psql_streamer_in_flight_bytes", "psql_streamer_delivered_total",
       ])
+  }
+
+  @Test("S12 of several values only the sum is known: the sum is right, and their mean counts")
+  func latencies() {
+    let histogram = Histogram(bounds: [1, 10, 60])
+    histogram.observe(latencySum: 300, count: 10)
+    histogram.observe(latencySum: 0.5, count: 1)
+    histogram.observe(latencySum: -3, count: 1)
+    histogram.observe(latencySum: 7, count: 0)
+    #expect(histogram.cumulativeCounts == [2, 2, 12, 12])
+    #expect(histogram.sum == 300.5)
   }
 }

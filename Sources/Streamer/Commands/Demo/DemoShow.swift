@@ -87,7 +87,7 @@ struct DemoShow: ~Copyable {
       \(style.bold("Summary"))
         committed   \(sum) changes that must arrive
         captured    \(pipeline.source.events.value) events
-        delivered   \(pipeline.sink.kafkaMessages.value) records, acknowledged by the broker
+        delivered   \(pipeline.sink.kafkaMessages) records, acknowledged by the broker
         consumed    \(reader.count) records, \(reader.bytes) bytes
         rate        \(rate) records a second, from the first statement of the load to its last record
         CPU         \(usage.cpuMilliseconds) ms, with the broker and the consumer in this process

@@ -259,7 +259,8 @@ struct KafkaFlow: ~Copyable {
     if partitions[partition].committed == nil { partitions[partition].committed = offset }
     table.metrics.source.events.add()
     for index in sinks.indices {
-      table.metrics.sinks[index].events.add()
+      let metrics = table.metrics.sinks[index]
+      if table.routes[index] == nil { metrics.noTopic.add() } else { metrics.events.add() }
       lanes[index].take(
         partition, at: offset, key: key, value: value, headers: headers,
         route: table.routes[index])
@@ -303,7 +304,8 @@ struct KafkaFlow: ~Copyable {
     tables.add(
       KafkaTable(
         request, topics: topics,
-        metrics: observer.table(schema: request.schema, name: request.table)))
+        metrics: observer.table(
+          schema: request.schema, name: request.table, hasTopic: topics.map { $0 != nil })))
   }
 
   // MARK: - Malformed records

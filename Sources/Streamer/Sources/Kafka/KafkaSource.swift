@@ -220,14 +220,13 @@ final class KafkaSource: Source {
 
   /// Takes the numbers over to status and metrics.
   func observe(now: Instant) {
-    let waiting = (0..<flow.lanes.count).first { !flow.lanes[$0].isIdle }
-    let progress = waiting.map { flow.lanes[$0].counts.delivered }
     observer.observe(
       events: flow.eventCount, malformed: flow.malformedCount, isOverBudget: flow.isOverBudget,
-      isIdle: waiting == nil, progress: UInt64(progress ?? 0), now: now)
+      now: now)
     for index in plan.sinks.indices {
+      let counts = flow.lanes[index].counts
       observer.observe(
-        sink: index, flow.lanes[index].counts, inFlightBytes: flow.lanes[index].inFlightBytes)
+        sink: index, counts, inFlightBytes: flow.lanes[index].inFlightBytes, now: now)
       if flow.lanes[index].isOpen { observer.observe(flow.lanes[index].sink, index) }
     }
   }

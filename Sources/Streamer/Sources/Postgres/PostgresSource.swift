@@ -160,6 +160,8 @@ final class PostgresSource: Source {
     }
     for index in pipeline.lanes.indices {
       feedback.delivered(bytes: pipeline.lanes[index].takeDeliveredBytes())
+      guard let settled = pipeline.lanes[index].takeSettled() else { continue }
+      observer.observe(sink: index, settled)
     }
     if let identity,
       let due = feedback.positionsToSave(confirmed, atOnce: isEnding, now: now)
@@ -231,7 +233,6 @@ final class PostgresSource: Source {
   var isExhausted: Bool { false }
 
   func observe(now: Instant) {
-    guard identity != nil else { return }
     pipeline.report(saved: feedback.saved.min() ?? .zero, now: now)
   }
 

@@ -174,6 +174,9 @@ final class RecordingSource: Source {
   // MARK: - Jobs
 
   func takeJobs(isEnding: Bool, now: Instant) -> [@Sendable () -> Answer] {
+    for index in pipeline.lanes.indices {
+      _ = pipeline.lanes[index].takeSettled()
+    }
     guard !isLookingUp else { return [] }
     let requests = pipeline.takeRequests()
     guard !requests.isEmpty else { return [] }

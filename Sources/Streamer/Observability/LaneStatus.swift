@@ -1,0 +1,42 @@
+/// What one source's way to one sink tells about itself.
+///
+/// Several sources may share a sink, and one of them may be well while another one's topic cannot
+/// be written to, so state and numbers are kept for each pair. The pipeline's thread writes, the
+/// HTTP thread and the ticker read. A class, because they share it.
+final class LaneStatus: Sendable {
+  /// The source's name in the configuration.
+  let source: String
+
+  private let cell = StateCell()
+  private let waiting = AtomicInstant()
+
+  /// Bytes handed over and not yet acknowledged.
+  let inFlightBytes = AtomicCounter()
+  /// How many events the sink was given.
+  let total = AtomicCounter()
+  /// How many events had no topic, which is a configured exclusion.
+  let noTopic = AtomicCounter()
+  /// How many events the sink's rules left out, or had been given before.
+  let skipped = AtomicCounter()
+  /// How many deliveries have failed.
+  let errors = AtomicCounter()
+  /// How many records the sink has acknowledged.
+  let kafkaMessages = AtomicCounter()
+
+  /// Makes the status of a lane that is starting.
+  init(source: String) { self.source = source }
+
+  /// The state now.
+  var state: StateRecord { cell.value }
+
+  /// Enters a state, with its cause when it is no good one.
+  func enter(_ state: PipelineState, error: String? = nil, at time: UTCTime = .now) {
+    cell.enter(state, error: error, at: time)
+  }
+
+  /// Since when records wait without one being delivered, or nil when none waits.
+  var waitingSince: ContinuousClock.Instant? { waiting.value }
+
+  /// Notes since when records wait without one being delivered; nil when none does.
+  func wait(since time: ContinuousClock.Instant?) { waiting.set(time) }
+}

@@ -1,4 +1,0 @@
-extension PipelineObserver {
-  func saveSucceeded() {}
-  func heard(at: ContinuousClock.Instant) {}
-}
