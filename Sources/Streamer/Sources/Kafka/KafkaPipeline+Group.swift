@@ -20,7 +20,7 @@ extension KafkaPipeline {
     flow.flush()
     if let event = outcome.event { try take(event, now: now) }
     if let failure = flow.failure { return end(failure, now: now) }
-    askForTable()
+    askForTables()
   }
 
   private func throttle(
@@ -51,12 +51,14 @@ extension KafkaPipeline {
     } catch { fail(error, now: .now) }
   }
 
-  /// Lets the worker look up the topics of new tables.
-  private func askForTable() {
+  /// Lets the worker look up the topics of new tables: one job for all of them, and one at a time.
+  private func askForTables() {
+    guard !isAskingForTables else { return }
+    let requests = flow.takeRequests()
+    guard !requests.isEmpty else { return }
+    isAskingForTables = true
     let sinks = SinkList(Array(flow.lanes.sinks.prefix(plan.sinks.count)))
-    for request in flow.takeRequests() {
-      submit { [session] in .table(request, session.prepare(request, sinks: sinks)) }
-    }
+    submit { [session] in .tables(requests.map { ($0, session.prepare($0, sinks: sinks)) }) }
   }
 
   private func take(_ event: ConsumerEvent, now: ContinuousClock.Instant) throws(StreamerError) {

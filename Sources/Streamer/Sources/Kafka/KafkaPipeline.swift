@@ -32,7 +32,7 @@ final class KafkaPipeline: LoopedPipeline, @unchecked Sendable {
   /// What the I/O worker answers.
   enum Answer: Sendable {
     case established(Result<Consumer?, StreamerError>)
-    case table(KafkaTableRequest, Result<[TopicID?], StreamerError>)
+    case tables([(KafkaTableRequest, Result<[TopicID?], StreamerError>)])
     case committed([PartitionOffset], CommitReason, StreamerError?)
     case durable(lane: Int, generation: Int, StreamerError?)
     case probed(KafkaSourceSession.Probe)
@@ -73,6 +73,8 @@ final class KafkaPipeline: LoopedPipeline, @unchecked Sendable {
   var isWatching = false
   /// Since when nothing could be read.
   var blockedSince: ContinuousClock.Instant?
+  /// Tables' look-ups are under way.
+  var isAskingForTables = false
   /// The lanes whose sinks the worker was given to open.
   var opening: [Int] = []
   /// An outage that is not known to be over, and when the cluster is asked about it.
@@ -133,9 +135,11 @@ final class KafkaPipeline: LoopedPipeline, @unchecked Sendable {
     switch answer {
     case .established(.success(let consumer)): try established(consumer, now: now)
     case .established(.failure(let error)): notEstablished(error, now: now)
-    case .table(let request, let result):
-      guard request.generation == flow.generation else { return }
-      flow.answer(request, try result.get())
+    case .tables(let answers):
+      isAskingForTables = false
+      for (request, topics) in answers where request.generation == flow.generation {
+        flow.answer(request, try topics.get())
+      }
     case .committed(let places, let reason, let error):
       try committed(places, reason, error, now: now)
     case .durable(let index, let generation, let error):

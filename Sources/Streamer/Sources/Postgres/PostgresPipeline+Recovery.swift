@@ -63,7 +63,6 @@ extension PostgresPipeline {
     feedback?.connected(now: now)
     interest = []
     isReadable = stream.received.byteCount > 0
-    pause = .needsBytes
     unopened = []
     opened = []
     self.stream = consume stream

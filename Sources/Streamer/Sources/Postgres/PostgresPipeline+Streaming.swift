@@ -15,7 +15,6 @@ extension PostgresPipeline {
         if let consumed = try pipeline?.consume(stream.received, untilCommit: untilCommit) {
           stream.consume(consumed.count)
         }
-        pause = pipeline?.pause ?? .needsBytes
       } catch {
         throw StreamerError(error, source: plan.source, name: plan.name, streams: isStreaming)
       }
@@ -26,7 +25,7 @@ extension PostgresPipeline {
     } catch let error as StreamerError {
       throw error
     } catch { preconditionFailure("an error of an unknown type") }
-    askForRelation()
+    askForRelations()
     try watchServer(stream)
     self.stream = consume stream
   }
@@ -93,11 +92,14 @@ extension PostgresPipeline {
       retryable: true)
   }
 
-  /// Lets the worker look up what new tables need.
-  private func askForRelation() {
+  /// Lets the worker look up what new tables need: one job for all of them, and one at a time.
+  private func askForRelations() {
+    guard !isAskingForRelations, let requests = pipeline?.takeRequests(), !requests.isEmpty
+    else { return }
+    isAskingForRelations = true
     let sinks = SinkList(pipeline?.lanes.sinks ?? [])
-    for request in pipeline?.takeRequests() ?? [] {
-      submit { [session] in .relation(request, session.lookUp(request, sinks: sinks)) }
+    submit { [session] in
+      .relations(requests.map { ($0, session.lookUp($0, sinks: sinks)) })
     }
   }
 

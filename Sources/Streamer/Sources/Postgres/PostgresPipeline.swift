@@ -25,7 +25,7 @@ final class PostgresPipeline: LoopedPipeline, @unchecked Sendable {
   /// What the I/O worker answers.
   enum Answer: Sendable {
     case established(Result<EstablishedSession, StreamerError>)
-    case relation(TableRequest, Result<TableAnswer, StreamerError>)
+    case relations([(TableRequest, Result<TableAnswer, StreamerError>)])
     case saved(StreamerError?)
     case durable(lane: Int, generation: Int, StreamerError?)
     case slot(ReplicationSlot?)
@@ -56,8 +56,8 @@ final class PostgresPipeline: LoopedPipeline, @unchecked Sendable {
   var avoidsStreaming = false
   /// Connections ask for text, although the configuration wants binary values.
   var avoidsBinary = false
-  /// Why reading stopped.
-  var pause = Pipeline.Pause.needsBytes
+  /// Tables' look-ups are under way.
+  var isAskingForRelations = false
   /// What failed last, until it streams again.
   var lastFailure: StreamerError?
   /// The worker is about to answer an attempt to start a stream.
@@ -120,8 +120,9 @@ final class PostgresPipeline: LoopedPipeline, @unchecked Sendable {
     case .established(let result):
       isEstablishing = false
       try established(try result.get(), now: now)
-    case .relation(let request, .success(let answer)): pipeline?.answer(request, answer)
-    case .relation(_, .failure(let error)): throw error
+    case .relations(let answers):
+      isAskingForRelations = false
+      for (request, answer) in answers { pipeline?.answer(request, try answer.get()) }
     case .saved(let error):
       feedback?.saveEnded(error == nil)
       if let error {

@@ -48,7 +48,7 @@ final class RecordingPipeline: LoopedPipeline, @unchecked Sendable {
   /// What the I/O worker answers.
   enum Answer: Sendable {
     case opened(Result<[TopicID?], StreamerError>)
-    case topics(TableRequest, Result<[TopicID?], StreamerError>)
+    case topics([(TableRequest, Result<[TopicID?], StreamerError>)])
     case durable(lane: Int, generation: Int, StreamerError?)
     case done
   }
@@ -66,6 +66,7 @@ final class RecordingPipeline: LoopedPipeline, @unchecked Sendable {
   var feed: RecordingFeed?
   /// Sinks that are not open yet, by their lanes.
   var unopened: [(lane: Int, sink: any Sink)] = []
+  var isAskingForTopics = false
   var backoff = Backoff(longest: .seconds(5))
   var random = SystemRandomNumberGenerator()
   var startDeadline: ContinuousClock.Instant?
@@ -110,9 +111,10 @@ final class RecordingPipeline: LoopedPipeline, @unchecked Sendable {
   private func take(_ answer: Answer, now: ContinuousClock.Instant) throws(StreamerError) {
     switch answer {
     case .opened(let result): try opened(messageTopics: try result.get(), now: now)
-    case .topics(let request, let result):
-      let topics = try result.get()
-      if let answer = try feed?.answer(to: request, topics: topics) {
+    case .topics(let answers):
+      isAskingForTopics = false
+      for (request, topics) in answers {
+        guard let answer = try feed?.answer(to: request, topics: topics.get()) else { continue }
         pipeline?.answer(request, answer)
       }
     case .durable(let index, let generation, let error):
@@ -206,10 +208,11 @@ final class RecordingPipeline: LoopedPipeline, @unchecked Sendable {
   }
 
   private func askForTopics() {
+    guard !isAskingForTopics, let requests = pipeline?.takeRequests(), !requests.isEmpty
+    else { return }
+    isAskingForTopics = true
     let sinks = SinkList(pipeline?.lanes.sinks ?? [])
-    for request in pipeline?.takeRequests() ?? [] {
-      submit { .topics(request, Self.prepare(request.topics, sinks)) }
-    }
+    submit { .topics(requests.map { ($0, Self.prepare($0.topics, sinks)) }) }
   }
 
   /// The number of each sink's topic; nil where there is none.
