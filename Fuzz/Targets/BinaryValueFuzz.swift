@@ -63,10 +63,11 @@ enum BinaryValueFuzz: FuzzTarget {
     var options = ValueOptions(interval: .iso8601)
     options.json = .string
     var encoders = ValueEncoders(options: options)
+    var scratch = ValueScratch()
     let encoder = encoders.resolve(oid, in: ExampleTypes.catalog)
     var json = ByteWriter()
     do throws(DecodingError) {
-      try encoders.encode(unsafe text.span.bytes, as: encoder, into: &json)
+      try encoders.encode(unsafe text.span.bytes, as: encoder, scratch: &scratch, into: &json)
     } catch { return }
     let document = json.bytes.text
     try require(document.utf8.allSatisfy { $0 >= 0x20 }, "JSON on more than one line")

@@ -50,11 +50,12 @@ enum ValueFuzz: FuzzTarget {
     guard oid != 3802 || text.allSatisfy({ $0 >= 0x20 }) else { return }
 
     var encoders = ValueEncoders(options: options)
+    var scratch = ValueScratch()
     let encoder = encoders.resolve(oid, in: ExampleTypes.catalog)
     var output = ByteWriter()
     output.append("kept")
     do throws(DecodingError) {
-      try encoders.encode(unsafe text.span.bytes, as: encoder, into: &output)
+      try encoders.encode(unsafe text.span.bytes, as: encoder, scratch: &scratch, into: &output)
     } catch {
       try require("\(error)".isOneLine, "an error is not one line")
       try require(output.bytes.text == "kept", "a failed value leaves bytes behind")

@@ -1,7 +1,7 @@
 import PGWire
 
 /// The format `psql-streamer`: one JSON object for each event, put together from bytes that are
-/// made once for a connection, a relation, a transaction.
+/// made once for a table, and once for a transaction.
 ///
 ///     {"Host","Database","Table","Action","WALPosition","Timestamp","UUID","Columns",
 ///      "Schema","LSN","CommitLSN","XID","Ordinal","Key","Old","Unchanged","Message"}
@@ -11,6 +11,8 @@ import PGWire
 /// ``appendTail(_:lsn:ordinal:to:)``, then those of Key, Old, Unchanged, Message that it has, each
 /// a ``Part`` and its value, and ``appendEnd(to:)``. What stands before and after `Columns` does
 /// not look at it, so columns encoded while a transaction is still open are joined at its commit.
+///
+/// It belongs to one table and owns what is prepared for it.
 struct NativeEnvelope: ~Copyable {
   /// A member that only some events have; it follows the tail, in this order.
   enum Part {
@@ -37,122 +39,100 @@ struct NativeEnvelope: ~Copyable {
     }
   }
 
-  /// A run of prepared bytes.
-  struct Run: Hashable, Sendable, BitwiseCopyable {
+  /// A column's name as JSON, with a comma before and a colon after it.
+  struct Name: Hashable, Sendable, BitwiseCopyable {
     fileprivate var start: Int32
     fileprivate var end: Int32
   }
 
-  /// What every event of a relation has.
-  struct Relation: Hashable, Sendable, BitwiseCopyable {
-    fileprivate var head: Run
-    fileprivate var schema: Run
-  }
+  /// From the event's start to its action, the schema's member, then the columns' names.
+  private var prepared: ByteWriter
+  private let headEnd: Int
+  private let schemaEnd: Int
 
-  /// A column's name as JSON, with a comma before and a colon after it.
-  struct Name: Hashable, Sendable, BitwiseCopyable {
-    fileprivate var run: Run
-  }
-
-  private var prepared = ByteWriter(capacity: 4096)
-  private var connection: Run
-  /// From the end of the action into the UUID, the same for a transaction's events.
-  private var transactionHead = ByteWriter(capacity: 128)
-  /// From the end of the change's LSN up to the ordinal.
-  private var transactionTail = ByteWriter(capacity: 128)
-
-  /// Makes the format for one database; `host` as the configuration names it.
-  init(host: String, database: String) {
+  /// Prepares what every event of a table has; `host` as the configuration names it.
+  init(host: String, database: String, schema: String, table: String) {
+    prepared = ByteWriter(capacity: 128)
     prepared.append("{\"Host\":")
     prepared.append(jsonString: host)
     prepared.append(",\"Database\":")
     prepared.append(jsonString: database)
-    connection = Run(start: 0, end: Int32(prepared.count))
+    prepared.append(",\"Table\":")
+    prepared.append(jsonString: table)
+    prepared.append(",\"Action\":\"")
+    headEnd = prepared.count
+    prepared.append(",\"Schema\":")
+    prepared.append(jsonString: schema)
+    prepared.append(",\"LSN\":\"")
+    schemaEnd = prepared.count
   }
 
-  private mutating func prepare(_ write: (inout ByteWriter) -> Void) -> Run {
-    let start = Int32(prepared.count)
-    write(&prepared)
-    return Run(start: start, end: Int32(prepared.count))
-  }
+  /// Bytes that were prepared.
+  var ownedBytes: Int { prepared.count }
 
-  private func append(_ run: Run, to json: inout ByteWriter) {
-    json.append(prepared.bytes(Int(run.start)..<Int(run.end)))
-  }
-
-  /// Prepares what every event of a relation has; once when the relation is announced.
-  mutating func relation(schema: String, table: String) -> Relation {
-    var head = ByteWriter()
-    append(connection, to: &head)
-    head.append(",\"Table\":")
-    head.append(jsonString: table)
-    head.append(",\"Action\":\"")
-    return Relation(
-      head: prepare { $0.append(head.bytes) },
-      schema: prepare {
-        $0.append(",\"Schema\":")
-        $0.append(jsonString: schema)
-        $0.append(",\"LSN\":\"")
-      })
-  }
-
-  /// Prepares a column's name; once when its relation is announced.
+  /// Prepares a column's name; once when its table is described.
   mutating func name(_ column: String) -> Name {
-    Name(
-      run: prepare {
-        $0.append(0x2C as UInt8)
-        $0.append(jsonString: column)
-        $0.append(0x3A as UInt8)
-      })
+    let start = Int32(prepared.count)
+    prepared.append(0x2C as UInt8)
+    prepared.append(jsonString: column)
+    prepared.append(0x3A as UInt8)
+    return Name(start: start, end: Int32(prepared.count))
   }
 
   /// Prepares what every event of a transaction has; the events that follow are its own.
   ///
   /// `commitTime` is in microseconds from 2000-01-01 UTC. A message outside a transaction has
   /// neither time nor xid: the event has null for both.
-  mutating func begin(commitLSN: LSN, commitTime: Int64?, xid: UInt32?, uuid: EventUUID) {
-    transactionHead.removeAll()
-    transactionHead.append("\",\"WALPosition\":")
-    transactionHead.append(decimal: commitLSN.value)
+  static func begin(
+    commitLSN: LSN, commitTime: Int64?, xid: UInt32?, uuid: EventUUID, _ state: inout EncodingState
+  ) {
+    // From the end of the action into the UUID.
+    state.head.removeAll()
+    state.head.append("\",\"WALPosition\":")
+    state.head.append(decimal: commitLSN.value)
     if let commitTime {
-      transactionHead.append(",\"Timestamp\":\"")
-      EventTimestamp.append(microseconds: commitTime, to: &transactionHead)
-      transactionHead.append("\",\"UUID\":\"")
+      state.head.append(",\"Timestamp\":\"")
+      EventTimestamp.append(microseconds: commitTime, to: &state.head)
+      state.head.append("\",\"UUID\":\"")
     } else {
-      transactionHead.append(",\"Timestamp\":null,\"UUID\":\"")
+      state.head.append(",\"Timestamp\":null,\"UUID\":\"")
     }
-    uuid.appendCommon(to: &transactionHead)
-    transactionTail.removeAll()
-    transactionTail.append("\",\"CommitLSN\":\"")
-    transactionTail.append(commitLSN)
-    transactionTail.append("\",\"XID\":")
+    uuid.appendCommon(to: &state.head)
+    // From the end of the change's LSN up to the ordinal.
+    state.tail.removeAll()
+    state.tail.append("\",\"CommitLSN\":\"")
+    state.tail.append(commitLSN)
+    state.tail.append("\",\"XID\":")
     if let xid {
-      transactionTail.append(decimal: UInt64(xid))
+      state.tail.append(decimal: UInt64(xid))
     } else {
-      transactionTail.append("null")
+      state.tail.append("null")
     }
-    transactionTail.append(",\"Ordinal\":")
+    state.tail.append(",\"Ordinal\":")
+    state.uuid = uuid
   }
 
   /// Appends everything up to the colon after `Columns`.
+  @inline(__always)
   func appendHead(
-    _ relation: Relation, _ action: EventAction, ordinal: UInt64, isExtraDelete: Bool = false,
-    to json: inout ByteWriter
+    _ state: borrowing EncodingState, _ action: EventAction, ordinal: UInt64,
+    isExtraDelete: Bool = false, to json: inout ByteWriter
   ) {
-    append(relation.head, to: &json)
+    json.append(prepared.bytes(0..<headEnd))
     json.append(action.name)
-    json.append(transactionHead.bytes)
+    json.append(state.head.bytes)
     EventUUID.append(ordinal: ordinal, isExtraDelete: isExtraDelete, to: &json)
     json.append("\",\"Columns\":")
   }
 
   /// Appends `Schema` to `Ordinal`; `lsn` is the change's own.
+  @inline(__always)
   func appendTail(
-    _ relation: Relation, lsn: LSN, ordinal: UInt64, to json: inout ByteWriter
+    _ state: borrowing EncodingState, lsn: LSN, ordinal: UInt64, to json: inout ByteWriter
   ) {
-    append(relation.schema, to: &json)
+    json.append(prepared.bytes(headEnd..<schemaEnd))
     json.append(lsn)
-    json.append(transactionTail.bytes)
+    json.append(state.tail.bytes)
     json.append(decimal: ordinal)
   }
 
@@ -160,15 +140,16 @@ struct NativeEnvelope: ~Copyable {
   static func append(_ part: Part, to json: inout ByteWriter) { json.append(part.text) }
 
   /// Appends a column's name and its colon, after a comma unless it is an object's first.
+  @inline(__always)
   func append(_ name: Name, isFirst: Bool, to json: inout ByteWriter) {
-    let start = Int(name.run.start) + (isFirst ? 1 : 0)
-    json.append(short: prepared.bytes(start..<Int(name.run.end)))
+    let start = Int(name.start) &+ (isFirst ? 1 : 0)
+    json.append(short: prepared.bytes(start..<Int(name.end)))
   }
 
   /// Appends a column's name as an array's element, after a comma unless it is the first.
   func append(element name: Name, isFirst: Bool, to json: inout ByteWriter) {
-    let start = Int(name.run.start) + (isFirst ? 1 : 0)
-    json.append(short: prepared.bytes(start..<Int(name.run.end) - 1))
+    let start = Int(name.start) + (isFirst ? 1 : 0)
+    json.append(short: prepared.bytes(start..<Int(name.end) - 1))
   }
 
   /// Appends the member `Message` of a logical message, its content in base64.

@@ -1,11 +1,11 @@
 import PGWire
 
-/// The encoders of one connection's types, with what the nested ones refer to.
+/// The encoders of one table's types, with what the nested ones refer to.
 ///
 /// A plan keeps the trivial ``ValueEncoder`` of each column and hands the column's text to
-/// ``encode(_:as:into:)``. Everything nested lies in flat arrays of trivial values, and text that
-/// has to be freed of escapes goes through buffers that are kept for the next row. It holds for one
-/// state of the catalog: when a type changed, make a new one and resolve the plans again.
+/// ``encode(_:as:scratch:into:)``. Everything nested lies in flat arrays of trivial values, and text
+/// that has to be freed of escapes goes through buffers that are kept for the next row. It holds for
+/// one state of the catalog: when the table is described anew, another one is made.
 struct ValueEncoders: ~Copyable {
   /// The details of a nested type.
   struct Node: BitwiseCopyable {
@@ -27,16 +27,10 @@ struct ValueEncoders: ~Copyable {
   }
 
   let options: ValueOptions
-  /// Whether a row with fewer fields than its type has attributes is malformed; else it is one of
-  /// the time before attributes were added.
-  var isStrict = false
   private var known: [UInt32: ValueEncoder] = [:]
-  /// What the catalog said of the known types.
-  private var described: [UInt32: TypeDescription] = [:]
   private(set) var nodes: [Node] = []
   private(set) var fields: [Field] = []
   private(set) var names = ByteWriter()
-  var scratch = ValueScratch()
 
   /// Makes an empty table for values written with `options`.
   init(options: ValueOptions) { self.options = options }
@@ -51,33 +45,24 @@ struct ValueEncoders: ~Copyable {
 
   private mutating func resolve(_ oid: UInt32, in catalog: TypeCatalog, depth: Int) -> ValueEncoder
   {
-    if let encoder = known[oid], depth > 0 || isCurrent(oid, in: catalog, depth: 0) {
-      return encoder
-    }
-    if depth == 0, oid >= TypeCatalog.firstUserType { forgetUserTypes() }
+    if let encoder = known[oid] { return encoder }
     guard depth < Self.depthLimit, let description = catalog.description(of: oid) else {
       return .string
     }
     // A type that contains itself would be a lie of the catalog: then its inner self is text.
     known[oid] = .string
-    described[oid] = description
     let encoder = make(description, in: catalog, depth: depth + 1)
     known[oid] = encoder
     return encoder
   }
 
-  /// Whether the catalog still says the same of a type and of all that it refers to.
-  private func isCurrent(_ oid: UInt32, in catalog: TypeCatalog, depth: Int) -> Bool {
-    guard oid >= TypeCatalog.firstUserType, depth < Self.depthLimit else { return true }
-    guard let description = catalog.description(of: oid) else { return described[oid] == nil }
-    return described[oid] == description
-      && description.references.allSatisfy { isCurrent($0, in: catalog, depth: depth + 1) }
-  }
+  /// No more types are resolved: what only that needs is given back.
+  mutating func seal() { known = [:] }
 
-  /// A type has changed or is new: those of users are made anew, while what plans hold stays valid.
-  private mutating func forgetUserTypes() {
-    known = known.filter { $0.key < TypeCatalog.firstUserType }
-    described = described.filter { $0.key < TypeCatalog.firstUserType }
+  /// Bytes that it holds for the nested types.
+  var ownedBytes: Int {
+    names.count + nodes.count * MemoryLayout<Node>.stride
+      + fields.count * MemoryLayout<Field>.stride
   }
 
   /// Whether values hold rows, whose number of fields tells whether a type has changed.

@@ -11,6 +11,9 @@ struct ValueScratch: ~Copyable {
   static let capacityLimit = 64 << 10
 
   private var buffers = InlineArray<4, ByteWriter?> { _ in nil }
+  /// Whether a row with fewer fields than its type has attributes is malformed; else it is one of
+  /// the time before attributes were added.
+  var isStrict = false
   /// How many buffers are out.
   var depth = 0
 

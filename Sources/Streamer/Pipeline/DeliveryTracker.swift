@@ -34,7 +34,7 @@ struct DeliveryTracker<Position: TrackedPosition> {
   /// How many transactions there is room for at first.
   private static var leastRoom: Int { 16 }
   /// How much room is kept when nothing is unsettled.
-  private static var keptRoom: Int { 64 }
+  private static var keptRoom: Int { 128 }
 
   /// Its size is a power of two, or zero.
   private var ring: [Entry] = []

@@ -17,6 +17,8 @@ final class KnownTable {
   ///
   /// Not where that has just been done in vain, until a row agrees.
   let mayRefresh: Bool
+  /// Whether its rows hold rows, whose number of fields tells whether a type has changed.
+  let holdsComposites: Bool
 
   init(
     table: Table, lanes: [TableLane?], metrics: TableMetrics, binary: BinaryRow? = nil,
@@ -27,6 +29,7 @@ final class KnownTable {
     self.metrics = metrics
     self.binary = binary
     self.mayRefresh = mayRefresh
+    holdsComposites = lanes.contains { $0?.plan.holdsComposites == true }
   }
 
   /// The same, now that a row has agreed with it.

@@ -53,6 +53,15 @@ struct KnownTables {
   /// How many look-ups are outstanding.
   var outstanding: Int { pending.count }
 
+  /// Bytes that are prepared for the tables.
+  var ownedBytes: Int {
+    let entries = shared.values.map(\.knowledge) + (stream ?? [:]).values.map(\.knowledge)
+    return (entries + ahead.values).reduce(0) { sum, knowledge in
+      guard case .known(let table) = knowledge else { return sum }
+      return sum + table.lanes.reduce(0) { $0 + ($1?.plan.ownedBytes ?? 0) }
+    }
+  }
+
   /// Numbers a Relation message that has been received.
   mutating func count() -> UInt64 {
     counted += 1

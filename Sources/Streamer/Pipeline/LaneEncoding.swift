@@ -26,26 +26,29 @@ struct LaneEncoding: ~Copyable {
   /// How the lane's events are routed and written.
   let setup: LaneSetup
   /// Turns changes into records.
-  private(set) var encoder: EventEncoder
+  private(set) var format: any Format
+  /// What the format keeps from row to row.
+  var state = EncodingState()
   /// Where logical messages go; nil excludes them.
-  var messageRoute: Route?
+  private(set) var messageRoute: Route?
 
   init(_ setup: LaneSetup) {
     self.setup = setup
-    encoder = Self.encoder(setup, StreamOrigin())
+    format = Self.format(setup, StreamOrigin())
   }
 
-  private static func encoder(_ setup: LaneSetup, _ origin: StreamOrigin) -> EventEncoder {
-    EventEncoder(
-      systemIdentifier: origin.systemIdentifier, host: origin.host, database: origin.database,
-      options: setup.values, headers: setup.headers)
+  private static func format(_ setup: LaneSetup, _ origin: StreamOrigin) -> any Format {
+    NativeFormat(origin, options: setup.values, headers: setup.headers)
   }
 
   /// A new connection begins.
   mutating func connected(_ origin: StreamOrigin, messageTopic: TopicID?) {
-    encoder = Self.encoder(setup, origin)
+    format = Self.format(setup, origin)
     messageRoute = messageTopic.map { Route(topic: $0, table: "") }
   }
+
+  /// A transaction begins: the events that follow are its own.
+  mutating func begin(_ transaction: Transaction) { format.begin(transaction, &state) }
 }
 
 /// What one lane does with one table: its route, its format's plan, its counters.
@@ -55,11 +58,11 @@ final class TableLane {
   /// Where the events go.
   let route: Route
   /// How they are written.
-  let plan: EventEncoder.Plan
+  let plan: any TablePlan
   /// The table's counters in the lane's sink.
   let metrics: SinkTableMetrics
 
-  init(route: Route, plan: EventEncoder.Plan, metrics: SinkTableMetrics) {
+  init(route: Route, plan: any TablePlan, metrics: SinkTableMetrics) {
     self.route = route
     self.plan = plan
     self.metrics = metrics

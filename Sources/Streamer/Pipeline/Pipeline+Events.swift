@@ -53,11 +53,12 @@ extension Pipeline {
   }
 
   /// Whether the row's composite values have the fields that their types are known to have.
-  private func agrees(_ change: borrowing Change, _ table: KnownTable) -> Bool {
+  private mutating func agrees(_ change: borrowing Change, _ table: KnownTable) -> Bool {
+    guard table.holdsComposites else { return true }
     for index in lanes.indices {
       guard let lane = table.lanes[index] else { continue }
       // One lane tells for all: their plans were made of the same types.
-      return encodings[index].encoder.agrees(change, lane.plan)
+      return lane.plan.agrees(change, &encodings[index].state)
     }
     return true
   }
@@ -72,8 +73,9 @@ extension Pipeline {
       }
       lane.metrics.events.add()
       let first = lanes[index].batch.count
-      encodings[index].encoder.encode(
-        event, lane, ticket: lanes[index].ticket, into: &lanes[index].batch)
+      lane.plan.encode(
+        event, lane.route, ticket: lanes[index].ticket, &encodings[index].state,
+        into: &lanes[index].batch)
       lanes[index].produced(from: first, event.place, table: lane.route.table)
     }
   }
@@ -95,8 +97,9 @@ extension Pipeline {
           continue
         }
         let first = lanes[index].batch.count
-        encodings[index].encoder.encode(
-          truncate: place, lane, ticket: lanes[index].ticket, into: &lanes[index].batch)
+        let record = RecordPlace(event: place, route: lane.route, ticket: lanes[index].ticket)
+        lane.plan.encode(
+          truncate: record, &encodings[index].state, into: &lanes[index].batch)
         lanes[index].produced(from: first, place, table: lane.route.table)
       }
     }
@@ -127,8 +130,9 @@ extension Pipeline {
         continue
       }
       let first = lanes[index].batch.count
-      encodings[index].encoder.encode(
-        message, place, route, ticket: lanes[index].ticket, into: &lanes[index].batch)
+      let record = RecordPlace(event: place, route: route, ticket: lanes[index].ticket)
+      encodings[index].format.encode(
+        message, record, &encodings[index].state, into: &lanes[index].batch)
       lanes[index].produced(from: first, place, table: "logical messages")
     }
     if alone { close(endLSN: message.lsn) }
@@ -145,8 +149,9 @@ extension Pipeline {
         continue
       }
       let first = lanes[index].batch.count
-      encodings[index].encoder.encode(
-        action, gid: gid, place, route, ticket: lanes[index].ticket, into: &lanes[index].batch)
+      let record = RecordPlace(event: place, route: route, ticket: lanes[index].ticket)
+      encodings[index].format.encode(
+        action, gid: gid, record, &encodings[index].state, into: &lanes[index].batch)
       lanes[index].produced(from: first, place, table: "prepared transactions")
     }
   }

@@ -77,7 +77,7 @@ extension Pipeline {
       tableLanes.append(
         TableLane(
           route: Route(topic: topic, table: table.qualifiedName),
-          plan: encodings[index].encoder.plan(table, types: answer.types),
+          plan: encodings[index].format.plan(table, types: answer.types),
           metrics: metrics.sinks[index]))
     }
     tables.learn(

@@ -216,7 +216,7 @@ struct Pipeline: ~Copyable {
     self.transaction = transaction
     for index in lanes.indices {
       lanes[index].begin(transaction)
-      encodings[index].encoder.begin(transaction)
+      encodings[index].begin(transaction)
     }
   }
 

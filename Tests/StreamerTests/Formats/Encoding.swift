@@ -8,10 +8,11 @@ func json(
   _ catalog: TypeCatalog = TypeCatalog()
 ) throws(DecodingError) -> String {
   var encoders = ValueEncoders(options: options)
+  var scratch = ValueScratch()
   let encoder = encoders.resolve(oid, in: catalog)
   var output = ByteWriter(capacity: 1)
   let bytes = [UInt8](text.utf8)
-  try encoders.encode(unsafe bytes.span.bytes, as: encoder, into: &output)
+  try encoders.encode(unsafe bytes.span.bytes, as: encoder, scratch: &scratch, into: &output)
   return output.bytes.text
 }
 

@@ -70,14 +70,16 @@ struct EncodingBenchmark {
       (3802, "f", #"{"k": "value 1234567", "n": 1234567}"#),
     ]
     var encoders = ValueEncoders(options: ValueOptions())
-    var format = NativeEnvelope(host: "127.0.0.1", database: "shop")
-    let relation = format.relation(schema: "public", table: "orders")
+    var scratch = ValueScratch()
+    var format = NativeEnvelope(
+      host: "127.0.0.1", database: "shop", schema: "public", table: "orders")
+    var state = EncodingState()
     let plan = columns.map { (encoders.resolve($0.0, in: TypeCatalog()), format.name($0.1)) }
     let texts = columns.map { Array($0.2.utf8) }
-    format.begin(
+    NativeEnvelope.begin(
       commitLSN: LSN(26_843_976), commitTime: 848_736_950_123_456, xid: 745,
       uuid: EventUUID(
-        systemIdentifier: 1, database: "shop", xid: 745, commitTime: 1, commitLSN: LSN(2)))
+        systemIdentifier: 1, database: "shop", xid: 745, commitTime: 1, commitLSN: LSN(2)), &state)
     var json = ByteWriter(capacity: 8 << 20)
     let rounds = 1_000_000
     var written = 0
@@ -87,17 +89,18 @@ struct EncodingBenchmark {
         for ordinal in 0..<UInt64(rounds) {
           if json.count > 1 << 20 { json.removeAll() }
           let start = json.count
-          if whole { format.appendHead(relation, .insert, ordinal: ordinal, to: &json) }
+          if whole { format.appendHead(state, .insert, ordinal: ordinal, to: &json) }
           json.append(0x7B as UInt8)
           for index in 0..<plan.count {
             format.append(plan[index].1, isFirst: index == 0, to: &json)
             let text = texts[index]
-            try encoders.encode(unsafe text.span.bytes, as: plan[index].0, into: &json)
+            try encoders.encode(
+              unsafe text.span.bytes, as: plan[index].0, scratch: &scratch, into: &json)
           }
           json.append(0x7D as UInt8)
           if whole {
             format.appendTail(
-              relation, lsn: LSN(26_843_680 + ordinal), ordinal: ordinal, to: &json)
+              state, lsn: LSN(26_843_680 + ordinal), ordinal: ordinal, to: &json)
             NativeEnvelope.appendEnd(to: &json)
           }
           written += json.count - start
@@ -127,13 +130,14 @@ struct EncodingBenchmark {
     ]
     for (name, oid, text) in values {
       var encoders = ValueEncoders(options: ValueOptions())
+      var scratch = ValueScratch()
       let encoder = encoders.resolve(oid, in: catalog)
       let bytes = Array(text.utf8)
       var json = ByteWriter(capacity: 8 << 20)
       let spent = try seconds {
         for _ in 0..<1_000_000 {
           if json.count > 1 << 20 { json.removeAll() }
-          try encoders.encode(unsafe bytes.span.bytes, as: encoder, into: &json)
+          try encoders.encode(unsafe bytes.span.bytes, as: encoder, scratch: &scratch, into: &json)
         }
       }
       print(name, String(format: "%.0f ns", spent * 1e3))

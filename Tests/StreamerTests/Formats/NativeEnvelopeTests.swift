@@ -5,22 +5,23 @@ import Testing
 
 @Suite struct NativeEnvelopeTests {
   @Test func eventHasItsMembersInOrder() throws {
-    var format = NativeEnvelope(host: "127.0.0.1", database: "sh\"op")
-    let relation = format.relation(schema: "public", table: "orders")
+    var format = NativeEnvelope(
+      host: "127.0.0.1", database: "sh\"op", schema: "public", table: "orders")
+    var state = EncodingState()
     let id = format.name("id")
     let note = format.name("no\"te")
     let uuid = EventUUID(
       systemIdentifier: 7, database: "shop", xid: 745, commitTime: 1, commitLSN: LSN(0x1999B48))
-    format.begin(
-      commitLSN: LSN(0x1999B48), commitTime: 848_736_950_123_456, xid: 745, uuid: uuid)
+    NativeEnvelope.begin(
+      commitLSN: LSN(0x1999B48), commitTime: 848_736_950_123_456, xid: 745, uuid: uuid, &state)
     var json = ByteWriter(capacity: 1)
-    format.appendHead(relation, .update, ordinal: 3, to: &json)
+    format.appendHead(state, .update, ordinal: 3, to: &json)
     json.append("{")
     format.append(id, isFirst: true, to: &json)
     json.append("7")
     format.append(note, isFirst: false, to: &json)
     json.append("null}")
-    format.appendTail(relation, lsn: LSN(0x1999A20), ordinal: 3, to: &json)
+    format.appendTail(state, lsn: LSN(0x1999A20), ordinal: 3, to: &json)
     NativeEnvelope.append(.key, to: &json)
     json.append("{}")
     NativeEnvelope.append(.old, to: &json)
@@ -49,13 +50,13 @@ import Testing
   }
 
   @Test func messageOutsideATransactionHasNoXID() {
-    var format = NativeEnvelope(host: "h", database: "d")
-    let relation = format.relation(schema: "", table: "")
+    let format = NativeEnvelope(host: "h", database: "d", schema: "", table: "")
+    var state = EncodingState()
     let uuid = EventUUID(
       systemIdentifier: 7, database: "d", xid: 0, commitTime: 0, commitLSN: LSN(1))
-    format.begin(commitLSN: LSN(1), commitTime: 0, xid: nil, uuid: uuid)
+    NativeEnvelope.begin(commitLSN: LSN(1), commitTime: 0, xid: nil, uuid: uuid, &state)
     var json = ByteWriter()
-    format.appendTail(relation, lsn: LSN(1), ordinal: 0, to: &json)
+    format.appendTail(state, lsn: LSN(1), ordinal: 0, to: &json)
     let text = json.bytes.text
     #expect(text == #","Schema":"","LSN":"0/1","CommitLSN":"0/1","XID":null,"Ordinal":0"#)
   }

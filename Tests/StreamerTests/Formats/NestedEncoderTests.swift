@@ -57,12 +57,13 @@ import Testing
     ] as [(UInt32, String)])
   func malformedThrowsAndAppendsNothing(_ oid: UInt32, _ text: String) {
     var encoders = ValueEncoders(options: ValueOptions())
+    var scratch = ValueScratch()
     let encoder = encoders.resolve(oid, in: catalog)
     var output = ByteWriter()
     output.append("kept")
     let bytes = [UInt8](text.utf8)
     #expect(throws: DecodingError.self) {
-      try encoders.encode(unsafe bytes.span.bytes, as: encoder, into: &output)
+      try encoders.encode(unsafe bytes.span.bytes, as: encoder, scratch: &scratch, into: &output)
     }
     let rest = output.bytes.text
     #expect(rest == "kept")
@@ -87,11 +88,12 @@ import Testing
         + text.replacing(#"\"#, with: #"\\"#).replacing(#"""#, with: #""""#) + "\")"
     }
     var encoders = ValueEncoders(options: ValueOptions())
+    var scratch = ValueScratch()
     let encoder = encoders.resolve(last, in: catalog)
     let bytes = [UInt8](text.utf8)
     for _ in 0..<3 {
       var output = ByteWriter()
-      try encoders.encode(unsafe bytes.span.bytes, as: encoder, into: &output)
+      try encoders.encode(unsafe bytes.span.bytes, as: encoder, scratch: &scratch, into: &output)
       let found = output.bytes.text
       #expect(found == expected)
     }
@@ -115,6 +117,7 @@ import Testing
   @Test(arguments: [21, 22] as [UInt64]) func randomBytesDoNotTrap(seed: UInt64) {
     let catalog = catalog
     var encoders = ValueEncoders(options: ValueOptions(interval: .iso8601))
+    var scratch = ValueScratch()
     let oids: [UInt32] = [
       16, 20, 701, 1700, 1114, 1184, 1186, 17, 114, 22, 1007, 1009, 1020, 3904, 4451, 20000, 20001,
       20002, 20005, 20010,
@@ -130,7 +133,7 @@ import Testing
       }
       output.removeAll()
       let encoder = encoders2[Int.random(in: 0..<oids.count, using: &generator)]
-      try? encoders.encode(unsafe bytes.span.bytes, as: encoder, into: &output)
+      try? encoders.encode(unsafe bytes.span.bytes, as: encoder, scratch: &scratch, into: &output)
     }
   }
 }

@@ -9,6 +9,8 @@ final class CapturingSink: Sink {
   private(set) var values: [String] = []
   /// Their keys; nil for a record without one.
   private(set) var keys: [String?] = []
+  /// The largest record that it takes.
+  var maximumRecordBytes = Int.max
   /// Whether records are reported as durable.
   var delivers = true
   private var receipts: [DeliveryReceipt] = []

@@ -58,6 +58,50 @@ import Testing
     #expect(tracker.begin() == 2)
   }
 
+  @Test("S10 S17 the ring grows on need and its memory is given back")
+  func memory() {
+    var tracker = DeliveryTracker(startingAt: LSN(0), capacity: 1 << 16)
+    #expect(tracker.ownedBytes == 0)
+    for round in 0..<3 as Range<UInt64> {
+      for number in 0..<10_000 as Range<UInt64> {
+        #expect(tracker.begin() == round * 10_000 + number)
+        tracker.produced()
+        tracker.commit(end: LSN(round * 10_000 + number + 1))
+      }
+      #expect(tracker.ownedBytes > 10_000 * 8)
+      for number in (0..<10_000 as Range<UInt64>).reversed() {
+        tracker.delivered(round * 10_000 + number)
+      }
+      #expect(tracker.isIdle && tracker.confirmed == LSN((round + 1) * 10_000))
+      #expect(tracker.ownedBytes < 4_096)
+    }
+  }
+
+  @Test func deliveriesOfAReadingThatIsOverChangeNothing() {
+    var tracker = DeliveryTracker(startingAt: LSN(0), capacity: 4)
+    let old = tracker.begin()
+    tracker.produced()
+    tracker.restart(at: LSN(70))
+    #expect(tracker.isIdle && tracker.confirmed == LSN(70))
+    let new = tracker.begin()
+    #expect(new > old)
+    tracker.produced()
+    tracker.commit(end: LSN(80))
+    tracker.delivered(old)
+    #expect(tracker.confirmed == LSN(70))
+    tracker.delivered(new)
+    #expect(tracker.confirmed == LSN(80))
+  }
+
+  @Test func aDeliveryOfATicketThatWasNeverGivenTraps() async {
+    await #expect(processExitsWith: .failure) {
+      var tracker = DeliveryTracker(startingAt: LSN(0), capacity: 4)
+      _ = tracker.begin()
+      tracker.restart(at: LSN(1))
+      tracker.delivered(1)
+    }
+  }
+
   /// Random schedules against a model that remembers everything and looks through all of it.
   @Test func agreesWithABruteForceModel() {
     struct Model {

@@ -1,0 +1,70 @@
+import KafkaBridge
+import PGWire
+
+/// How a lane's events are written, for one connection.
+///
+/// All of it is constant, so that rows read it without checks; what changes with rows and
+/// transactions stands in an ``EncodingState``.
+protocol Format: AnyObject {
+  /// Works out what all rows of a table share.
+  func plan(_ table: Table, types: TypeCatalog) -> any TablePlan
+
+  /// A transaction begins: the events that follow are its own.
+  func begin(_ transaction: Transaction, _ state: inout EncodingState)
+
+  /// Adds a logical message to a batch.
+  func encode(
+    _ message: borrowing LogicalMessage, _ record: RecordPlace, _ state: inout EncodingState,
+    into batch: inout RecordBatch)
+
+  /// Adds to a batch what became of a prepared transaction.
+  func encode(
+    _ action: EventAction, gid: String, _ record: RecordPlace, _ state: inout EncodingState,
+    into batch: inout RecordBatch)
+}
+
+/// How the events of one table are written: it owns all bytes that it has prepared, and dies with
+/// the table's description.
+protocol TablePlan: AnyObject {
+  /// Adds to a batch the records that a row event becomes: one, several or none.
+  func encode(
+    _ event: borrowing RowEvent, _ route: borrowing Route, ticket: UInt64,
+    _ state: inout EncodingState, into batch: inout RecordBatch)
+
+  /// Adds to a batch that the table was emptied.
+  func encode(
+    truncate record: RecordPlace, _ state: inout EncodingState, into batch: inout RecordBatch)
+
+  /// Whether each row among the values has as many fields as its type is known to have.
+  func agrees(_ change: borrowing Change, _ state: inout EncodingState) -> Bool
+
+  /// Whether ``agrees(_:_:)`` has anything to look at.
+  var holdsComposites: Bool { get }
+
+  /// Bytes that were prepared.
+  var ownedBytes: Int { get }
+}
+
+/// Where an event stands in the stream, and where its record goes.
+struct RecordPlace {
+  /// The event's place.
+  let event: EventPlace
+  /// The topic.
+  let route: Route
+  /// The transaction that waits for its delivery.
+  let ticket: UInt64
+}
+
+/// What a lane's format keeps from row to row; a lane has one, and its pipeline owns it.
+struct EncodingState: ~Copyable {
+  /// What a transaction's events have before their own part.
+  var head = ByteWriter(capacity: 128)
+  /// What a transaction's events have behind their own part.
+  var tail = ByteWriter(capacity: 128)
+  /// The transaction's UUIDs.
+  var uuid: EventUUID?
+  /// Buffers for nested values.
+  var scratch = ValueScratch()
+  /// Where values are written that only tell whether they can be.
+  var trial = ByteWriter()
+}
