@@ -7,7 +7,7 @@ SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
 .PHONY: help setup servers build demo test integration test-allocations fuzz fuzz-selftest lint \
-  format bench bench-decode bench-stream compatibility fixtures ci clean
+  format bench bench-decode bench-reader bench-stream compatibility package-use fixtures ci clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -52,18 +52,31 @@ fuzz-selftest: setup ## that fuzzing finds a planted bug
 compatibility: servers ## write docs/COMPATIBILITY.md from what servers of each version do
 	PSQL_STREAMER_COMPATIBILITY=1 $(SWIFT_TEST) --filter Integration.Matrix
 
+package-use: setup ## that another package can use the library PGWire
+	@if grep -n unsafeFlags Package.swift; then \
+	  echo "no package that is fetched may have unsafe flags" >&2; exit 1; fi
+	$(SWIFT) run --package-path Tests/PackageUse --scratch-path .build/package-use package-use
+
 lint: ## formats, shell scripts, compose file
 	@Scripts/lint
 
 format: ## rewrite the Swift files in the project's format
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests Fuzz
 
-bench: build ## drain times beside pg_recvlogical; BENCH_ROWS, BENCH_TX, BENCH_ROUNDS scale it
+bench: build ## drain times beside a bare reader's; BENCH_ROWS, BENCH_TX, BENCH_ROUNDS scale it
+	PSQL_STREAMER_BENCHMARKS=1 $(SWIFT) build -c release --scratch-path .build/benchmarks \
+	  $(SWIFT_FLAGS) --product bench-reader
 	@python3 Benchmarks/drain
 
 bench-decode: ## GB/s from a stream's bytes to changes, on one core
 	PSQL_STREAMER_BENCHMARKS=1 $(SWIFT) run -c release --scratch-path .build/benchmarks \
 	  $(SWIFT_FLAGS) bench-decode
+
+# What the reader reads: a connection string, a slot, a publication, and the position to stop at.
+READ ?=
+bench-reader: ## drain a slot into nothing; READ="'host=… dbname=…' slot publication 0/123"
+	PSQL_STREAMER_BENCHMARKS=1 $(SWIFT) run -c release --scratch-path .build/benchmarks \
+	  $(SWIFT_FLAGS) bench-reader $(READ)
 
 bench-stream: build ## memory and spool of one streamed transaction of BENCH_ROWS (10 000 000) rows
 	@python3 Benchmarks/stream

@@ -28,10 +28,8 @@ let package = Package(
   ],
   targets: [
     .target(name: "CLinux"),
-    .target(name: "CTOML", cxxSettings: [.unsafeFlags(["-std=c++17"])]),
-    .target(
-      name: "CSimdJSON", cxxSettings: [.unsafeFlags(["-std=c++17"])],
-      linkerSettings: [.linkedLibrary("simdjson")]),
+    .target(name: "CTOML"),
+    .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
     system("COpenSSL", pkgConfig: "openssl", package: "libssl-dev"),
     system("CRdKafka", pkgConfig: "rdkafka", package: "librdkafka-dev"),
     system("CSQLite", pkgConfig: "sqlite3", package: "libsqlite3-dev"),
@@ -99,10 +97,14 @@ if Context.environment["PSQL_STREAMER_FUZZ"] != nil {
       swiftSettings: settings))
 }
 
-// `make bench-decode`.
+// `make bench-decode` and `make bench-reader`.
 if Context.environment["PSQL_STREAMER_BENCHMARKS"] != nil {
-  package.targets.append(
+  package.targets += [
     .executableTarget(
       name: "bench-decode", dependencies: ["PGWire", "Support"], path: "Benchmarks/Decode",
-      swiftSettings: settings))
+      swiftSettings: settings),
+    .executableTarget(
+      name: "bench-reader", dependencies: ["PGWire"], path: "Benchmarks/Reader",
+      swiftSettings: settings),
+  ]
 }

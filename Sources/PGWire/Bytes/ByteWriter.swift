@@ -58,11 +58,13 @@
   }
 
   /// Makes room for `count` more bytes.
-  @inlinable public mutating func reserve(_ count: Int) {
+  @inlinable @inline(__always)
+  public mutating func reserve(_ count: Int) {
     if capacity &- length < count { grow(count) }
   }
 
-  @usableFromInline mutating func grow(_ count: Int) {
+  // Apart from what asks for it, which is inlined everywhere.
+  @inline(never) @usableFromInline mutating func grow(_ count: Int) {
     let needed = max(capacity * 2, length + count)
     let larger = UnsafeMutableRawPointer.allocate(byteCount: needed, alignment: 16)
     unsafe larger.copyMemory(from: base, byteCount: length)
@@ -72,7 +74,8 @@
   }
 
   /// Appends one byte.
-  @inlinable public mutating func append(_ byte: UInt8) {
+  @inlinable @inline(__always)
+  public mutating func append(_ byte: UInt8) {
     reserve(1)
     // SAFETY: reserve made room.
     unsafe base.storeBytes(of: byte, toByteOffset: length, as: UInt8.self)
@@ -93,7 +96,10 @@
   }
 
   /// Appends a text known at compile time.
-  @inlinable public mutating func append(_ text: StaticString) {
+  ///
+  /// Inlined, its length is known as well: a few stores instead of a call.
+  @inlinable @inline(__always)
+  public mutating func append(_ text: StaticString) {
     let count = text.utf8CodeUnitCount
     reserve(count)
     // SAFETY: reserve made room.

@@ -45,7 +45,9 @@ extension ConnectionString {
       ports.append(UInt8(ascii: ","))
     }
     try store(.host, hosts[...])
-    if ports.contains(where: { $0 != UInt8(ascii: ",") }) { try store(.port, ports[...]) }
+    // Commas alone count as well, as in libpq: each of several hosts has a port of its own, and
+    // PGPORT is not asked.
+    try store(.port, ports[...])
   }
 
   private mutating func parseParameter(_ pair: ArraySlice<UInt8>) throws(PGError) {

@@ -134,6 +134,13 @@ public struct Transport: ~Copyable {
     guard try socket.wait(for: events, until: deadline, phase: phase) else { throw .timeout(what) }
   }
 
+  /// Blocks until there is something to read or, when it is asked for or TLS needs it, room to write;
+  /// false when time is up.
+  func wait(orToWrite writes: Bool, until deadline: Deadline) throws(PGError) -> Bool {
+    let events = writes || waitsFor == .writable ? POLLIN | POLLOUT : POLLIN
+    return try socket.wait(for: Int16(events), until: deadline, phase: phase)
+  }
+
   /// Writes everything, blocking until the deadline.
   mutating func writeAll(
     _ bytes: RawSpan, until deadline: Deadline, what: String

@@ -6,7 +6,7 @@ public struct MessageTag: RawRepresentable, Hashable, Sendable {
   /// Takes any byte; an unknown one is judged where the message is expected.
   @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-  @usableFromInline init(_ letter: Unicode.Scalar) { self.rawValue = UInt8(ascii: letter) }
+  @inlinable init(_ letter: Unicode.Scalar) { self.rawValue = UInt8(ascii: letter) }
 
   /// `R`, any of the authentication requests.
   @inlinable public static var authentication: MessageTag { MessageTag("R") }

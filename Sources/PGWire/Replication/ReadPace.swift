@@ -1,13 +1,16 @@
 /// Decides when a stream is read, as network cards moderate interrupts.
 ///
 /// A walsender sends every row with a send() of its own. A reader that is always ready makes the
-/// *server* pay for each: a wake-up, a segment, an acknowledgement. While the reader leaves the
-/// socket alone, the receive window closes and what the server sends joins into large segments at
-/// its own end, at a fraction of the cost, and the server does not have to wait until its send
-/// buffer is full. So: while it is calm the first byte wakes. ``burstBytes`` within ``window`` begin
-/// a burst: then the socket is read every ``gulp``, whatever has come. ``thinGulps`` in a row that
-/// bring less end the burst: one alone may only mean that the server was not running. A lone
-/// transaction is never delayed.
+/// *server* pay for each: a wake-up, a segment, an acknowledgement. One that leaves the socket alone
+/// until the buffers are full makes it wait. So: while it is calm the first byte wakes, and a lone
+/// transaction is never delayed. ``burstBytes`` within ``window`` begin a burst; then only the time
+/// wakes, after a pause that is worked out from what the reads find. A read that finds nothing waits
+/// for the first byte again, and a burst ends when it has brought less than ``burstBytes`` for each
+/// ``longestPause`` of the last ``memory``.
+///
+/// The pause is to find a quarter to a half of what the buffers between the two can take. How much
+/// that is nobody says (for TCP the kernel moves it, on Unix sockets each message counts more than
+/// its bytes), so it is learnt: from the largest read, and now and then from a longer pause.
 public struct ReadPace: Sendable {
   /// How the socket is to be waited for.
   public enum Mode: Hashable, Sendable {
@@ -21,42 +24,126 @@ public struct ReadPace: Sendable {
   public static let burstBytes = 64 << 10
   /// The time in which a burst must bring its first bytes.
   public static let window = Duration.milliseconds(10)
-  /// The time between two reads of a burst.
-  public static let gulp = Duration.milliseconds(20)
-  /// How many reads in a row with fewer bytes end a burst.
-  public static let thinGulps = 3
+  /// The pause with which a burst begins.
+  public static let firstPause = Duration.milliseconds(2)
+  /// The shortest pause between two reads of a burst.
+  public static let shortestPause = Duration.microseconds(100)
+  /// The longest pause, and so the longest that a transaction waits in a burst.
+  public static let longestPause = Duration.milliseconds(20)
+  /// The time after which it is asked whether a burst goes on.
+  public static let memory = longestPause * 3
 
   /// How the socket is to be waited for now.
   public private(set) var mode = Mode.calm
-  private var windowEnd: ContinuousClock.Instant?
+  /// When the socket is read in a burst; nil while it is calm.
+  public private(set) var readBy: ContinuousClock.Instant?
+  /// The pause between two reads of this burst; nil outside of one.
+  public var pause: Duration? { burst?.pause }
+
+  private var burst: Burst?
+  /// Since when ``bytes`` are counted.
+  private var countedSince: ContinuousClock.Instant?
   private var bytes = 0
-  private var thin = 0
 
   /// Makes the pace of a new connection: calm.
   public init() {}
 
-  /// Counts a read of `count` bytes that ended at `now`; 0 when nothing was there.
+  /// Counts a read that ended at `now` with `count` bytes, all that were there; 0 when nothing was.
   public mutating func read(_ count: Int, at now: ContinuousClock.Instant) {
-    switch mode {
-    case .calm:
-      if let windowEnd, now < windowEnd { bytes += count } else { begin(count, at: now) }
+    let begun = countedSince ?? now
+    bytes += count
+    if burst == nil {
+      if countedSince == nil || now >= begun + Self.window { beginCount(count, at: now) }
       guard bytes >= Self.burstBytes else { return }
-      mode = .burst
-      thin = 0
-    case .burst:
-      thin = count >= Self.burstBytes ? 0 : thin + 1
-      guard thin >= Self.thinGulps else { break }
-      mode = .calm
-      return begin(count, at: now)
+      burst = Burst()
+      beginCount(0, at: now)
+    } else {
+      if now >= begun + Self.memory {
+        if bytes < Self.burstBytes * 3 { burst = nil }
+        beginCount(0, at: now)
+      }
+      // The first byte's read says nothing of the pause.
+      if mode == .burst { burst?.adjust(to: count, at: now) }
     }
-    windowEnd = now + Self.gulp
+    if let next = burst?.nextPause, count > 0 {
+      mode = .burst
+      readBy = now + next
+      burst?.lastRead = now
+    } else {
+      mode = .calm
+      readBy = nil
+    }
   }
 
-  /// When the socket is read in a burst; nil while it is calm.
-  public var readBy: ContinuousClock.Instant? { mode == .burst ? windowEnd : nil }
-
-  private mutating func begin(_ count: Int, at now: ContinuousClock.Instant) {
-    windowEnd = now + Self.window
+  private mutating func beginCount(_ count: Int, at now: ContinuousClock.Instant) {
+    countedSince = now
     bytes = count
+  }
+}
+
+extension ReadPace {
+  /// What is known of the buffers and of the server while it sends much.
+  private struct Burst: Sendable {
+    /// The pause between two reads.
+    var pause = ReadPace.firstPause
+    /// When the last read ended.
+    var lastRead: ContinuousClock.Instant?
+    /// What the buffers are thought to take, in bytes.
+    var capacity = Self.leastCapacity
+    /// Whether this pause is a longer one, to see whether the buffers take more.
+    var isProbe = false
+    /// How many reads there are between two such pauses, and how many there were since the last.
+    var probeInterval = Self.shortestInterval
+    var reads = 0
+
+    /// The least that is taken for the buffers' capacity.
+    static let leastCapacity = 16 << 10
+    /// How much longer the pause is that looks for more room.
+    static let probeFactor = 4.0
+    static let shortestInterval = 4
+    static let longestInterval = 256
+
+    /// The pause until the next read.
+    var nextPause: Duration {
+      min(isProbe ? pause * Self.probeFactor : pause, ReadPace.longestPause)
+    }
+
+    /// Works out the next pause from what this one has found.
+    mutating func adjust(to count: Int, at now: ContinuousClock.Instant) {
+      if isProbe { return judgeProbe(count) }
+      if count > capacity {
+        capacity = count
+      } else if pause >= ReadPace.longestPause {
+        // No pause can be longer, so what it finds is all that matters of the capacity.
+        capacity = max(capacity - capacity / 32, Self.leastCapacity)
+      }
+      let aim = Double(capacity) * 0.375
+      if count > capacity / 2 {
+        // A reader that came late found more than the pause has gathered.
+        let elapsed = lastRead.map { now - $0 } ?? pause
+        pause = min(pause, max(elapsed, pause) * (aim / Double(count)))
+      } else if count < capacity / 4 {
+        pause = pause * min(2, aim / Double(max(count, 1)))
+      }
+      pause = min(max(pause, ReadPace.shortestPause), ReadPace.longestPause)
+      reads += 1
+      if reads >= probeInterval, pause < ReadPace.longestPause {
+        isProbe = true
+        reads = 0
+      }
+    }
+
+    /// A longer pause that found no more than is known says what the buffers take.
+    private mutating func judgeProbe(_ count: Int) {
+      isProbe = false
+      if count > capacity {
+        capacity = count
+        probeInterval = Self.shortestInterval
+      } else {
+        // The server may only have rested: half of what was known stays known.
+        capacity = max(count, capacity / 2, Self.leastCapacity)
+        probeInterval = min(probeInterval * 2, Self.longestInterval)
+      }
+    }
   }
 }

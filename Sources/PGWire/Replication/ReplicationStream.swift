@@ -8,19 +8,25 @@ import Glibc
 ///
 /// It never blocks: its owner waits for ``descriptor`` as ``pace`` says.
 @safe public struct ReplicationStream: ~Copyable {
-  private var transport: Transport
-  private var input: InputBuffer
+  var transport: Transport
+  var input: InputBuffer
   /// When the socket is to be read.
   public private(set) var pace = ReadPace()
-  private var output = ByteWriter(capacity: 256)
+  /// When the server last sent something, as far as it was read: any byte is a sign of life.
+  ///
+  /// It is the time that ``receive(now:)`` was given; nil before the first byte.
+  public private(set) var lastReceived: ContinuousClock.Instant?
+  var output = ByteWriter(capacity: 256)
   private var sentOutput = 0
+  /// What was read since the pace was told, in bytes: what one pause has gathered may need several reads.
+  private var gathered = 0
   /// Why nothing more can be sent; what was received before it is read first.
-  private var failure: PGError?
+  private(set) var failure: PGError?
 
-  /// The least room for a read, in bytes.
-  static let readMinimum = 64 << 10
+  /// What is read behind a message that does not fit, in bytes.
+  static let readAhead = InputBuffer.worthReading
   /// After that many bytes a call with TLS ends, one record more perhaps.
-  static let readLimit = InputBuffer.readAhead / 2
+  static let readLimit = 1 << 20
 
   /// Takes over a connection on which START_REPLICATION was answered with CopyBothResponse.
   public init(_ connection: consuming Connection) {
@@ -34,7 +40,12 @@ import Glibc
   /// For tests: a script at the other end of a socketpair needs no startup. The descriptor becomes
   /// non-blocking, and is closed with the stream.
   init(adopting descriptor: CInt, capacity: Int = ConnectionLimits.replicationWindow) {
-    transport = Transport(Socket(adopting: descriptor), phase: .copyBoth)
+    self.init(Transport(Socket(adopting: descriptor), phase: .copyBoth), capacity: capacity)
+  }
+
+  /// Takes over a byte stream that has come so far; its window begins with `capacity` bytes.
+  init(_ transport: consuming Transport, capacity: Int) {
+    self.transport = transport
     input = InputBuffer(capacity: capacity)
   }
 
@@ -53,23 +64,27 @@ import Glibc
   public var wantsWrite: Bool { sentOutput < output.count }
 
   /// Whether more may be there at once: inside TLS, which the socket does not announce, or behind a
-  /// read that filled the room.
+  /// read that filled the room or had none.
   public private(set) var hasPending = false
 
   /// Reads what is there, up to the window's free room, and says how many bytes came.
   ///
   /// Throws ``PGError`` when the connection is lost or closed, but not before everything that came
-  /// until then was read: a server says why it goes. Whole messages have to be consumed between two
-  /// calls.
+  /// until then was read: a server says why it goes. The window grows only for a message at its start
+  /// that does not fit, to that message and 64 KiB: while it is full and holds whole messages,
+  /// nothing is read, and ``hasPending`` stays true until they are consumed.
   public mutating func receive(now: ContinuousClock.Instant) throws(PGError) -> Int {
+    guard makeRoom() else {
+      hasPending = true
+      return 0
+    }
     var received = 0
     var outcome = Transport.Outcome.wouldBlock
     var isFull = false
     // With TLS the socket is silent about what OpenSSL has decrypted: read until nothing is left.
     repeat {
       do throws(PGError) {
-        received += try unsafe input.withFreeSpace(minimum: Self.readMinimum) {
-          room throws(PGError) -> Int in
+        received += try unsafe input.withRoom { room throws(PGError) -> Int in
           outcome = try unsafe transport.read(into: room)
           guard case .bytes(let count) = outcome else { return 0 }
           isFull = count == room.count
@@ -79,13 +94,33 @@ import Glibc
         outcome = .wouldBlock
         failure = failure ?? error
       }
-    } while transport.isEncrypted && outcome.isBytes && received < Self.readLimit
+    } while transport.isEncrypted && outcome.isBytes && input.room > 0
+      && received < Self.readLimit
     if outcome == .closed { failure = failure ?? .closed(.copyBoth) }
     if received == 0, let failure { throw failure }
+    if received > 0 { lastReceived = now }
     // A read that filled the room has probably left something behind.
     hasPending = failure != nil || outcome.isBytes && (transport.isEncrypted || isFull)
-    pace.read(received, at: now)
+    gathered += received
+    if !hasPending {
+      pace.read(gathered, at: now)
+      gathered = 0
+    }
     return received
+  }
+
+  /// Whether there is room to read into; only a message that does not fit makes more.
+  private mutating func makeRoom() -> Bool {
+    if input.room >= Self.readAhead { return true }
+    guard let missing = Self.missing(input.readable) else { return false }
+    if missing > input.room { input.grow(toHold: input.count + missing + Self.readAhead) }
+    return true
+  }
+
+  /// How many bytes the message at the window's start lacks; nil when it is whole or malformed.
+  private static func missing(_ window: RawSpan) -> Int? {
+    guard case .incomplete(let missing)? = try? MessageFrame.scan(window) else { return nil }
+    return missing
   }
 
   /// Sends a status update, as far as the socket takes it now.
@@ -116,15 +151,6 @@ import Glibc
     _ output: borrowing ByteWriter, from start: Int, to transport: inout Transport
   ) throws(PGError) -> Transport.Outcome {
     try transport.write(output.bytes(start..<output.count))
-  }
-
-  /// Ends the stream in an orderly way, without waiting for an answer.
-  public consuming func close() {
-    output.append(UInt8(ascii: "c"))  // CopyDone
-    output.append(bigEndian: Int32(4))
-    output.append(UInt8(ascii: "X"))  // Terminate
-    output.append(bigEndian: Int32(4))
-    try? flush()
   }
 
   private static func microsecondsSince2000() -> Int64 {

@@ -70,6 +70,8 @@ extension ReplicationSlot {
     }
     if walStatus == "lost" || restartLSN == nil { return .lost(.walRemoved) }
     if isSynced == true, isOnStandby { return .synchronized }
-    return walStatus == "unreserved" || walStatus == "extended" ? .atRisk : .usable
+    // Without max_slot_wal_keep_size a slot that holds much is `extended` as well, and in no danger.
+    let isLimited = safeWALSize != nil
+    return walStatus == "unreserved" || walStatus == "extended" && isLimited ? .atRisk : .usable
   }
 }

@@ -36,7 +36,7 @@ struct ConnectionStringTests {
       ("postgresql://u:p@h:5/d", "host=h port=5 dbname=d user=u password=***"),
       ("postgresql://:p@h", "host=h password=***"),
       ("postgresql://h1:1,h2:2,h3/d", "host=h1,h2,h3 port=1,2, dbname=d"),
-      ("postgresql://h1,h2", "host=h1,h2"),
+      ("postgresql://h1,h2", "host=h1,h2 port=,"),
       ("postgresql://[2001:db8::1]:5,[::1]/d", "host=2001:db8::1,::1 port=5, dbname=d"),
       ("postgresql:///d?host=/tmp&port=7", "host=/tmp port=7 dbname=d"),
       ("postgresql://%2Ftmp/d", "host=/tmp dbname=d"),

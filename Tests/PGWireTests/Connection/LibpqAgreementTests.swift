@@ -103,6 +103,27 @@ struct LibpqAgreementTests {
     }
   }
 
+  /// The ports that psql names in its complaint, host by host, and ours.
+  @Test(
+    arguments: [17, 18],
+    [
+      "postgresql://%2Fnonexistent/d", "postgresql://%2Fnonexistent,%2Fnone/d",
+      "postgresql://%2Fnonexistent:5,%2Fnone/d", "postgresql://%2Fnonexistent,%2Fnone:6/d",
+      "postgresql://%2Fnonexistent:/d", "postgresql://%2Fnonexistent:,%2Fnone:/d",
+      "postgresql:///d?host=/nonexistent,/none", "host=/nonexistent,/none",
+      "host=/nonexistent,/none port=,", "host=/nonexistent,/none port=5",
+    ])
+  func ports(version: Int, text: String) throws {
+    let environment = ["PGPORT": "7"]
+    guard let folder = PostgresPrograms.installed[version] else { return }
+    let output = try Subprocess.run(
+      "\(folder)/psql", ["-X", "-w", text, "-c", ""], environment: environment)
+    let theirs = output.standardError.split(separator: ".s.PGSQL.").dropFirst()
+      .compactMap { UInt16($0.prefix { $0.isNumber }) }
+    let parameters = try ConnectionParameters(ConnectionString(text), environment: environment)
+    #expect(parameters.hosts.map(\.port) == theirs, "psql: \(output.standardError)")
+  }
+
   /// What only one of the two psql can be asked: 17 is built with TLS, 18 has protocol 3.2.
   @Test(arguments: [
     (17, "sslnegotiation=direct"), (17, "sslnegotiation=direct sslmode=prefer"),

@@ -127,27 +127,4 @@ import Testing
     isOver.set()
     connection.close()
   }
-
-  /// Behind all but the last byte of the largest message there is room for another read: receiving
-  /// never traps.
-  @Test func theLargestMessageLeavesRoomToRead() {
-    let size = 100_000
-    let ahead = InputBuffer.defaultLimit - MessageFrame.defaultLimit - 1
-    var input = InputBuffer(capacity: 64, limit: size + ahead)
-    var missing = size - 1
-    while missing > 0 {
-      missing -= unsafe input.withFreeSpace(minimum: ReplicationStream.readMinimum) { room in
-        min(room.count, missing)
-      }
-    }
-    // As long as a call may go on to read with TLS, a record of 16 KiB beyond its limit.
-    var received = 0
-    while received < ReplicationStream.readLimit {
-      received += unsafe input.withFreeSpace(minimum: ReplicationStream.readMinimum) { room in
-        min(room.count, 16 << 10)
-      }
-    }
-    let count = input.count
-    #expect(count == size - 1 + received)
-  }
 }

@@ -39,7 +39,13 @@ import Testing
 
   @Test(arguments: 13...18, ["extended", "unreserved"])
   func `A slot that holds more than it may is at risk`(major: Int, status: String) throws {
-    #expect(try slot(major, ["wal_status": status]).health == .atRisk)
+    let values = ["wal_status": status, "safe_wal_size": "1000"]
+    #expect(try slot(major, values).health == .atRisk)
+  }
+
+  @Test(arguments: 13...18)
+  func `A slot that may hold as much as it likes is in no danger`(major: Int) throws {
+    #expect(try slot(major, ["wal_status": "extended"]).health == .usable)
   }
 
   @Test(arguments: 13...18) func `A slot whose WAL is gone is lost`(major: Int) throws {

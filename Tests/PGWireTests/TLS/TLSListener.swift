@@ -23,6 +23,9 @@ final class TLSListener: Sendable {
     try eventually("a TLS listener") { Self.accepts(port) }
   }
 
+  /// Has it say something to its peer.
+  func say(_ text: String) { process.write(text) }
+
   /// Whether somebody listens on the port.
   private static func accepts(_ port: Int) -> Bool {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
