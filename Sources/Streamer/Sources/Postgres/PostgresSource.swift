@@ -250,6 +250,6 @@ private final class Parting: @unchecked Sendable {
 
   func close(within limit: Duration) {
     guard let stream = stream.take() else { return }
-    stream.close()
+    stream.close(within: limit)
   }
 }
