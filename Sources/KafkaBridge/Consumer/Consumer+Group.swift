@@ -87,8 +87,8 @@ extension Consumer {
 
   /// Gives the partitions back, leaves the group and ends the instance.
   ///
-  /// What was not committed comes again. It returns at most two seconds after `timeout`, and says
-  /// whether the instance ended in time; if not, its threads end on their own. A member that never
+  /// What was not committed comes again. All of it takes at most `timeout`; it says whether the
+  /// instance ended in time; if not, its threads end on their own. A member that never
   /// got a partition leaves its group, but librdkafka before 2.3.0 cannot end it: it is left behind.
   @discardableResult
   public func close(timeout: Duration) -> Bool {
@@ -103,7 +103,7 @@ extension Consumer {
       handle.abandon()
       return false
     }
-    return handle.destroy(within: Consumer.closingGrace)
+    return handle.destroy(within: .milliseconds(Int64(deadline.milliseconds())))
   }
 
   // Everything that is on its way to the owner comes to this queue, records that were fetched too.
