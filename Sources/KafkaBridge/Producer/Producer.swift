@@ -141,6 +141,12 @@ import Synchronization
         fatalError = handle.fatalError(operation: operation)
       }
       let error = unsafe KafkaError(event: event, operation: operation)
+      // "All brokers are down" follows what happened to each of them, and says less.
+      if error.code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN.rawValue, let lastError,
+        !lastError.isFatal
+      {
+        return
+      }
       lastError = fatalError ?? error
     case RD_KAFKA_EVENT_STATS:
       lastStatistics = unsafe rd_kafka_event_stats(event).map { unsafe String(cString: $0) }
