@@ -87,8 +87,8 @@ extension Consumer {
 
   /// Gives the partitions back, leaves the group and ends the instance.
   ///
-  /// What was not committed comes again. It returns at most two seconds after `timeout`, and says
-  /// whether the instance ended in time; if not, its threads end on their own. A member that never
+  /// What was not committed comes again. All of it takes at most `timeout`; it says whether the
+  /// instance ended in time; if not, its threads end on their own. A member that never
   /// got a partition leaves its group, but librdkafka before 2.3.0 cannot end it: it is left behind.
   @discardableResult
   public func close(timeout: Duration) -> Bool {
@@ -98,22 +98,34 @@ extension Consumer {
     answerForOwner()
     // The reference to the queue has to go before the consumer closes.
     wakeUp = nil
-    if let queue = unsafe rd_kafka_queue_new(handle.client) {
-      // SAFETY: the callbacks run inside the poll, on this thread; the queue is destroyed after.
-      if let error = unsafe rd_kafka_consumer_close_queue(handle.client, queue) {
-        unsafe rd_kafka_error_destroy(error)
-      } else {
-        while unsafe rd_kafka_consumer_closed(handle.client) == 0, !deadline.isPast {
-          _ = unsafe rd_kafka_queue_poll_callback(queue, deadline.milliseconds(atMost: 50))
-        }
-      }
-      unsafe rd_kafka_queue_destroy(queue)
-    }
+    leaveGroup(until: deadline)
     if isSubscribed, !context.wasAssigned, !KafkaVersion.destroysUnassignedMembers {
       handle.abandon()
       return false
     }
-    return handle.destroy(within: Consumer.closingGrace)
+    return handle.destroy(within: .milliseconds(Int64(deadline.milliseconds())))
+  }
+
+  // Everything that is on its way to the owner comes to this queue, records that were fetched too.
+  // Those have no callback, and serving the queue by callbacks ends the process when it meets one
+  // (an assertion of librdkafka): so everything is taken as an event, and a rebalance, whose callback
+  // does not run then, is answered here.
+  private func leaveGroup(until deadline: Deadline) {
+    guard let queue = unsafe rd_kafka_queue_new(handle.client) else { return }
+    // SAFETY: the queue and every event of it are destroyed, after their last use.
+    defer { unsafe rd_kafka_queue_destroy(queue) }
+    if let error = unsafe rd_kafka_consumer_close_queue(handle.client, queue) {
+      unsafe rd_kafka_error_destroy(error)
+      return
+    }
+    while unsafe rd_kafka_consumer_closed(handle.client) == 0, !deadline.isPast {
+      let wait = deadline.milliseconds(atMost: 50)
+      guard let event = unsafe rd_kafka_queue_poll(queue, wait) else { continue }
+      defer { unsafe rd_kafka_event_destroy(event) }
+      guard unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE else { continue }
+      unsafe context.rebalance(
+        handle.client, rd_kafka_event_error(event), rd_kafka_event_topic_partition_list(event))
+    }
   }
 
   // A group that waits for an answer would keep the instance from leaving it.

@@ -10,9 +10,6 @@ import Glibc
 /// that the group gives and takes come out of ``poll(limit:_:)`` like everything else and wait for
 /// the owner's answer, so that nothing happens behind its back. One thread polls, commits and closes.
 @safe public final class Consumer: @unchecked Sendable {
-  /// How long ``close(timeout:)`` waits beyond its timeout for the instance to end.
-  static let closingGrace = Duration.seconds(2)
-
   /// What one ``Consumer/poll(limit:_:)`` brought.
   public struct PollOutcome: Sendable {
     /// How many records were handed to the handler.

@@ -84,7 +84,8 @@ final class ConsumerContext: ClientContext {
     events.append(rebalance)
   }
 
-  private func rebalance(
+  /// Takes a rebalance: asks the owner, or answers in its place while closing.
+  func rebalance(
     _ client: OpaquePointer, _ code: rd_kafka_resp_err_t,
     _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
   ) {

@@ -1,4 +1,5 @@
 import CRdKafka
+import Synchronization
 
 extension Producer {
   /// Puts a record into its partition's batch; ``flushBatches()`` hands it over.
@@ -26,8 +27,8 @@ extension Producer {
       unsafe message.len = value.count
     }
     unsafe message._private = UnsafeMutableRawPointer(bitPattern: opaque)
-    unsafe topic.batches[index].messages.append(message)
     list(topic, index)
+    unsafe topic.batches[index].messages.append(message)
   }
 
   /// Hands every batch to librdkafka, one call per partition, and says what it refused.
@@ -51,6 +52,7 @@ extension Producer {
     for index in work.indices {
       let (topic, partition) = work[index]
       submit(topic, partition)
+      giveBack(topic, partition)
       if topic.batches[partition].held.isEmpty {
         topic.batches[partition].isListed = false
       } else {
@@ -66,6 +68,30 @@ extension Producer {
     guard !topic.batches[partition].isListed else { return }
     topic.batches[partition].isListed = true
     work.append((topic, partition))
+    if let buffer = unsafe spare.popLast() {
+      unsafe spareCapacity -= buffer.capacity
+      unsafe topic.batches[partition].messages = buffer
+    }
+  }
+
+  /// Takes a partition's empty buffer: one that is kept by each partition that ever had many
+  /// records is kept for ever.
+  private func giveBack(_ topic: Topic, _ partition: Int) {
+    var buffer: [rd_kafka_message_t] = unsafe []
+    unsafe swap(&buffer, &topic.batches[partition].messages)
+    let capacity = unsafe buffer.capacity
+    guard capacity > 0, spareCapacity + capacity <= Producer.keptMessages else { return }
+    spareCapacity += capacity
+    unsafe spare.append(buffer)
+  }
+
+  /// How many records there is room for, in the spare buffers and in those of the partitions.
+  var gatheringCapacity: Int {
+    topics.withLock { topics in
+      topics.values.reduce(spareCapacity) { sum, topic in
+        topic.batches.reduce(sum) { unsafe $0 + $1.messages.capacity + $1.held.capacity }
+      }
+    }
   }
 
   /// Hands over what one partition has, held records first.

@@ -72,7 +72,11 @@ extension Producer {
           code, topic, partition, opaque: record.opaque, byteCount: record.byteCount)
       }
     }
-    topic.batches[partition].held.removeFirst(done)
+    if done == topic.batches[partition].held.count {
+      topic.batches[partition].held = []
+    } else {
+      topic.batches[partition].held.removeFirst(done)
+    }
     heldCount -= done
   }
 

@@ -34,8 +34,47 @@ extension Producer {
   ///
   /// Throws an error of the category `missingTopic` when there is none.
   public func topic(named name: String, timeout: Duration) throws(KafkaError) -> Topic {
-    if let known = topics.withLock({ $0[name] }) { return known }
-    let description = try describeTopic(name, timeout: timeout)
+    try topics(named: [name], timeout: timeout)[0].get()
+  }
+
+  /// The topics by which records are produced, in the order of `names`, or what the cluster says
+  /// against each; blocks for the new ones, which are asked for together.
+  ///
+  /// A topic that does not exist is asked for again for `missingFor`, before its error of the
+  /// category `missingTopic` counts: brokers learn of a new topic one after the other.
+  public func topics(
+    named names: [String], timeout: Duration, missingFor: Duration = .zero
+  ) -> [Result<Topic, KafkaError>] {
+    var found: [String: Result<Topic, KafkaError>] = [:]
+    var new: [String] = []
+    let known = topics.withLock { topics in
+      for name in names where found[name] == nil {
+        if let topic = topics[name] {
+          found[name] = .success(topic)
+        } else {
+          // Held until the answer: a name that comes twice is asked for once.
+          found[name] = .failure(.missing(name))
+          new.append(name)
+        }
+      }
+      return topics.count
+    }
+    if !new.isEmpty {
+      var query = TopicQuery(timeout: timeout)
+      query.missingUntil = Deadline(min(missingFor, timeout))
+      query.known = known
+      let answers = handle.describe(topics: new, query)
+      for (name, answer) in zip(new, answers) {
+        found[name] = answer.flatMap { description in
+          Result { () throws(KafkaError) in try open(description) }
+        }
+      }
+    }
+    return names.map { found[$0] ?? .failure(.missing($0)) }
+  }
+
+  private func open(_ description: TopicDescription) throws(KafkaError) -> Topic {
+    let name = description.name
     // SAFETY: the handle belongs to the topic and is destroyed when the producer closes.
     guard let pointer = unsafe rd_kafka_topic_new(handle.client, name, nil) else {
       throw KafkaError(rd_kafka_last_error(), operation: "open topic \(name)", topic: name)
@@ -50,5 +89,12 @@ extension Producer {
     }
     if kept !== topic { unsafe rd_kafka_topic_destroy(pointer) }
     return kept
+  }
+}
+
+extension KafkaError {
+  fileprivate static func missing(_ topic: String) -> KafkaError {
+    KafkaError(
+      RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, operation: "describe topic \(topic)", topic: topic)
   }
 }

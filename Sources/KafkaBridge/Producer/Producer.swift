@@ -13,12 +13,11 @@ import Synchronization
 /// replay from the last confirmed position.
 ///
 /// One thread produces, polls and closes. Only ``checkConnection(timeout:)``,
-/// ``describeTopic(_:timeout:)`` and ``topic(named:timeout:)``, which block, may be called from
-/// another thread while it does.
+/// ``describeTopic(_:timeout:)``, ``topics(named:timeout:missingFor:)`` and
+/// ``createTopics(_:timeout:)``, which block, may be called from another thread while it does.
 @safe public final class Producer: @unchecked Sendable {
-  /// How long ``close(timeout:_:)`` waits beyond its timeout for reports of purged records and for
-  /// the instance to end.
-  static let closingGrace = Duration.seconds(2)
+  /// How many records all the spare buffers together have room for, 72 bytes each.
+  static let keptMessages = 8192
 
   let handle: ClientHandle
   /// The main queue with its descriptor; nil after closing.
@@ -27,6 +26,10 @@ import Synchronization
 
   /// The partitions that have records to hand over, in the order of their first one.
   var work: [(topic: Topic, partition: Int)] = []
+  /// Empty buffers of partitions that have nothing to hand over, for those that get something.
+  var spare: [[rd_kafka_message_t]] = unsafe []
+  /// How many records they have room for.
+  var spareCapacity = 0
   /// Refused records that the next flush returns.
   var refused: [DeliveryReport] = []
   /// The partitions whose first record is on its way alone.
@@ -138,6 +141,12 @@ import Synchronization
         fatalError = handle.fatalError(operation: operation)
       }
       let error = unsafe KafkaError(event: event, operation: operation)
+      // "All brokers are down" follows what happened to each of them, and says less.
+      if error.code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN.rawValue, let lastError,
+        !lastError.isFatal
+      {
+        return
+      }
       lastError = fatalError ?? error
     case RD_KAFKA_EVENT_STATS:
       lastStatistics = unsafe rd_kafka_event_stats(event).map { unsafe String(cString: $0) }

@@ -29,7 +29,8 @@ import CRdKafka
 
 /// The records of one partition that have not been handed to librdkafka.
 @safe struct PartitionBatch {
-  /// Views of the caller's bytes, valid until the next flush.
+  /// Views of the caller's bytes, valid until the next flush; the buffer goes round among the
+  /// partitions.
   var messages: [rd_kafka_message_t] = unsafe []
   /// Records that have to wait; they come before `messages`.
   var held: [HeldRecord] = []

@@ -1,5 +1,5 @@
 /// Where a Kafka sink sends the rows of which table.
-struct TopicRouting: Hashable, Sendable {
+struct TopicRouting: Sendable {
   /// A line of `tableTopicMapping`.
   struct Mapping: Hashable, Sendable {
     /// Which tables.
@@ -9,19 +9,26 @@ struct TopicRouting: Hashable, Sendable {
   }
 
   /// The mappings, the most precise first, those of the same precision in the order of the file.
-  var mappings: [Mapping] = []
+  var mappings: [Mapping] { didSet { index = TopicIndex(mappings) } }
   /// The topic's name with {database}, {schema} and {table}; for tables without a mapping.
   var template: String?
   /// The topic of what is left.
   var fallback: String?
+  private var index: TopicIndex
+
+  /// Routes by `mappings`, then by `template`, then to `fallback`.
+  init(mappings: [Mapping] = [], template: String? = nil, fallback: String? = nil) {
+    self.mappings = mappings
+    self.template = template
+    self.fallback = fallback
+    index = TopicIndex(mappings)
+  }
 
   /// The topic of a table; `nil` leaves the table out.
   ///
   /// It makes strings: once for a relation, not for each row.
   func topic(database: String, schema: String, table: String) -> String? {
-    if let mapping = mappings.first(where: { $0.tables.matches(schema: schema, table: table) }) {
-      return mapping.topic
-    }
+    if let place = index.first(schema: schema, table: table) { return mappings[place].topic }
     guard let template else { return fallback }
     return Self.expand(template) { name in
       switch name {
@@ -60,6 +67,20 @@ struct TopicRouting: Hashable, Sendable {
       }
     }
     return allowed && (1...249).contains(name.utf8.count) && name != "." && name != ".."
+  }
+}
+
+extension TopicRouting: Hashable {
+  /// Compares what was configured.
+  static func == (a: TopicRouting, b: TopicRouting) -> Bool {
+    a.mappings == b.mappings && a.template == b.template && a.fallback == b.fallback
+  }
+
+  /// Hashes what was configured.
+  func hash(into hasher: inout Hasher) {
+    hasher.combine(mappings)
+    hasher.combine(template)
+    hasher.combine(fallback)
   }
 }
 

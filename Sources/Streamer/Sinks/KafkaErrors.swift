@@ -4,19 +4,24 @@ extension StreamerError {
   /// What a failure of Kafka means for a sink.
   ///
   /// A broker that cannot be reached, and whatever a fresh producer may overcome, is tried again;
-  /// a refusal and a missing topic are an operator's to mend.
-  init(_ error: KafkaError, sink: String) {
+  /// a refusal and a missing topic are an operator's to mend. With `isDelivery` it is a record's: a
+  /// topic that was there and is not any more (deleted, made again, or a broker that has not heard
+  /// of it) is looked for again by a fresh producer, which makes it where `createsTopics` says so.
+  init(
+    _ error: KafkaError, sink: String, isDelivery: Bool = false, createsTopics: Bool = false
+  ) {
+    let isMissing = error.category == .missingTopic
     let isRefusal: Bool
     switch error.category {
-    case .authentication, .tls, .authorization, .missingTopic, .configuration,
-      .recordTooLarge:
+    case .authentication, .tls, .authorization, .configuration, .recordTooLarge:
       isRefusal = true
+    case .missingTopic: isRefusal = !isDelivery
     default: isRefusal = false
     }
-    let isMissing = error.category == .missingTopic
     self.init(
       what: "sink \(sink)", why: "\(error)",
-      hint: isMissing ? "createTopics = \"create\" lets psql-streamer create it." : "",
+      hint: isMissing && !createsTopics
+        ? "createTopics = \"create\" lets psql-streamer create it." : "",
       exit: isRefusal ? .preflight : .failure,
       retryable: !isRefusal)
   }

@@ -59,7 +59,7 @@ import Testing
     configuration.allowLoss = true
     try configuration.validate()
     let producer = try Producer(configuration: configuration)
-    #expect(producer.close(timeout: .zero).isDestroyed)
+    #expect(producer.close(timeout: .seconds(5)).isDestroyed)
   }
 
   @Test func consumerDoesNotCommitByItself() throws {

@@ -69,7 +69,8 @@ import Testing
     unsafe producer.produce(
       topic: topic, partition: 0, key: nil, value: empty, headers: [], opaque: 3)
     #expect(producer.flushBatches().failed.isEmpty)
-    #expect(producer.close(timeout: .seconds(5)).unreported == 0)
+    #expect(producer.deliver(within: .seconds(5)))
+    producer.close(timeout: .seconds(1))
     var reader = try member(of: cluster)
     try reader.consumer.subscribe(["orders"])
     #expect(try reader.poll { $0.records.count >= 4 })

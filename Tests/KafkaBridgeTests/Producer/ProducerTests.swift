@@ -83,6 +83,7 @@ import Testing
     // How many of the hundred are purged at once depends on how many were enqueued when the error
     // came; closing reports the others.
     work.awaitReports(11, from: producer)
+    producer.deliver(within: .seconds(5)) { work.add($0) }
     producer.close(timeout: .seconds(5)) { work.add($0) }
     #expect(work.reports.count == 110)
     let failed = work.reports.drop { $0.error == nil }
@@ -143,7 +144,7 @@ import Testing
       #expect(producer.flushBatches().held == 3)
     }
     var reports: [DeliveryReport] = []
-    #expect(producer.close(timeout: .seconds(10)) { reports.append($0) }.unreported == 0)
+    #expect(producer.deliver(within: .seconds(10)) { reports.append($0) })
     #expect(reports.map(\.opaque) == [0, 1, 2, 3])
     #expect(reports.map(\.offset) == [1, 2, 3, 4])
   }
@@ -203,7 +204,7 @@ import Testing
     #expect(error?.category == .missingTopic)
     #expect(error?.topic == "nowhere")
     #expect(error?.description.contains("nowhere") == true)
-    #expect(producer.close(timeout: .zero).isDestroyed)
+    #expect(producer.close(timeout: .seconds(5)).isDestroyed)
   }
 
   @Test func outageIsOnlyADelay() throws {
@@ -234,7 +235,7 @@ import Testing
     try cluster.setBrokerDown(1)
     work.produce(100, on: producer)
     let start = ContinuousClock.now
-    let closing = producer.close(timeout: .milliseconds(200)) { work.add($0) }
+    let closing = producer.close(timeout: .seconds(5)) { work.add($0) }
     #expect(ContinuousClock.now - start < .seconds(10))
     #expect(closing.unreported + work.reports.count == 100)
     #expect(closing.unreported == 0)
@@ -242,16 +243,16 @@ import Testing
     #expect(closing.isDestroyed)
   }
 
-  @Test func closeDeliversWhatWasHandedOver() throws {
+  @Test func deliverWaitsForWhatWasHandedOver() throws {
     let cluster = try MockCluster()
     try cluster.createTopic("orders", partitions: 2)
     let producer = try Producer(
       configuration: configuration(cluster, ("queue.buffering.max.messages", "50")))
     var work = Workload(topic: try producer.topic(named: "orders", timeout: .seconds(5)))
     work.produce(120, on: producer)
-    let closing = producer.close(timeout: .seconds(10)) { work.add($0) }
-    #expect(closing.unreported == 0)
+    #expect(producer.deliver(within: .seconds(10)) { work.add($0) })
     #expect(work.isExact)
+    #expect(producer.close(timeout: .seconds(5)).unreported == 0)
   }
 
   @Test func unreachableClusterIsNamed() throws {

@@ -45,6 +45,33 @@ struct RealBrokerTests {
     #expect(admin.close(timeout: .seconds(5)))
   }
 
+  /// Faults S15 and A3: all in one request, and what was made can be used at once.
+  @Test func manyTopicsAreCreatedTogether() throws {
+    let producer = try Producer(
+      configuration: .producer(bootstrapServers: broker.bootstrapServers))
+    let names = (0..<300).map { "many\($0)" }
+    try admin().createTopic("many7", partitions: 5, timeout: .seconds(10))
+    let wanted =
+      names.map { NewTopic($0, partitions: 2, config: ["cleanup.policy": "compact"]) }
+      + [NewTopic("no/name"), NewTopic("toomany", replicationFactor: 3)]
+    let made = producer.createTopics(wanted, timeout: .seconds(60))
+    #expect(made.count == 302)
+    #expect(
+      try made.prefix(300).map { try $0.get() } == names.map { $0 != "many7" },
+      "new, but for the one that was there")
+    let name = #expect(throws: KafkaError.self) { try made[300].get() }
+    #expect(name?.description.contains("no/name") == true)
+    let replication = #expect(throws: KafkaError.self) { try made[301].get() }
+    #expect(replication?.name == "INVALID_REPLICATION_FACTOR")
+    let found = producer.topics(named: names, timeout: .seconds(10))
+    #expect(try found.map { try $0.get().partitionCount } == names.map { $0 == "many7" ? 5 : 2 })
+    var work = Workload(topic: try found[299].get())
+    work.produce(10, on: producer)
+    work.awaitReports(10, from: producer)
+    #expect(work.isExact)
+    #expect(producer.close(timeout: .seconds(5)).isDestroyed)
+  }
+
   @Test func missingTopicIsItsOwnErrorAndIsNotCreated() throws {
     let producer = try Producer(
       configuration: .producer(bootstrapServers: broker.bootstrapServers))
@@ -55,7 +82,7 @@ struct RealBrokerTests {
       #expect(error?.category == .missingTopic)
       #expect(error?.topic == "missing")
     }
-    #expect(producer.close(timeout: .zero).isDestroyed)
+    #expect(producer.close(timeout: .seconds(5)).isDestroyed)
   }
 
   @Test func groupReadsCommitsAndGoesOnAfterRestart() throws {
@@ -192,7 +219,7 @@ struct RealBrokerTests {
     }
     #expect(reports.first?.error?.topic == "small")
     #expect(producer.fatalError?.name == "_GAPLESS_GUARANTEE")
-    #expect(producer.close(timeout: .zero).isDestroyed)
+    #expect(producer.close(timeout: .seconds(5)).isDestroyed)
     #expect(admin.close(timeout: .seconds(5)))
   }
 }

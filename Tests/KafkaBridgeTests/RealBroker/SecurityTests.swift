@@ -16,7 +16,7 @@ extension RealBrokerTests {
       var configuration = KafkaConfiguration.producer(bootstrapServers: "localhost:\(port)")
       for (name, value) in properties { configuration.set(name, value) }
       let producer = try Producer(configuration: configuration)
-      defer { #expect(producer.close(timeout: .zero).isDestroyed) }
+      defer { #expect(producer.close(timeout: .seconds(5)).isDestroyed) }
       do throws(KafkaError) {
         try producer.checkConnection(timeout: timeout)
         return nil

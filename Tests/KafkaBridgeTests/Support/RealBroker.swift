@@ -54,6 +54,11 @@ struct RealBroker: Sendable {
     _ = try RealBroker.run("'\(script)' kill '\(folder)' && '\(script)' start '\(folder)'")
   }
 
+  /// Stops the broker's process, or lets it go on.
+  func freeze(_ isFrozen: Bool) throws {
+    _ = try RealBroker.run("kill -\(isFrozen ? "STOP" : "CONT") $(cat '\(folder)/pid')")
+  }
+
   /// Runs a shell command and returns what it printed.
   private static func run(_ command: String) throws -> String {
     let pipe = unsafe try #require(popen(command, "r"))

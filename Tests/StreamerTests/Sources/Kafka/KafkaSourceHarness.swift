@@ -121,8 +121,9 @@ extension MockCluster {
       }
       producer.poll { _ in }
     }
-    let end = producer.close(timeout: .seconds(20))
-    try #require(end.unreported == 0)
+    let isDelivered = producer.deliver(within: .seconds(20))
+    producer.close(timeout: .seconds(1))
+    try #require(isDelivered)
   }
 
   /// What the group has committed, by partition of a topic.

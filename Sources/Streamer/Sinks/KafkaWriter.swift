@@ -1,0 +1,214 @@
+import KafkaBridge
+import PGWire
+import Synchronization
+
+// SAFETY: `open`, `prepare` and `close` run on the I/O worker, `send` and `poll` on the pipeline's
+// thread; they share the topics, which a mutex guards, and a producer that is set before the first
+// record and taken away after the last.
+
+/// What every sink that produces to Kafka does: topics by number, the partition of a record, batches
+/// out and receipts back, and the end.
+final class KafkaWriter: @unchecked Sendable {
+  /// How long a topic that does not exist is asked for again before that counts: brokers learn of
+  /// a new one seconds after it was made.
+  private static let patience = Duration.seconds(3)
+  /// What one topic may cost when many are asked for or made at once.
+  private static let perTopic = Duration.milliseconds(20)
+
+  /// What a failure of Kafka means for the sink, and whether it is that of a record on its way.
+  typealias Explanation = @Sendable (KafkaError, _ isDelivery: Bool) -> StreamerError
+
+  private struct Table {
+    var topics: [Topic] = []
+    var numbers: [String: TopicID] = [:]
+  }
+
+  private let properties: KafkaConfiguration
+  /// How topics are made that do not exist; nil when that is refused.
+  private let newTopics: KafkaSinkConfiguration.NewTopics?
+  private let startTimeout: Duration
+  private let log: Log
+  private let explain: Explanation
+  private let table = Mutex(Table())
+  private var producer: Producer?
+  private var failure: StreamerError?
+  /// What librdkafka reported since something was delivered.
+  private(set) var trouble: StreamerError?
+
+  /// Makes a writer that is not connected; `startTimeout` bounds one attempt to connect.
+  init(
+    properties: KafkaConfiguration, creating newTopics: KafkaSinkConfiguration.NewTopics? = nil,
+    startTimeout: Duration, log: Log, explain: @escaping Explanation
+  ) {
+    self.properties = properties
+    self.newTopics = newTopics
+    self.startTimeout = startTimeout
+    self.log = log
+    self.explain = explain
+  }
+
+  /// Readable when ``poll(_:)`` has something to say.
+  var eventDescriptor: CInt? { producer?.eventDescriptor }
+
+  /// The largest record, key and value together in bytes.
+  var maximumRecordBytes: Int {
+    // librdkafka counts its own overhead of a record as well.
+    (producer?.maximumMessageBytes ?? .max) - Limits.recordOverheadBytes
+  }
+
+  /// How many records wait in librdkafka.
+  var queueLength: Int { producer?.queueLength ?? 0 }
+}
+
+// On the I/O worker.
+extension KafkaWriter {
+  /// Connects, unless it is connected, and makes sure of the topics that are named.
+  func open(topics names: [String]) throws(StreamerError) {
+    if producer == nil {
+      do throws(KafkaError) {
+        producer = try connect()
+      } catch { throw explain(error, false) }
+    }
+    for answer in prepare(topics: names) { _ = try answer.get() }
+  }
+
+  private func connect() throws(KafkaError) -> Producer {
+    let producer = try Producer(configuration: properties)
+    do throws(KafkaError) {
+      try producer.checkConnection(timeout: startTimeout)
+    } catch {
+      producer.close(timeout: .zero)
+      throw error
+    }
+    return producer
+  }
+
+  /// The number of each topic, or what stands in its way; all that are new are asked for, and made,
+  /// together.
+  func prepare(topics names: [String]) -> [Result<TopicID, StreamerError>] {
+    guard let producer else { preconditionFailure("a topic is prepared before the sink is open") }
+    let known = table.withLock { $0.numbers }
+    var seen: Set<String> = []
+    let new = names.filter { known[$0] == nil && seen.insert($0).inserted }
+    var found: [String: Result<TopicID, StreamerError>] = [:]
+    let answers = new.isEmpty ? [] : existing(new, producer)
+    table.withLock { table in
+      for (name, answer) in zip(new, answers) {
+        found[name] = answer.mapError { explain($0, false) }.map { topic in
+          let number = TopicID(table.topics.count)
+          table.topics.append(topic)
+          table.numbers[name] = number
+          return number
+        }
+      }
+    }
+    return names.compactMap { name in known[name].map { .success($0) } ?? found[name] }
+  }
+
+  private func existing(
+    _ names: [String], _ producer: Producer
+  ) -> [Result<Topic, KafkaError>] {
+    let timeout = Limits.kafkaRequest + Self.perTopic * names.count
+    // Where topics are made, asking to make one tells whether it exists.
+    var answers = producer.topics(
+      named: names, timeout: timeout, missingFor: newTopics == nil ? Self.patience : .zero)
+    guard let newTopics else { return answers }
+    let missing = answers.indices.filter { index in
+      if case .failure(let error) = answers[index] { return error.category == .missingTopic }
+      return false
+    }
+    guard !missing.isEmpty else { return answers }
+    let made = create(missing.map { names[$0] }, newTopics, producer)
+    for (index, answer) in zip(missing, made) { answers[index] = answer }
+    return answers
+  }
+
+  private func create(
+    _ names: [String], _ new: KafkaSinkConfiguration.NewTopics, _ producer: Producer
+  ) -> [Result<Topic, KafkaError>] {
+    let timeout = Limits.kafkaStart + Self.perTopic * names.count
+    let made = producer.createTopics(
+      names.map { name in
+        NewTopic(
+          name, partitions: new.partitions, replicationFactor: new.replication,
+          config: new.config)
+      }, timeout: timeout)
+    let isNew = zip(names, made).filter { (try? $1.get()) == true }.map(\.0)
+    if isNew.count > 1 {
+      log.info("created topics", ["count": "\(isNew.count)", "first": isNew[0]])
+    } else if let name = isNew.first {
+      log.info("created a topic", ["topic": name])
+    }
+    // Those that were made are known by now; a broker that has not heard is asked again.
+    let there = producer.topics(named: names, timeout: timeout, missingFor: Self.patience)
+    return zip(made, there).map { made, topic in made.flatMap { _ in topic } }
+  }
+
+  /// Ends the producer within `timeout`: what is not delivered by now is given up.
+  func close(within timeout: Duration) {
+    table.withLock { $0 = Table() }
+    producer?.close(timeout: timeout)
+    producer = nil
+  }
+}
+
+// On the pipeline's thread.
+extension KafkaWriter {
+  /// Takes all records of a batch.
+  func send(_ batch: borrowing RecordBatch) {
+    guard let producer else { preconditionFailure("records are sent to a sink that is not open") }
+    let topics = table.withLock { $0.topics }
+    for entry in batch.entries {
+      let topic = topics[Int(entry.topic)]
+      let partition = Self.partition(entry.partitionHash, of: topic.partitionCount)
+      // SAFETY: the batch's bytes stand still until flushBatches has copied them.
+      unsafe batch.withParts(of: entry) { key, value in
+        let opaque = UInt(entry.ticket)
+        if entry.headers.isEmpty {
+          unsafe producer.enqueue(
+            topic: topic, partition: partition, key: key, value: value, opaque: opaque)
+        } else {
+          unsafe producer.produce(
+            topic: topic, partition: partition, key: key, value: value,
+            headers: Array(batch.headers[entry.headers]), opaque: opaque)
+        }
+      }
+    }
+    for report in producer.flushBatches().failed { fail(report) }
+  }
+
+  /// The partition of a record, as Java's producer chooses it.
+  static func partition(_ hash: Int32, of count: Int) -> Int32 {
+    Int32(Int(hash & 0x7FFF_FFFF) % count)
+  }
+
+  /// Reports what was delivered since the last call; throws when a record never will be.
+  func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError) {
+    guard let producer else { return }
+    // Reports come by partition, so neighbours often belong to one transaction.
+    var receipt: DeliveryReceipt?
+    producer.poll { delivery in
+      guard delivery.error == nil else { return fail(delivery) }
+      let ticket = UInt64(delivery.opaque)
+      if receipt?.ticket == ticket {
+        receipt?.count += 1
+        receipt?.bytes += delivery.byteCount
+      } else {
+        if let receipt { report(receipt) }
+        receipt = DeliveryReceipt(ticket: ticket, count: 1, bytes: delivery.byteCount)
+      }
+    }
+    if let receipt {
+      trouble = nil
+      report(receipt)
+    }
+    if let error = producer.takeError() { trouble = explain(error, true) }
+    if let fatal = producer.fatalError, failure == nil { failure = explain(fatal, true) }
+    if let failure { throw failure }
+  }
+
+  private func fail(_ report: DeliveryReport) {
+    guard failure == nil, let error = report.error else { return }
+    failure = explain(error, true)
+  }
+}

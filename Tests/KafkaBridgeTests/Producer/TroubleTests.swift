@@ -1,0 +1,58 @@
+import KafkaBridge
+import Testing
+
+/// What a running producer says about brokers that do not take its records (fault B25).
+@Suite(.serialized) struct TroubleTests {
+  private let cluster: MockCluster
+
+  init() throws {
+    cluster = try MockCluster(brokers: 2)
+    try cluster.createTopic("orders", partitions: 2, replicationFactor: 2)
+  }
+
+  private func started() throws -> (Producer, Workload) {
+    let producer = try Producer(
+      configuration: .producer(bootstrapServers: cluster.bootstrapServers))
+    for partition in 0..<2 as Range<Int32> {
+      try cluster.setLeader(topic: "orders", partition: partition, broker: Int(partition) + 1)
+    }
+    var work = Workload(topic: try producer.topic(named: "orders", timeout: .seconds(5)))
+    work.produce(40, on: producer)
+    work.awaitReports(40, from: producer)
+    #expect(work.isExact)
+    return (producer, work)
+  }
+
+  /// The error names the broker; that all are down says less and does not take its place.
+  @Test func unreachableLeadersAreNamed() throws {
+    var (producer, work) = try started()
+    _ = producer.takeError()
+    try cluster.setBrokerDown(1)
+    try cluster.setBrokerDown(2)
+    work.produce(40, on: producer)
+    var errors: [KafkaError] = []
+    let end = ContinuousClock.now + .seconds(20)
+    while errors.count < 1 || producer.lastError != nil, ContinuousClock.now < end {
+      awaitReadable(producer.eventDescriptor)
+      work.poll(producer)
+      if let error = producer.takeError() { errors.append(error) }
+    }
+    let first = try #require(errors.first)
+    #expect(first.category == .unreachable)
+    #expect(first.name == "_TRANSPORT")
+    #expect(first.description.contains("127.0.0.1:"))
+    producer.close(timeout: .seconds(5))
+  }
+
+  /// A refusal for good comes with the record, in the broker's own code.
+  @Test func deniedTopicIsReportedWithTheBrokersCode() throws {
+    var (producer, work) = try started()
+    cluster.pushErrors(.produce, [29, 29])
+    work.produce(40, on: producer)
+    work.awaitReports(80, from: producer)
+    let codes = Set(work.reports.compactMap { $0.error?.name })
+    #expect(codes.contains("TOPIC_AUTHORIZATION_FAILED"), "\(codes)")
+    #expect(producer.fatalError?.description.contains("Topic authorization failed") == true)
+    producer.close(timeout: .seconds(5))
+  }
+}

@@ -1,0 +1,148 @@
+import KafkaBridge
+import PGWire
+import Support
+import Testing
+
+@testable import Streamer
+
+/// What the sinks that produce to Kafka share, on librdkafka's mock cluster.
+@Suite(.serialized) struct KafkaWriterTests {
+  private let cluster: MockCluster
+
+  init() throws {
+    cluster = try MockCluster()
+    try cluster.createTopic("a", partitions: 3)
+    try cluster.createTopic("b", partitions: 1)
+  }
+
+  private func writer() -> KafkaWriter {
+    KafkaWriter(
+      properties: .producer(bootstrapServers: cluster.bootstrapServers),
+      startTimeout: .seconds(10), log: Log(level: .error)
+    ) { error, isDelivery in StreamerError(error, sink: "s", isDelivery: isDelivery) }
+  }
+
+  private func deliver(_ batch: borrowing RecordBatch, by writer: KafkaWriter) throws
+    -> [DeliveryReceipt]
+  {
+    writer.send(batch)
+    var receipts: [DeliveryReceipt] = []
+    let count = batch.entries.count
+    try eventually {
+      try writer.poll { receipts.append($0) }
+      return receipts.reduce(0) { $0 + $1.count } >= count
+    }
+    return receipts
+  }
+
+  private func batch(_ records: [(key: String?, value: String?, topic: TopicID)]) -> RecordBatch {
+    var batch = RecordBatch()
+    for (number, record) in records.enumerated() {
+      var key: Range<Int>?
+      if let text = record.key {
+        let start = batch.bytes.count
+        batch.bytes.append(string: text)
+        key = start..<batch.bytes.count
+      }
+      let start = batch.bytes.count
+      batch.bytes.append(string: record.value)
+      batch.add(
+        RecordBatch.Entry(
+          key: key, value: start..<batch.bytes.count, topic: record.topic,
+          partitionHash: Int32(number) - 3, ticket: DeliveryTracker.Ticket(number / 4)))
+    }
+    return batch
+  }
+
+  /// Each record as "partition length-of-value value", -1 for null.
+  private func read(_ topic: String) throws -> [String] {
+    let text = try Subprocess.check(
+      "kcat",
+      [
+        "-C", "-q", "-e", "-b", cluster.bootstrapServers, "-t", topic, "-o", "beginning",
+        "-f", "%p %S %s\n",
+      ])
+    return text.split(separator: "\n").map(String.init)
+  }
+
+  @Test func topicsHaveOneNumberEach() throws {
+    cluster.setTopicError("missing", code: 3)
+    let writer = writer()
+    try writer.open(topics: ["b"])
+    let numbers = writer.prepare(topics: ["a", "b", "missing", "a"])
+    #expect(try numbers[1].get() == 0)
+    #expect(try numbers[0].get() == 1)
+    #expect(try numbers[3].get() == 1)
+    let error = #expect(throws: StreamerError.self) { try numbers[2].get() }
+    #expect(error?.isRetryable == false && error?.why.contains("missing") == true)
+    writer.close(within: .seconds(5))
+    // Everything begins anew.
+    try writer.open(topics: ["a"])
+    #expect(try writer.prepare(topics: ["a"])[0].get() == 0)
+    writer.close(within: .zero)
+  }
+
+  /// A topic that is named and missing stands in the way of each start, not only of the first.
+  @Test func missingTopicFailsEveryOpening() throws {
+    cluster.setTopicError("missing", code: 3)
+    let writer = writer()
+    for _ in 0..<2 {
+      #expect(throws: StreamerError.self) { try writer.open(topics: ["a", "missing"]) }
+    }
+    writer.close(within: .seconds(5))
+  }
+
+  @Test func receiptsCountWhatATransactionHas() throws {
+    let writer = writer()
+    try writer.open(topics: ["a", "b"])
+    let records = (0..<40).map { number in
+      (key: number % 3 == 0 ? nil : "k\(number)", value: "v\(number)", topic: TopicID(number % 2))
+    }
+    let receipts = try deliver(batch(records), by: writer)
+    var counts: [DeliveryTracker.Ticket: (count: Int, bytes: Int)] = [:]
+    for receipt in receipts {
+      counts[receipt.ticket, default: (0, 0)].count += receipt.count
+      counts[receipt.ticket, default: (0, 0)].bytes += receipt.bytes
+    }
+    #expect(counts.count == 10 && counts.values.allSatisfy { $0.count == 4 })
+    let bytes = records.reduce(0) { $0 + ($1.key?.utf8.count ?? 0) + $1.value.utf8.count }
+    #expect(counts.values.reduce(0) { $0 + $1.bytes } == bytes)
+    writer.close(within: .seconds(5))
+    for (topic, partitions) in [("a", 3), ("b", 1)] {
+      let number = topic == "a" ? 0 : 1
+      let read = try read(topic)
+      #expect(read.count == 20)
+      for (index, record) in records.enumerated() where index % 2 == number {
+        let partition = KafkaWriter.partition(Int32(index) - 3, of: partitions)
+        #expect((0..<Int32(partitions)).contains(partition))
+        #expect(read.contains("\(partition) \(record.value.utf8.count) \(record.value)"))
+      }
+    }
+  }
+
+  /// Fault S24: an empty value stays empty, and null stays null.
+  @Test func emptyIsNotNull() throws {
+    let writer = writer()
+    try writer.open(topics: ["b"])
+    _ = try deliver(batch([("k", "", 0), ("n", nil, 0), (nil, "v", 0)]), by: writer)
+    writer.close(within: .seconds(5))
+    #expect(try read("b") == ["0 0 ", "0 -1 ", "0 1 v"])
+  }
+
+  /// A topic that was there when it was prepared is looked for again by a fresh producer.
+  @Test func recordOfATopicThatIsGoneMayBeTriedAgain() throws {
+    let error = StreamerError(Self.missing(on: cluster), sink: "s", isDelivery: true)
+    #expect(error.isRetryable)
+    #expect(!StreamerError(Self.missing(on: cluster), sink: "s").isRetryable)
+  }
+
+  private static func missing(on cluster: MockCluster) -> KafkaError {
+    cluster.setTopicError("missing", code: 3)
+    do throws(KafkaError) {
+      let admin = try Admin(configuration: .admin(bootstrapServers: cluster.bootstrapServers))
+      defer { admin.close(timeout: .seconds(5)) }
+      _ = try admin.describeTopic("missing", timeout: .seconds(5))
+      preconditionFailure("the topic is missing")
+    } catch { return error }
+  }
+}
