@@ -78,7 +78,7 @@ final class PostgresPipeline: LoopedPipeline, @unchecked Sendable {
   /// Makes a pipeline that has not started.
   ///
   /// Throws when the system has no descriptor left.
-  init(_ plan: PipelinePlan, store: any PositionStore, observer: PipelineObserver, log: Log)
+  init(_ plan: PipelinePlan, store: any SourceStore, observer: PipelineObserver, log: Log)
     throws(StreamerError)
   {
     self.plan = plan

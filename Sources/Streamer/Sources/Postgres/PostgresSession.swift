@@ -7,7 +7,7 @@ import Recording
 final class PostgresSession: @unchecked Sendable {
   let plan: PipelinePlan
   let source: PostgresSourceConfiguration
-  let store: any PositionStore
+  let store: any SourceStore
   let log: Log
   private var catalog: TableCatalog?
   /// How to reach the server that the stream comes from, without its fellows in `dsn`.
@@ -15,7 +15,7 @@ final class PostgresSession: @unchecked Sendable {
   /// Whether the stream's values come in binary.
   private var isBinary = false
 
-  init(_ plan: PipelinePlan, store: any PositionStore, log: Log) {
+  init(_ plan: PipelinePlan, store: any SourceStore, log: Log) {
     self.plan = plan
     self.source = plan.source
     self.store = store
@@ -66,7 +66,7 @@ final class PostgresSession: @unchecked Sendable {
     do throws(StreamerError) {
       guard let catalog else { preconditionFailure("a table was described before a connection") }
       let types = try mapped { () throws(PGError) in try catalog.types(of: request.relation) }
-      let columns = try catalog.key(of: request.relation).mapError(mapped).get()
+      let columns = try catalog.key(of: request.relation, at: nil).mapError(mapped).get()
       var topics: [TopicID?] = []
       for (sink, topic) in zip(sinks.sinks, request.topics) {
         guard let topic else {
@@ -136,6 +136,7 @@ final class PostgresSession: @unchecked Sendable {
       source: plan.name, systemIdentifier: system.systemIdentifier, timeline: system.timeline,
       database: parameters.database, slot: source.replicationSlot,
       publications: [source.publication])
+    catalog?.origin = identity.origin
     if let known, known != identity {
       throw StreamerError(
         what: "source \(plan.name)",
@@ -186,7 +187,7 @@ extension PostgresSession {
   private func makeCatalog(
     _ parameters: ConnectionParameters, _ server: ServerVersion
   ) -> TableCatalog {
-    TableCatalog(source: plan.name, store: store, serverMajor: server.major) {
+    TableCatalog(memory: store, serverMajor: server.major) {
       [unowned self] () throws(PGError) in
       try open(here ?? parameters, replication: false, server: server)
     }
