@@ -179,6 +179,7 @@ extension KafkaPipeline {
     observe(now: .now, atOnce: true)
     if isWatching, let consumer { loop.poller.forget(consumer.eventDescriptor) }
     let open = SinkList(flow.lanes.map(\.sink))
+    for sink in open.sinks { sink.abandon() }
     submit { [consumer] in
       _ = consumer?.close(timeout: Limits.kafkaCommit)
       for sink in open.sinks { sink.close(within: .seconds(1)) }

@@ -148,6 +148,7 @@ extension PostgresPipeline {
     stream = nil
     pipeline?.report(saved: feedback?.saved.min() ?? .zero, now: .now)
     let open = SinkList(pipeline?.lanes.map(\.sink) ?? sinks)
+    for sink in open.sinks { sink.abandon() }
     let timeout = error == nil ? plan.shutdownTimeout : .seconds(1)
     submit { [session] in
       for sink in open.sinks { sink.close(within: timeout) }

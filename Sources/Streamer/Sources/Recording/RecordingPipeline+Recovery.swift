@@ -112,6 +112,7 @@ extension RecordingPipeline {
   func finish(_ error: StreamerError?) -> StreamerError? {
     pipeline?.report(saved: .zero, now: .now)
     let open = SinkList(pipeline?.lanes.map(\.sink) ?? unopened.map(\.sink))
+    for sink in open.sinks { sink.abandon() }
     let timeout = error == nil ? plan.shutdownTimeout : .seconds(1)
     submit {
       for sink in open.sinks { sink.close(within: timeout) }
