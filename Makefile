@@ -6,7 +6,7 @@ SWIFT ?= swift
 SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
-.PHONY: help setup servers build demo test integration test-allocations fuzz fuzz-selftest lint \
+.PHONY: help setup servers build demo check unit test integration test-allocations fuzz fuzz-selftest lint \
   format bench bench-decode bench-stream compatibility fixtures ci clean
 
 help:
@@ -23,6 +23,11 @@ build: setup ## the release binary: .build/release/psql-streamer
 
 demo: build ## a throw-away PostgreSQL streamed into an embedded Kafka, shown, cleaned up
 	.build/release/psql-streamer demo
+
+check: lint unit ## what to run before each commit: lint and unit
+
+unit: setup ## the tests that need no server: seconds, once it is built
+	PSQL_STREAMER_UNIT=1 $(SWIFT_TEST) --skip IntegrationTests
 
 test: servers ## every test; those on a real Kafka need KAFKA_KIT (default: ../shared/kafka)
 	$(SWIFT_TEST)
@@ -52,7 +57,7 @@ fuzz-selftest: setup ## that fuzzing finds a planted bug
 compatibility: servers ## write docs/COMPATIBILITY.md from what servers of each version do
 	PSQL_STREAMER_COMPATIBILITY=1 $(SWIFT_TEST) --filter Integration.Matrix
 
-lint: ## formats, shell scripts, compose file
+lint: ## formats, lengths, limits, links, duplicates, shell scripts, compose file
 	@Scripts/lint
 
 format: ## rewrite the Swift files in the project's format
