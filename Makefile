@@ -27,7 +27,7 @@ demo: build ## a throw-away PostgreSQL streamed into an embedded Kafka, shown, c
 check: lint unit ## what to run before each commit: lint and unit
 
 unit: setup ## the tests that need no server: seconds, once it is built
-	PSQL_STREAMER_UNIT=1 $(SWIFT_TEST) --skip IntegrationTests
+	PSQL_STREAMER_UNIT=1 PSQL_STREAMER_SIMULATIONS=40 $(SWIFT_TEST) --skip IntegrationTests --skip FuzzTests
 
 test: servers ## every test; those on a real Kafka need KAFKA_KIT (default: ../shared/kafka)
 	$(SWIFT_TEST)
