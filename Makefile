@@ -26,8 +26,12 @@ demo: build ## a throw-away PostgreSQL streamed into an embedded Kafka, shown, c
 
 check: lint unit ## what to run before each commit: lint and unit
 
+# What waits for a server, for the timers of a Kafka client, or for chance.
+SLOW = --skip IntegrationTests --skip FuzzTests --skip KafkaPipelineTests --skip ConsumerTests \
+  --skip ProducerTests
+
 unit: setup ## the tests that need no server: seconds, once it is built
-	PSQL_STREAMER_UNIT=1 PSQL_STREAMER_SIMULATIONS=40 $(SWIFT_TEST) --skip IntegrationTests --skip FuzzTests
+	PSQL_STREAMER_UNIT=1 PSQL_STREAMER_SIMULATIONS=40 $(SWIFT_TEST) $(SLOW)
 
 test: servers ## every test; those on a real Kafka need KAFKA_KIT (default: ../shared/kafka)
 	$(SWIFT_TEST)
