@@ -6,8 +6,9 @@ SWIFT ?= swift
 SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
-.PHONY: help setup servers build demo test integration test-allocations fuzz fuzz-selftest lint \
-  format bench bench-decode bench-reader bench-stream compatibility package-use fixtures ci clean
+.PHONY: help setup servers build demo check unit test integration test-allocations fuzz \
+  fuzz-selftest lint format bench bench-decode bench-reader bench-stream compatibility package-use \
+  fixtures ci clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -23,6 +24,15 @@ build: setup ## the release binary: .build/release/psql-streamer
 
 demo: build ## a throw-away PostgreSQL streamed into an embedded Kafka, shown, cleaned up
 	.build/release/psql-streamer demo
+
+check: lint unit ## what to run before each commit: lint and unit
+
+# What waits for a server, for the timers of a Kafka client, or for chance.
+SLOW = --skip IntegrationTests --skip FuzzTests --skip KafkaPipelineTests --skip ConsumerTests \
+  --skip ProducerTests
+
+unit: setup ## the tests that need no server: seconds, once it is built
+	PSQL_STREAMER_UNIT=1 PSQL_STREAMER_SIMULATIONS=40 $(SWIFT_TEST) $(SLOW)
 
 test: servers ## every test; those on a real Kafka need KAFKA_KIT (default: ../shared/kafka)
 	$(SWIFT_TEST)
@@ -57,23 +67,19 @@ package-use: setup ## that another package can use the library PGWire
 	  echo "no package that is fetched may have unsafe flags" >&2; exit 1; fi
 	$(SWIFT) run --package-path Tests/PackageUse --scratch-path .build/package-use package-use
 
-lint: ## formats, shell scripts, compose file
+lint: ## formats, lengths, limits, links, duplicates, shell scripts, compose file
 	@Scripts/lint
 
 format: ## rewrite the Swift files in the project's format
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests Fuzz
 
-bench: build ## drain times beside a bare reader's; BENCH_ROWS, BENCH_TX, BENCH_ROUNDS scale it
-	PSQL_STREAMER_BENCHMARKS=1 $(SWIFT) build -c release --scratch-path .build/benchmarks \
-	  $(SWIFT_FLAGS) --product bench-reader
+bench: build ## drain times beside pg_recvlogical; BENCH_ROWS, BENCH_TX, BENCH_ROUNDS scale it
 	@python3 Benchmarks/drain
 
 bench-decode: ## GB/s from a stream's bytes to changes, on one core
 	PSQL_STREAMER_BENCHMARKS=1 $(SWIFT) run -c release --scratch-path .build/benchmarks \
 	  $(SWIFT_FLAGS) bench-decode
 
-# What the reader reads: a connection string, a slot, a publication, and the position to stop at.
-READ ?=
 bench-reader: ## drain a slot into nothing; READ="'host=… dbname=…' slot publication 0/123"
 	PSQL_STREAMER_BENCHMARKS=1 $(SWIFT) run -c release --scratch-path .build/benchmarks \
 	  $(SWIFT_FLAGS) bench-reader $(READ)

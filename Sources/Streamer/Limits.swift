@@ -11,6 +11,10 @@ enum Limits {
   static let lookUpsAhead = 1 << 12
   /// Bytes of encoded records that gather before they are handed to a sink.
   static let batchBytes = 256 << 10
+  /// Bytes of a file of events that are looked at once when it is opened.
+  static let lineBlockBytes = 64 << 10
+  /// Receipts for which a sink keeps its memory; what a burst took beyond goes back.
+  static let keptReceipts = 1 << 10
   /// Bytes delivered after which the position is saved without waiting for the interval.
   static let saveAfterBytes = 8 << 20
   /// What a record may take besides its key and value, in bytes.

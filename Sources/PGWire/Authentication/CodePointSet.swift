@@ -1,4 +1,4 @@
-/// A set of code points, kept as the text that ``Scripts/unicode-tables.py`` writes.
+/// A set of code points, kept as the text that `Scripts/unicode-tables.py` writes.
 ///
 /// Each token, between single spaces: the distance from the end of the last range, then "-" and how
 /// many more follow if there are any; hexadecimal. It is read anew for every question: passwords

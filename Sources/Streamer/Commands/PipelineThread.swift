@@ -21,7 +21,7 @@ final class PipelineThread: Sendable {
   ///
   /// Throws `StreamerError` when it cannot be started.
   convenience init(
-    _ configuration: Configuration, store: any PositionStore, reconnects: Bool, log: Log
+    _ configuration: Configuration, store: any SourceStore, reconnects: Bool, log: Log
   ) throws(StreamerError) {
     guard let first = configuration.sources.first, configuration.sinks.count == 1 else {
       preconditionFailure("a command's own configuration has a source and a sink")
@@ -36,7 +36,7 @@ final class PipelineThread: Sendable {
   /// Throws `StreamerError` when it cannot be started.
   init(
     _ source: SourceConfiguration, sinks: [SinkConfiguration], _ configuration: Configuration,
-    store: any PositionStore, reconnects: Bool, log: Log
+    store: any SourceStore, reconnects: Bool, log: Log
   ) throws(StreamerError) {
     self.source = source.status
     self.sinks = sinks.map { SinkStatus(name: $0.name, type: $0.typeName) }

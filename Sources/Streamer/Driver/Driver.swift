@@ -255,6 +255,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     observer.failed(sink: index, error)
     let old = SinkList([source.lanes[index].sink])
     if let descriptor = source.lanes[index].sink.eventDescriptor { poller.forget(descriptor) }
+    source.lanes[index].sink.abandon()
     abandoned.append { old.close(within: .seconds(1)) }
     do throws(StreamerError) {
       source.lanes[index].restart(with: try source.makeSink(index))
@@ -331,6 +332,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     let sinks = SinkList(source.lanes.sinks)
     for index in 0..<source.lanes.count {
       if let descriptor = source.lanes[index].sink.eventDescriptor { poller.forget(descriptor) }
+      source.lanes[index].sink.abandon()
     }
     closingDeadline = now + limit + Limits.closingGrace
     let deadline = ContinuousClock.now + limit

@@ -2,11 +2,11 @@ import PGWire
 import Synchronization
 
 /// A store that lasts as long as the process: for tests and for temporary slots.
-final class MemoryPositionStore: PositionStore {
+final class MemoryPositionStore {
   private struct Contents {
     var positions: [Name: Position] = [:]
     var overrides: [String: LSN] = [:]
-    var keys: [Table: [String]] = [:]
+    var keys: [SourceOrigin: [UInt32: KeyHistory]] = [:]
 
     mutating func save(_ positions: [Position]) {
       for position in positions {
@@ -15,14 +15,11 @@ final class MemoryPositionStore: PositionStore {
     }
   }
   private struct Name: Hashable { let source, sink: String }
-  private struct Table: Hashable {
-    let source: String
-    let oid: UInt32
-    let columns: [String]
-  }
 
   private let contents = Mutex(Contents())
+}
 
+extension MemoryPositionStore: PositionStore {
   func load(source: String) -> [Position] {
     contents.withLock { contents in
       contents.positions.values.filter { $0.source == source }.sorted { $0.sink < $1.sink }
@@ -36,7 +33,9 @@ final class MemoryPositionStore: PositionStore {
       contents.positions[Name(source: source, sink: sink)] = nil
     }
   }
+}
 
+extension MemoryPositionStore: SourceMemory {
   func appliedOverride(source: String) -> LSN? { contents.withLock { $0.overrides[source] } }
 
   func applyOverride(_ value: LSN, source: String, positions: [Position]) {
@@ -46,17 +45,30 @@ final class MemoryPositionStore: PositionStore {
     }
   }
 
-  func keyColumns(source: String, relationOID: UInt32, columns: [String]) -> [String]? {
+  func keyColumns(of table: DescribedTable, at lsn: LSN) -> [String]? {
     contents.withLock { contents in
-      contents.keys[Table(source: source, oid: relationOID, columns: columns)]
+      contents.keys[table.origin]?[table.relationOID]?.key(of: table.columns, at: lsn)
     }
   }
 
-  func rememberKeyColumns(
-    _ key: [String], source: String, relationOID: UInt32, columns: [String]
-  ) {
+  func rememberKeyColumns(_ key: [String], of table: DescribedTable, at lsn: LSN) {
+    let entry = KeyHistory.Entry(lsn: lsn, columns: table.columns, key: key)
     contents.withLock { contents in
-      contents.keys[Table(source: source, oid: relationOID, columns: columns)] = key
+      var history = contents.keys[table.origin]?[table.relationOID] ?? KeyHistory()
+      guard history.isNews(entry) else { return }
+      history.remember(entry)
+      contents.keys[table.origin, default: [:]][table.relationOID] = history
+    }
+  }
+
+  func prune(_ origin: SourceOrigin, before lsn: LSN) {
+    contents.withLock { contents in
+      for other in contents.keys.keys where other.source == origin.source && other != origin {
+        contents.keys[other] = nil
+      }
+      for table in contents.keys[origin, default: [:]].keys {
+        contents.keys[origin]?[table]?.prune(before: lsn)
+      }
     }
   }
 }

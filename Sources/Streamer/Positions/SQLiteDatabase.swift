@@ -57,7 +57,9 @@ import Glibc
     try run(Statement(sql, values))
   }
 
-  private func run(_ query: Statement) throws(StreamerError) -> [[Value]] {
+  /// Runs one statement with its values, as ``run(_:_:)`` does.
+  @discardableResult
+  func run(_ query: Statement) throws(StreamerError) -> [[Value]] {
     var prepared: OpaquePointer?
     try check(unsafe sqlite3_prepare_v2(handle, query.sql, -1, &prepared, nil))
     guard let statement = unsafe prepared else { return [] }
@@ -147,12 +149,14 @@ import Glibc
   }
 
   /// The error for a file that cannot be trusted; it is never replaced by ours.
+  ///
+  /// A backup of it would be wrong: positions older than what the slot has let go are a gap.
   static func corrupt(_ name: String, _ why: String) -> StreamerError {
     StreamerError(
       what: name, why: why,
       hint: """
-        Restore it from a backup, or move it away and give the position to start from with \
-        walPositionOverride (the slot's confirmed_flush_lsn loses nothing).
+        Move it away together with its -wal and -shm files: every source then goes on where its \
+        slot was acknowledged, and what was delivered since comes again.
         """, exit: .preflight)
   }
 }

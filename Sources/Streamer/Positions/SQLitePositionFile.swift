@@ -4,25 +4,6 @@ import Glibc
 struct SQLitePositionFile {
   /// Marks a SQLite file as ours ("psqs"), in SQLite's application_id.
   static let applicationID: Int64 = 0x7073_7173
-  /// The version of the tables below, in SQLite's user_version.
-  static let schemaVersion: Int64 = 1
-
-  private static let tables = [
-    """
-    CREATE TABLE position (
-      source TEXT NOT NULL, sink TEXT NOT NULL, system_identifier TEXT NOT NULL,
-      timeline INTEGER NOT NULL, database TEXT NOT NULL, slot TEXT NOT NULL,
-      publications TEXT NOT NULL, lsn TEXT NOT NULL, PRIMARY KEY (source, sink)
-    ) STRICT, WITHOUT ROWID
-    """,
-    "CREATE TABLE applied_override (source TEXT PRIMARY KEY, lsn TEXT NOT NULL) STRICT",
-    """
-    CREATE TABLE key_columns (
-      source TEXT NOT NULL, relation_oid INTEGER NOT NULL, columns TEXT NOT NULL,
-      key TEXT NOT NULL, PRIMARY KEY (source, relation_oid, columns)
-    ) STRICT, WITHOUT ROWID
-    """,
-  ]
 
   /// Where the file lies.
   let path: String
@@ -44,6 +25,7 @@ struct SQLitePositionFile {
     close(descriptor)
     do throws(StreamerError) {
       try fill(draft)
+      try moveLogsAway()
       _ = try SystemCall.retrying(name) { unsafe rename(draft, path) }
       try syncDirectory()
     } catch {
@@ -57,9 +39,16 @@ struct SQLitePositionFile {
     try database.run("PRAGMA synchronous = FULL")
     let marks = [
       "PRAGMA application_id = \(Self.applicationID)",
-      "PRAGMA user_version = \(Self.schemaVersion)",
+      "PRAGMA user_version = \(SQLiteSchema.version)",
     ]
-    try database.transaction((marks + Self.tables).map { .init($0) })
+    try database.transaction((marks + SQLiteSchema.tables).map { .init($0) })
+  }
+
+  /// Keeps the log of a store that was moved away without it: SQLite would play it into the new one.
+  private func moveLogsAway() throws(StreamerError) {
+    for log in ["\(path)-wal", "\(path)-shm"] where unsafe access(log, F_OK) == 0 {
+      _ = try SystemCall.retrying(name) { unsafe rename(log, log + ".old") }
+    }
   }
 
   private func syncDirectory() throws(StreamerError) {
@@ -73,10 +62,12 @@ struct SQLitePositionFile {
   }
 
   /// Opens the file, after it has proved to be ours, whole, and of a version we know.
+  ///
+  /// One of an older version is brought to ours, but not by a reader.
   func connect(readOnly: Bool) throws(StreamerError) -> SQLiteDatabase {
     try refuseEmpty()
     let database = try SQLiteDatabase(path: path, name: name)
-    try identify(database)
+    let version = try identify(database)
     try database.run("PRAGMA busy_timeout = 2000")
     guard case .text("ok")? = try database.run("PRAGMA quick_check(1)").first?.first else {
       throw SQLiteDatabase.corrupt(name, "SQLite's quick_check found damage")
@@ -93,6 +84,7 @@ struct SQLitePositionFile {
     }
     try database.run("PRAGMA synchronous = FULL")
     try database.run("PRAGMA wal_autocheckpoint = 64")
+    if version < SQLiteSchema.version { try SQLiteSchema.migrate(database, name: name) }
     return database
   }
 
@@ -103,7 +95,8 @@ struct SQLitePositionFile {
     if status.st_size == 0 { throw SQLiteDatabase.corrupt(name, "the file is empty") }
   }
 
-  private func identify(_ database: borrowing SQLiteDatabase) throws(StreamerError) {
+  /// The version of its tables, when they are ours and known.
+  private func identify(_ database: borrowing SQLiteDatabase) throws(StreamerError) -> Int64 {
     guard
       case .integer(Self.applicationID)? =
         try database.run("PRAGMA application_id").first?.first
@@ -113,12 +106,13 @@ struct SQLitePositionFile {
         hint: "Set store to a path of its own.", exit: .preflight)
     }
     guard
-      case .integer(Self.schemaVersion)? =
-        try database.run("PRAGMA user_version").first?.first
+      case .integer(let version)? = try database.run("PRAGMA user_version").first?.first,
+      (1...SQLiteSchema.version).contains(version)
     else {
       throw StreamerError(
         what: name, why: "it was written by a newer psql-streamer",
         hint: "Use that version, or another store.", exit: .preflight)
     }
+    return version
   }
 }

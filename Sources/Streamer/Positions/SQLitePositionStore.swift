@@ -5,12 +5,18 @@ import Synchronization
 /// Positions in one SQLite file, on disk when a call returns.
 ///
 /// The file is in WAL mode with full synchronisation; a second process is kept out by a lock. A
-/// damaged file is never replaced: starting without a position can lose changes, so that is for
-/// a person to decide.
-final class SQLitePositionStore: PositionStore {
+/// damaged file is never replaced: that is for a person to decide.
+final class SQLitePositionStore {
+  private typealias Statement = SQLiteDatabase.Statement
+
   // The lock is the last to go: it must outlive the connection.
   private let lock: StoreLock?
   private let database: Mutex<SQLiteDatabase>
+  private let file: SQLitePositionFile
+  private let version: Int64
+  private let identity: FileIdentity?
+  // The log's, from the first save on: SQLite makes it when it needs it.
+  private let logIdentity = Mutex<FileIdentity?>(nil)
 
   /// Opens the store at `path`, and makes it when there is no such file.
   ///
@@ -20,31 +26,67 @@ final class SQLitePositionStore: PositionStore {
   /// Throws `StreamerError` when another process uses it, when the file is damaged or somebody
   /// else's, or when it cannot be made.
   init(path: String, readOnly: Bool = false) throws(StreamerError) {
-    let file = SQLitePositionFile(path: path)
+    file = SQLitePositionFile(path: path)
     if readOnly {
       lock = nil
     } else {
       lock = try StoreLock(of: path, name: file.name)
       try file.createIfMissing()
     }
-    database = Mutex(try file.connect(readOnly: readOnly))
+    let database = try file.connect(readOnly: readOnly)
+    identity = FileIdentity(of: path)
+    guard case .integer(let version)? = try database.run("PRAGMA user_version").first?.first else {
+      throw SQLiteDatabase.corrupt(file.name, "it has no version")
+    }
+    self.version = version
+    self.database = Mutex(database)
   }
 
-  func load(source: String) throws(StreamerError) -> [Position] {
-    let rows = try database.withLock { database throws(StreamerError) in
-      try database.run(
-        """
-        SELECT sink, system_identifier, timeline, database, slot, publications, lsn
-        FROM position WHERE source = ? ORDER BY sink
-        """, .text(source))
+  private func rows(_ sql: String, _ values: [SQLiteDatabase.Value]) throws(StreamerError)
+    -> [[SQLiteDatabase.Value]]
+  {
+    try database.withLock { database throws(StreamerError) in
+      try database.run(Statement(sql, values))
     }
+  }
+
+  private func transaction(_ statements: [Statement]) throws(StreamerError) {
+    try database.withLock { database throws(StreamerError) in
+      try database.transaction(statements)
+    }
+    try checkPlace()
+  }
+
+  /// Makes sure that what was just stored can be found by the next start.
+  ///
+  /// A file that is deleted while it is open takes everything and keeps nothing.
+  private func checkPlace() throws(StreamerError) {
+    let log = FileIdentity(of: "\(file.path)-wal")
+    let isSameLog = logIdentity.withLock { known in
+      if known == nil { known = log }
+      return log != nil && known == log
+    }
+    guard identity != nil, FileIdentity(of: file.path) == identity, isSameLog else {
+      throw StreamerError(
+        what: file.name, why: "the file was deleted or replaced while in use: nothing is stored",
+        hint: "Restart psql-streamer: it makes a new one, or reads what lies there now.",
+        retryable: true)
+    }
+  }
+}
+
+extension SQLitePositionStore: PositionStore {
+  func load(source: String) throws(StreamerError) -> [Position] {
+    let query = SQLiteSchema.positions(version: version) + " WHERE source = ? ORDER BY sink"
     var positions: [Position] = []
-    for row in rows { positions.append(try position(source: source, row)) }
+    for row in try rows(query, [.text(source)]) {
+      positions.append(try StoredRow.position(row, store: file.name))
+    }
     return positions
   }
 
   func save(_ positions: [Position]) throws(StreamerError) {
-    if !positions.isEmpty { try transaction(positions.map(Self.upsert)) }
+    if !positions.isEmpty { try transaction(positions.map(StoredRow.upsert)) }
   }
 
   func forget(source: String, sink: String) throws(StreamerError) {
@@ -53,92 +95,68 @@ final class SQLitePositionStore: PositionStore {
         "DELETE FROM position WHERE source = ? AND sink = ?", [.text(source), .text(sink)])
     ])
   }
+}
 
+extension SQLitePositionStore: SourceMemory {
   func appliedOverride(source: String) throws(StreamerError) -> LSN? {
-    let rows = try database.withLock { database throws(StreamerError) in
-      try database.run("SELECT lsn FROM applied_override WHERE source = ?", .text(source))
-    }
-    guard case .text(let text)? = rows.first?.first else { return nil }
-    return LSN(text)
+    let query = SQLiteSchema.overrides(version: version) + " WHERE source = ?"
+    guard let row = try rows(query, [.text(source)]).first else { return nil }
+    return try StoredRow.override(row, store: file.name).lsn
   }
 
   func applyOverride(
     _ value: LSN, source: String, positions: [Position]
   ) throws(StreamerError) {
-    let override = SQLiteDatabase.Statement(
-      """
-      INSERT INTO applied_override (source, lsn) VALUES (?, ?)
-      ON CONFLICT (source) DO UPDATE SET lsn = excluded.lsn
-      """, [.text(source), .text(value.description)])
-    try transaction(positions.map(Self.upsert) + [override])
+    let override = StoredRow.upsert(override: value, source: source)
+    try transaction(positions.map(StoredRow.upsert) + [override])
   }
 
-  func keyColumns(
-    source: String, relationOID: UInt32, columns: [String]
-  ) throws(StreamerError) -> [String]? {
-    let rows = try database.withLock { database throws(StreamerError) in
-      try database.run(
-        "SELECT key FROM key_columns WHERE source = ? AND relation_oid = ? AND columns = ?",
-        .text(source), .integer(Int64(relationOID)), .text(NameList.text(columns)))
-    }
-    guard case .text(let text)? = rows.first?.first else { return nil }
-    return NameList.names(text)
+  func keyColumns(of table: DescribedTable, at lsn: LSN) throws(StreamerError) -> [String]? {
+    try history(of: table).key(of: table.columns, at: lsn)
   }
 
   func rememberKeyColumns(
-    _ key: [String], source: String, relationOID: UInt32, columns: [String]
+    _ key: [String], of table: DescribedTable, at lsn: LSN
   ) throws(StreamerError) {
+    let entry = KeyHistory.Entry(lsn: lsn, columns: table.columns, key: key)
+    guard try history(of: table).isNews(entry) else { return }
+    try transaction([StoredRow.upsert(entry, of: table)])
+  }
+
+  func prune(_ origin: SourceOrigin, before lsn: LSN) throws(StreamerError) {
+    let here: [SQLiteDatabase.Value] = [
+      .text(origin.source), .text(origin.systemIdentifier), .text(origin.database),
+    ]
     try transaction([
       .init(
         """
-        INSERT INTO key_columns (source, relation_oid, columns, key) VALUES (?, ?, ?, ?)
-        ON CONFLICT (source, relation_oid, columns) DO UPDATE SET key = excluded.key
-        """,
-        [
-          .text(source), .integer(Int64(relationOID)), .text(NameList.text(columns)),
-          .text(NameList.text(key)),
-        ])
+        DELETE FROM key_columns
+        WHERE source = ? AND (system_identifier <> ? OR database <> ?)
+        """, here),
+      .init(
+        """
+        DELETE FROM key_columns AS old
+        WHERE source = ? AND system_identifier = ? AND database = ? AND EXISTS (
+          SELECT 1 FROM key_columns AS new
+          WHERE new.source = old.source AND new.system_identifier = old.system_identifier
+            AND new.database = old.database AND new.relation_oid = old.relation_oid
+            AND new.lsn > old.lsn AND new.lsn <= ?)
+        """, here + [.text(StoredRow.sortable(lsn))]),
     ])
   }
 
-  private func transaction(_ statements: [SQLiteDatabase.Statement]) throws(StreamerError) {
-    try database.withLock { database throws(StreamerError) in
-      try database.transaction(statements)
-    }
-  }
-
-  private static func upsert(_ position: Position) -> SQLiteDatabase.Statement {
-    .init(
+  private func history(of table: DescribedTable) throws(StreamerError) -> KeyHistory {
+    // The first version's keys are not trusted, and a reader does not migrate.
+    guard version == SQLiteSchema.version else { return KeyHistory() }
+    let found = try rows(
       """
-      INSERT INTO position
-        (source, sink, system_identifier, timeline, database, slot, publications, lsn)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-      ON CONFLICT (source, sink) DO UPDATE SET
-        system_identifier = excluded.system_identifier, timeline = excluded.timeline,
-        database = excluded.database, slot = excluded.slot,
-        publications = excluded.publications, lsn = excluded.lsn
-      """,
-      [
-        .text(position.source), .text(position.sink), .text(position.systemIdentifier),
-        .integer(Int64(position.timeline)), .text(position.database), .text(position.slot),
-        .text(NameList.text(position.publications)), .text(position.lsn.description),
-      ])
-  }
-
-  private func position(
-    source: String, _ row: [SQLiteDatabase.Value]
-  ) throws(StreamerError) -> Position {
-    guard row.count == 7, case .text(let sink) = row[0], case .text(let system) = row[1],
-      case .integer(let number) = row[2], let timeline = UInt32(exactly: number),
-      case .text(let database) = row[3], case .text(let slot) = row[4],
-      case .text(let publications) = row[5], case .text(let text) = row[6], let lsn = LSN(text)
-    else {
-      throw StreamerError(
-        what: "position store", why: "the position of source \"\(source)\" is unreadable",
-        hint: "Set it anew with psql-streamer position set.", exit: .preflight)
-    }
-    return Position(
-      source: source, sink: sink, systemIdentifier: system, timeline: timeline,
-      database: database, slot: slot, publications: NameList.names(publications), lsn: lsn)
+      SELECT source, system_identifier, database, relation_oid, lsn, columns, key, checksum
+      FROM key_columns
+      WHERE source = ? AND system_identifier = ? AND database = ? AND relation_oid = ?
+      ORDER BY lsn
+      """, StoredRow.place(of: table))
+    var entries: [KeyHistory.Entry] = []
+    for row in found { entries.append(try StoredRow.keyEntry(row, store: file.name)) }
+    return KeyHistory(entries)
   }
 }

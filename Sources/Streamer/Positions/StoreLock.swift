@@ -13,11 +13,18 @@ struct StoreLock: ~Copyable, Sendable {
   /// its directory is missing or closed to us.
   init(of path: String, name: String) throws(StreamerError) {
     let file = path + ".lock"
-    let opened = unsafe open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    // Not through a symbolic link, behind which anybody's file could lie, and no waiting for a pipe.
+    let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
+    let opened = unsafe open(file, flags, 0o600)
     guard opened >= 0 else {
+      if errno == ELOOP { throw Self.foreign(file, "it is a symbolic link") }
       throw StreamerError(
         errno: errno, name, hint: "The directory of store must exist and be writable.",
         exit: .preflight)
+    }
+    guard Self.isOurs(opened) else {
+      close(opened)
+      throw Self.foreign(file, "it is another program's file")
     }
     guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
       let code = errno
@@ -35,6 +42,24 @@ struct StoreLock: ~Copyable, Sendable {
   }
 
   deinit { close(descriptor) }
+
+  /// Whether it is a file with nothing in it but the process id that an owner leaves there.
+  private static func isOurs(_ descriptor: CInt) -> Bool {
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      return false
+    }
+    var bytes = [UInt8](repeating: 0, count: 16)
+    let count = unsafe pread(descriptor, &bytes, bytes.count, 0)
+    guard count >= 0, status.st_size == 0 || count < bytes.count else { return false }
+    return bytes.prefix(count).allSatisfy { (0x30...0x39).contains($0) || $0 == 0x0A }
+  }
+
+  private static func foreign(_ file: String, _ why: String) -> StreamerError {
+    StreamerError(
+      what: "lock \(file)", why: why, hint: "Move it away, or set store to another path.",
+      exit: .preflight)
+  }
 
   private static func owner(_ descriptor: CInt) -> String {
     var digits = [UInt8](repeating: 0, count: 16)

@@ -3,7 +3,7 @@ enum PipelineFactory {
   /// Makes the driver of one source.
   static func make(
     _ source: SourceConfiguration, sinks: [SinkConfiguration], _ configuration: Configuration,
-    store: any PositionStore, observer: PipelineObserver, log: Log, reconnects: Bool = true
+    store: any SourceStore, observer: PipelineObserver, log: Log, reconnects: Bool = true
   ) throws(StreamerError) -> any Service.Pipeline {
     let log = (source.debug ? log.lowered(to: .debug) : log).with(["source": source.name])
     var plan = plan(source, sinks: sinks, configuration)

@@ -19,7 +19,7 @@ final class Service: StatusSource {
   let sinks: [SinkStatus]
   private let configuration: Configuration
   private let log: Log
-  private let store: any PositionStore
+  private let store: any SourceStore
   private let metrics: Metrics
   private let pipelines: [any Pipeline]
   private let ended: EventDescriptor

@@ -2,7 +2,7 @@ import PGWire
 
 /// Where records go.
 ///
-/// A new kind of sink is one file here and one line in ``SinkFactory``.
+/// A new kind of sink is one file here and one line in ``PipelineFactory``.
 ///
 /// `open`, `prepare` and the jobs of ``durabilityJob()`` may block: they run on the pipeline's I/O
 /// worker. Everything else runs on the pipeline's thread and never blocks. A sink acknowledges a
@@ -42,6 +42,10 @@ protocol Sink: AnyObject {
   /// Tells how the last ``durabilityJob()`` ended.
   func durabilityJobEnded(_ error: StreamerError?)
 
+  /// Gives up what cannot be written: a job that is under way ends soon, with an error. Called on
+  /// the pipeline's thread before the sink is closed, since closing waits behind the job.
+  func abandon()
+
   /// Lets go of everything, in bounded time; blocks, so it runs on the I/O worker.
   func close(within: Duration)
 }
@@ -61,6 +65,7 @@ extension Sink {
   }
   func durabilityJob() -> (@Sendable () -> StreamerError?)? { nil }
   func durabilityJobEnded(_ error: StreamerError?) {}
+  func abandon() {}
   func close(within: Duration) {}
 }
 

@@ -1,4 +1,5 @@
 import Glibc
+import Support
 import Testing
 
 /// A real Kafka broker for the tests of a suite, started by the script of the kit.
@@ -18,6 +19,7 @@ struct RealBroker: Sendable {
 
   /// The kit's script, nil when there is none.
   static let script: String? = {
+    if Requirement.isUnitRun { return nil }
     var folders: [String] = []
     if let set = unsafe getenv("KAFKA_KIT") { folders.append(unsafe String(cString: set)) }
     let package = #filePath.split(separator: "/").dropLast(4).joined(separator: "/")

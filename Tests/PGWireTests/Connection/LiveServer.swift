@@ -1,5 +1,6 @@
 import Glibc
 import PGWire
+import Support
 
 /// A PostgreSQL server of its own for these tests, with every authentication method and TLS.
 ///
@@ -30,7 +31,7 @@ final class LiveServer: Sendable {
   }
 
   /// Whether the tests can run; evaluated by `.enabled(if:)`.
-  static var isAvailable: Bool { shared != nil }
+  static var isAvailable: Bool { !Requirement.isUnitRun && shared != nil }
 
   private init(directory: String, port: UInt16) {
     self.directory = directory

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Support
 import Testing
 
 /// A PostgreSQL 15 of its own for a suite, in a new directory, reached over a Unix socket only.
@@ -8,7 +9,9 @@ final class ThrowAwayServer: Sendable {
   @TaskLocal static var current: ThrowAwayServer?
 
   static let binaries = "/usr/lib/postgresql/15/bin"
-  static let isInstalled = FileManager.default.isExecutableFile(atPath: binaries + "/initdb")
+  static let isInstalled =
+    !Requirement.isUnitRun
+    && FileManager.default.isExecutableFile(atPath: binaries + "/initdb")
   static let missing: Comment = "PostgreSQL 15 is not installed (apt-get install postgresql)"
 
   struct Failure: Error, CustomStringConvertible {

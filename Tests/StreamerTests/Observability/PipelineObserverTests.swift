@@ -27,8 +27,8 @@ struct PipelineObserverTests {
     try PrometheusParser(metrics.text()).value(name, labels)
   }
 
-  private func counts(events: Int = 0, delivered: Int = 0) -> Lane.Counts {
-    var counts = Lane.Counts()
+  private func counts(events: Int = 0, delivered: Int = 0) -> LaneCounts {
+    var counts = LaneCounts()
     counts.events = events
     counts.delivered = delivered
     return counts
@@ -117,8 +117,9 @@ struct PipelineObserverTests {
   func latency() throws {
     let observer = observer(source(), [sink()])
     let now = UTCTime.now.microseconds - 946_684_800_000_000
-    let times = (0..<10).reduce(Int128(0)) { sum, _ in sum + Int128(now - 30_000_000) }
-    observer.observe(sink: 0, settled: 10, commitTimes: times)
+    var settled = SettledTransactions()
+    for _ in 0..<10 { settled.add(now - 30_000_000) }
+    observer.observe(sink: 0, settled)
     let name = "psql_streamer_commit_latency_seconds"
     #expect(try value(name + "_count", ["sourceName": "a"]) == 10)
     #expect(try value(name + "_bucket", ["sourceName": "a", "le": "10"]) == 0)

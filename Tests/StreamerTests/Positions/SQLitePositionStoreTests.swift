@@ -111,7 +111,7 @@ struct SQLitePositionStoreTests {
     #expect(error.exit == .preflight)
     #expect(!error.isRetryable)
     #expect(error.description.contains(path))
-    #expect(error.description.contains("walPositionOverride"))
+    #expect(error.description.contains("Move it away"))
     #expect(directory.read("positions.db") == bytes)
   }
 
@@ -129,7 +129,7 @@ struct SQLitePositionStoreTests {
     do { _ = try SQLitePositionStore(path: path) }
     do {
       let database = try SQLiteDatabase(path: path, name: "store")
-      try database.run("PRAGMA user_version = 2")
+      try database.run("PRAGMA user_version = 3")
     }
     #expect(try refusal().description.contains("newer"))
   }

@@ -44,12 +44,15 @@ import Testing
         batch.bytes.append(string: text)
         key = start..<batch.bytes.count
       }
-      let start = batch.bytes.count
-      batch.bytes.append(string: record.value)
+      var value: Range<Int>?
+      if let text = record.value {
+        let start = batch.bytes.count
+        batch.bytes.append(string: text)
+        value = start..<batch.bytes.count
+      }
       batch.add(
-        RecordBatch.Entry(
-          key: key, value: start..<batch.bytes.count, topic: record.topic,
-          partitionHash: Int32(number) - 3, ticket: DeliveryTracker.Ticket(number / 4)))
+        key: key, value: value, route: Route(topic: record.topic, table: "t\(number)"),
+        ticket: UInt64(number / 4))
     }
     return batch
   }
@@ -99,7 +102,7 @@ import Testing
       (key: number % 3 == 0 ? nil : "k\(number)", value: "v\(number)", topic: TopicID(number % 2))
     }
     let receipts = try deliver(batch(records), by: writer)
-    var counts: [DeliveryTracker.Ticket: (count: Int, bytes: Int)] = [:]
+    var counts: [UInt64: (count: Int, bytes: Int)] = [:]
     for receipt in receipts {
       counts[receipt.ticket, default: (0, 0)].count += receipt.count
       counts[receipt.ticket, default: (0, 0)].bytes += receipt.bytes

@@ -54,7 +54,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   let source: PostgresSourceConfiguration
   /// The sinks' names, in the configuration's order.
   let sinks: [String]
-  let store: any PositionStore
+  let store: any SourceStore
   let log: Log
   private var catalog: TableCatalog?
   /// How to reach the server that the stream comes from, without its fellows in `dsn`.
@@ -64,7 +64,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
 
   init(
     name: String, _ source: PostgresSourceConfiguration, sinks: [String],
-    store: any PositionStore, log: Log
+    store: any SourceStore, log: Log
   ) {
     self.name = name
     self.source = source
@@ -96,7 +96,8 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
       var facts: [TableFacts] = []
       for request in requests {
         let types = try mapped { () throws(PGError) in try catalog.types(of: request.relation) }
-        let key = try catalog.key(of: request.relation).mapError(mapped).get()
+        let key = try catalog.key(of: request.relation, at: request.position)
+          .mapError(mapped).get()
         var table = TableFacts(catalogKey: key, types: types)
         if isBinary { table.binary = try binaryRow(request.relation, types, catalog) }
         facts.append(table)
@@ -158,6 +159,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
       source: name, systemIdentifier: system.systemIdentifier, timeline: system.timeline,
       database: parameters.database, slot: source.replicationSlot,
       publications: [source.publication])
+    catalog?.origin = identity.origin
     let positions = try begin(&plain, &replication, server, system, identity, attempt.known)
     let start = positions.min() ?? system.flushLSN
     var options = source.output
@@ -194,7 +196,7 @@ extension PostgresSession {
   private func makeCatalog(
     _ parameters: ConnectionParameters, _ server: ServerVersion
   ) -> TableCatalog {
-    TableCatalog(source: name, store: store, serverMajor: server.major) {
+    TableCatalog(memory: store, serverMajor: server.major) {
       [unowned self] () throws(PGError) in
       try open(here ?? parameters, replication: false, server: server)
     }

@@ -29,7 +29,7 @@ struct PostgresStart: Sendable {
   let source: String
   /// The sinks' names, in the configuration's order.
   let sinks: [String]
-  let store: any PositionStore
+  let store: any SourceStore
   let override: LSN?
   let onGap: PostgresSourceConfiguration.GapAction
   let log: Log

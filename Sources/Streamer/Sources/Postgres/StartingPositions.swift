@@ -156,6 +156,11 @@ struct PositionIdentity: Hashable, Sendable {
   var slot: String
   var publications: [String]
 
+  /// The database that it is the history of.
+  var origin: SourceOrigin {
+    SourceOrigin(source: source, systemIdentifier: systemIdentifier, database: database)
+  }
+
   /// The position of a sink in this history.
   func position(sink: String, lsn: LSN) -> Position {
     Position(

@@ -6,8 +6,9 @@ import PGWire
 /// It is used by the I/O worker alone and keeps an ordinary connection of its own, made at the
 /// first need and again after a loss.
 final class TableCatalog {
-  private let source: String
-  private let store: any PositionStore
+  private let memory: any SourceMemory
+  /// The database that the stream comes from, known once the server has named its cluster.
+  var origin: SourceOrigin?
   private let connect: () throws(PGError) -> Connection
   private var connection: Connection?
   private var types = TypeCatalog()
@@ -15,11 +16,10 @@ final class TableCatalog {
   private(set) var serverMajor: Int
 
   init(
-    source: String, store: any PositionStore, serverMajor: Int,
+    memory: any SourceMemory, serverMajor: Int,
     connect: @escaping () throws(PGError) -> Connection
   ) {
-    self.source = source
-    self.store = store
+    self.memory = memory
     self.serverMajor = serverMajor
     self.connect = connect
   }
@@ -43,23 +43,25 @@ final class TableCatalog {
 
   /// The primary key's columns, where the replica identity is the whole row or nothing.
   ///
-  /// Remembered in the store for the table as it is described: a later ALTER does not change the
-  /// keys of rows that are replayed.
-  func key(of relation: Relation) throws(StreamerError) -> Result<[String], PGError> {
+  /// Remembered for the table as it is described at `position`: a later ALTER does not change the
+  /// keys of rows that are replayed. Without a position the catalog says, and nothing is remembered.
+  func key(
+    of relation: Relation, at position: LSN?
+  ) throws(StreamerError) -> Result<[String], PGError> {
     guard relation.replicaIdentity == .full || relation.replicaIdentity == .nothing else {
       return .success([])
     }
-    let columns = relation.columns.map(\.name)
-    if let known = try store.keyColumns(
-      source: source, relationOID: relation.oid, columns: columns)
-    {
+    let table = origin.map {
+      DescribedTable(
+        origin: $0, relationOID: relation.oid, columns: relation.columns.map(\.name))
+    }
+    if let table, let position, let known = try memory.keyColumns(of: table, at: position) {
       return .success(known)
     }
     let rows: [[String?]]
     do { rows = try query { _ in Self.keyQuery(relation.oid) } } catch { return .failure(error) }
     let key = rows.compactMap { $0.first ?? nil }
-    try store.rememberKeyColumns(
-      key, source: source, relationOID: relation.oid, columns: columns)
+    if let table, let position { try memory.rememberKeyColumns(key, of: table, at: position) }
     return .success(key)
   }
 

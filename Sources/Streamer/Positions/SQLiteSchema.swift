@@ -1,0 +1,71 @@
+import PGWire
+
+/// The tables of a position store, version by version.
+enum SQLiteSchema {
+  /// The version that is written, in SQLite's user_version.
+  static let version: Int64 = 2
+
+  /// The tables of ``version``; every row ends with its ``RowChecksum``.
+  static let tables = [
+    """
+    CREATE TABLE position (
+      source TEXT NOT NULL, sink TEXT NOT NULL, system_identifier TEXT NOT NULL,
+      timeline INTEGER NOT NULL, database TEXT NOT NULL, slot TEXT NOT NULL,
+      publications TEXT NOT NULL, lsn TEXT NOT NULL, checksum INTEGER NOT NULL,
+      PRIMARY KEY (source, sink)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE applied_override (
+      source TEXT PRIMARY KEY, lsn TEXT NOT NULL, checksum INTEGER NOT NULL
+    ) STRICT
+    """,
+    // An LSN is written with all its 16 digits here, so that its text has its order.
+    """
+    CREATE TABLE key_columns (
+      source TEXT NOT NULL, system_identifier TEXT NOT NULL, database TEXT NOT NULL,
+      relation_oid INTEGER NOT NULL, lsn TEXT NOT NULL, columns TEXT NOT NULL,
+      key TEXT NOT NULL, checksum INTEGER NOT NULL,
+      PRIMARY KEY (source, system_identifier, database, relation_oid, lsn)
+    ) STRICT, WITHOUT ROWID
+    """,
+  ]
+
+  /// What the stored positions are read with, in the order of ``StoredRow/position``.
+  static func positions(version: Int64) -> String {
+    """
+    SELECT source, sink, system_identifier, timeline, database, slot, publications, lsn\
+    \(version == 1 ? "" : ", checksum") FROM position
+    """
+  }
+
+  /// What the applied overrides are read with.
+  static func overrides(version: Int64) -> String {
+    "SELECT source, lsn\(version == 1 ? "" : ", checksum") FROM applied_override"
+  }
+
+  /// Brings a file of the first version to ours, all of it or nothing.
+  ///
+  /// Its rows get their checksums. The keys that it remembered go: they were bound neither to a
+  /// cluster nor to a place in its WAL, and stayed when a key was added.
+  static func migrate(
+    _ database: borrowing SQLiteDatabase, name: String
+  ) throws(StreamerError) {
+    var statements: [SQLiteDatabase.Statement] = []
+    let positions = try database.run(positions(version: 1))
+    let overrides = try database.run(overrides(version: 1))
+    for table in ["position", "applied_override", "key_columns"] {
+      statements.append(.init("DROP TABLE \(table)"))
+    }
+    statements += tables.map { .init($0) }
+    for row in positions {
+      statements.append(StoredRow.upsert(try StoredRow.position(row, store: name)))
+    }
+    for row in overrides {
+      let (source, lsn) = try StoredRow.override(row, store: name)
+      statements.append(StoredRow.upsert(override: lsn, source: source))
+    }
+    statements.append(.init("PRAGMA user_version = \(version)"))
+    try database.transaction(statements)
+  }
+}

@@ -1,0 +1,115 @@
+import PGWire
+
+/// The rows of a position store: written with a checksum, and read only when it fits.
+enum StoredRow {
+  typealias Value = SQLiteDatabase.Value
+  typealias Statement = SQLiteDatabase.Statement
+
+  // MARK: - Writing
+
+  /// Stores a position in place of the one before.
+  static func upsert(_ position: Position) -> Statement {
+    Statement(
+      """
+      INSERT OR REPLACE INTO position
+        (source, sink, system_identifier, timeline, database, slot, publications, lsn, checksum)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+      """,
+      checked([
+        .text(position.source), .text(position.sink), .text(position.systemIdentifier),
+        .integer(Int64(position.timeline)), .text(position.database), .text(position.slot),
+        .text(NameList.text(position.publications)), .text(position.lsn.description),
+      ]))
+  }
+
+  /// Stores the override that was applied to a source.
+  static func upsert(override lsn: LSN, source: String) -> Statement {
+    Statement(
+      "INSERT OR REPLACE INTO applied_override (source, lsn, checksum) VALUES (?, ?, ?)",
+      checked([.text(source), .text(lsn.description)]))
+  }
+
+  /// Stores what the catalog said of a table's key.
+  static func upsert(_ entry: KeyHistory.Entry, of table: DescribedTable) -> Statement {
+    Statement(
+      """
+      INSERT OR REPLACE INTO key_columns
+        (source, system_identifier, database, relation_oid, lsn, columns, key, checksum)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+      """,
+      checked(
+        place(of: table) + [
+          .text(sortable(entry.lsn)), .text(NameList.text(entry.columns)),
+          .text(NameList.text(entry.key)),
+        ]))
+  }
+
+  /// What selects the rows of one table's key.
+  static func place(of table: DescribedTable) -> [Value] {
+    [
+      .text(table.origin.source), .text(table.origin.systemIdentifier),
+      .text(table.origin.database), .integer(Int64(table.relationOID)),
+    ]
+  }
+
+  /// An LSN with all its digits: its text sorts as it does.
+  static func sortable(_ lsn: LSN) -> String {
+    let digits = String(lsn.value, radix: 16, uppercase: true)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+
+  private static func checked(_ values: [Value]) -> [Value] {
+    values + [.integer(RowChecksum.of(values))]
+  }
+
+  // MARK: - Reading
+
+  /// The position in a row of eight values, and a ninth with their checksum but for the first
+  /// version's.
+  static func position(_ row: [Value], store: String) throws(StreamerError) -> Position {
+    try check(row, count: 8, store: store)
+    guard case .text(let source) = row[0], case .text(let sink) = row[1],
+      case .text(let system) = row[2], case .integer(let number) = row[3],
+      let timeline = UInt32(exactly: number), case .text(let database) = row[4],
+      case .text(let slot) = row[5], case .text(let publications) = row[6],
+      case .text(let text) = row[7], let lsn = LSN(text)
+    else { throw damaged(store) }
+    return Position(
+      source: source, sink: sink, systemIdentifier: system, timeline: timeline,
+      database: database, slot: slot, publications: NameList.names(publications), lsn: lsn)
+  }
+
+  /// The source and the override in a row of two values, and a third with their checksum.
+  static func override(
+    _ row: [Value], store: String
+  ) throws(StreamerError) -> (source: String, lsn: LSN) {
+    try check(row, count: 2, store: store)
+    guard case .text(let source) = row[0], case .text(let text) = row[1], let lsn = LSN(text)
+    else { throw damaged(store) }
+    return (source, lsn)
+  }
+
+  /// What was said of a key in a row of seven values and their checksum.
+  static func keyEntry(
+    _ row: [Value], store: String
+  ) throws(StreamerError) -> KeyHistory.Entry {
+    try check(row, count: 7, store: store)
+    guard case .text(let digits) = row[4], let lsn = UInt64(digits, radix: 16),
+      case .text(let columns) = row[5], case .text(let key) = row[6]
+    else { throw damaged(store) }
+    return KeyHistory.Entry(
+      lsn: LSN(lsn), columns: NameList.names(columns), key: NameList.names(key))
+  }
+
+  private static func check(
+    _ row: [Value], count: Int, store: String
+  ) throws(StreamerError) {
+    if row.count == count { return }
+    guard row.count == count + 1, row[count] == .integer(RowChecksum.of(Array(row[..<count])))
+    else { throw damaged(store) }
+  }
+
+  private static func damaged(_ store: String) -> StreamerError {
+    SQLiteDatabase.corrupt(store, "a row does not fit its checksum")
+  }
+}
