@@ -36,6 +36,24 @@ enum Limits {
   static let probe = Duration.seconds(10)
   /// How many requests for a reply go unanswered before the connection counts as lost.
   static let unansweredProbes = 3
+  /// The first pause before what failed is tried again; each that follows is twice as long.
+  static let firstRetry = Duration.milliseconds(100)
+  /// The longest pause before what failed is tried again, unless the source sets another.
+  static let longestRetry = Duration.seconds(5)
+  /// How long a stop may take unless the configuration says so.
+  static let shutdown = Duration.seconds(30)
+  /// The longest sleep of a driver's thread.
+  static let longestSleep = Duration.seconds(1)
+  /// How long closing what nobody uses any more may take.
+  static let release = Duration.seconds(1)
+  /// How often the server must hear of us while it has not said how often.
+  static let statusInterval = Duration.seconds(10)
+  /// How long a server may ask in vain for a position before the connection is given up.
+  static let shutdownPatience = Duration.seconds(1)
+  /// How often a cluster is asked whether an outage is over.
+  static let kafkaProbe = Duration.seconds(1)
+  /// Bytes of a recording that are read before sinks are asked again.
+  static let recordingSlice = 1 << 20
   /// What an end may take beyond its deadline: what is stuck then is left behind.
   static let closingGrace = Duration.milliseconds(500)
   /// The shortest pause between two updates of status and metrics.
@@ -63,8 +81,6 @@ enum Limits {
   /// After how long without reading the partitions are paused, so that polling can go on and the
   /// group sees a member that lives.
   static let kafkaPauseAfter = Duration.seconds(1)
-  /// The longest pause before what a Kafka source needs is tried again.
-  static let kafkaLongestRetry = Duration.seconds(5)
   /// How long nothing is committed after partitions were given back, when the group says nothing.
   static let kafkaRejoin = Duration.seconds(10)
 }

@@ -11,6 +11,7 @@ enum RunCommand {
       level: Log.Level(name: configuration.logLevel.rawValue) ?? .info,
       format: configuration.logFormat == .json ? .json : .logfmt)
     for note in configuration.notes { log.warning("note on the configuration", ["note": note]) }
+    DescriptorLimit.raise()
     let signals = try SignalDescriptor()
     let service = try Service(configuration, log: log)
     return try service.run(until: signals)

@@ -7,7 +7,7 @@ struct Backoff {
   let longest: Duration
   private var failures = 0
 
-  init(first: Duration = .milliseconds(100), longest: Duration) {
+  init(first: Duration = Limits.firstRetry, longest: Duration) {
     self.first = min(first, longest)
     self.longest = longest
   }

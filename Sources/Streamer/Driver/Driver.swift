@@ -141,7 +141,10 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
       worker.submit { .source(job()) }
     }
     release()
-    if source.takeProgress() { machine.progressed() }
+    if source.hasProgressed {
+      source.hasProgressed = false
+      machine.progressed()
+    }
     if source.isExhausted { machine.exhausted() }
     perform(machine.tick(source.rest, now: now), now: now)
     report()
@@ -156,7 +159,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
   /// How long the thread may sleep.
   func timeout(now: Instant) -> Duration {
     if let closingDeadline { return max(closingDeadline - now, .zero) }
-    var next = now + .seconds(1)
+    var next = now + Limits.longestSleep
     if let due = machine.deadline { next = min(next, due) }
     if let due = source.deadline(machine.permit, now: now) { next = min(next, due) }
     if isStale { next = min(next, nextObservation) }
@@ -256,7 +259,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     let old = SinkList([source.lanes[index].sink])
     if let descriptor = source.lanes[index].sink.eventDescriptor { poller.forget(descriptor) }
     source.lanes[index].sink.abandon()
-    abandoned.append { old.close(within: .seconds(1)) }
+    abandoned.append { old.close(within: Limits.release) }
     do throws(StreamerError) {
       source.lanes[index].restart(with: try source.makeSink(index))
       return error

@@ -142,7 +142,9 @@ struct Feedback {
     probes = 0
   }
 
-  private var nextProbe: Instant { max(lastHeard, probes > 0 ? lastProbe : lastHeard) + Limits.probe }
+  private var nextProbe: Instant {
+    (probes > 0 ? max(lastHeard, lastProbe) : lastHeard) + Limits.probe
+  }
 
   private func isProbeDue(_ now: Instant) -> Bool {
     probes < Limits.unansweredProbes && now >= nextProbe

@@ -21,9 +21,9 @@ struct PipelineMachine: ~Copyable {
     /// How long what cannot be reached is tried at the start; zero for ever.
     var startTimeout = Duration.zero
     /// How long a stop may take, from the request to the end.
-    var shutdownTimeout = Duration.seconds(30)
+    var shutdownTimeout = Limits.shutdown
     /// The longest pause between two attempts.
-    var longestPause = Duration.seconds(5)
+    var longestPause = Limits.longestRetry
   }
 
   /// What the pipeline is doing.

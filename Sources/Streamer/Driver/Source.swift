@@ -49,8 +49,8 @@ protocol Source: AnyObject, SendableMetatype {
   var rest: PipelineMachine.Rest { get }
   /// Whether everything has been read that will ever come.
   var isExhausted: Bool { get }
-  /// Something was delivered and saved since the last call.
-  func takeProgress() -> Bool
+  /// Something was delivered and saved; the driver clears it.
+  var hasProgressed: Bool { get set }
   /// Takes the numbers over to status and metrics.
   func observe(now: ContinuousClock.Instant)
   /// The last job: ends the connection in an orderly way, within that time.

@@ -187,7 +187,7 @@ final class DriverSimulation {
     driver.requestStop()
   }
 
-  /// The driver has ended: for a reason that there was?
+  /// The driver has ended; there must be a reason.
   private func ended() throws {
     guard case .ended(let error) = driver.state else { return }
     trace("ended")
@@ -319,7 +319,8 @@ final class DriverSimulation {
     throw Violation(
       "it did not come to rest: \(driver.state), stored \(stored) of \(end), "
         + "pause \(driver.source.pipeline.pause), worker \(queue.waiting) and \(queue.done), "
-        + "in flight \(driver.source.pipeline.lanes.inFlightBytes), \(sinks.current.map(\.summary))")
+        + "in flight \(driver.source.pipeline.lanes.inFlightBytes), \(sinks.current.map(\.summary))"
+    )
   }
 
   private func judge() throws {

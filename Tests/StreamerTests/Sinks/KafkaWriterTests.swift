@@ -116,7 +116,9 @@ import Testing
       let read = try read(topic)
       #expect(read.count == 20)
       for (index, record) in records.enumerated() where index % 2 == number {
-        let partition = KafkaWriter.partition(Int32(index) - 3, of: partitions)
+        let name = Array((record.key ?? "t\(index)").utf8)
+        let hash = unsafe Murmur2.hash(name.span.bytes)
+        let partition = KafkaWriter.partition(hash, of: partitions)
         #expect((0..<Int32(partitions)).contains(partition))
         #expect(read.contains("\(partition) \(record.value.utf8.count) \(record.value)"))
       }

@@ -182,7 +182,7 @@ extension KafkaSource {
     case .over:
       trouble = nil
       observer.entered(.streaming, cause: nil)
-    case .goesOn: nextProbe = now + .seconds(1)
+    case .goesOn: nextProbe = now + Limits.kafkaProbe
     case .refused(let error): throw error
     }
   }

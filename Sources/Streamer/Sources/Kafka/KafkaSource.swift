@@ -147,7 +147,7 @@ final class KafkaSource: Source {
     flow.retire(flow.owned)
     return { [session] in
       if !places.isEmpty { _ = session.commit(places, on: old) }
-      old.close(timeout: .seconds(1))
+      old.close(timeout: Limits.release)
     }
   }
 
@@ -205,11 +205,6 @@ final class KafkaSource: Source {
     case .revoked(let places, let error): try revoked(places, error, now: now)
     case .probed(let probe): try probed(probe, now: now)
     }
-  }
-
-  func takeProgress() -> Bool {
-    defer { hasProgressed = false }
-    return hasProgressed
   }
 
   // MARK: - Where it stands

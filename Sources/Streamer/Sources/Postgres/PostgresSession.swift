@@ -93,11 +93,12 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   func lookUp(_ requests: [TableRequest]) -> Result<[TableFacts], StreamerError> {
     do throws(StreamerError) {
       guard let catalog else { preconditionFailure("a table was described before a connection") }
+      let types = try mapped { () throws(PGError) in
+        try catalog.types(of: requests.map(\.relation))
+      }
+      let keys = try catalog.keys(of: requests).mapError(mapped).get()
       var facts: [TableFacts] = []
-      for request in requests {
-        let types = try mapped { () throws(PGError) in try catalog.types(of: request.relation) }
-        let key = try catalog.key(of: request.relation, at: request.position)
-          .mapError(mapped).get()
+      for (request, key) in zip(requests, keys) {
         var table = TableFacts(catalogKey: key, types: types)
         if isBinary { table.binary = try binaryRow(request.relation, types, catalog) }
         facts.append(table)
@@ -123,7 +124,11 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   }
 
   func slot() -> ReplicationSlot? {
-    do throws(PGError) { return try catalog?.slot(named: source.replicationSlot) } catch {
+    do throws(PGError) {
+      let slot = try catalog?.slot(named: source.replicationSlot)
+      if let restart = slot?.restartLSN { catalog?.prune(before: restart) }
+      return slot
+    } catch {
       catalog?.disconnect()
       return nil
     }

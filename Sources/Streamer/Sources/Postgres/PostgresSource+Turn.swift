@@ -88,7 +88,7 @@ extension PostgresSource {
     }
     for end in pipeline.takeStreamEnds() { report(end) }
     for notice in pipeline.takeNotices() {
-      log.warning("the server sent a notice", ["notice": "\(notice)"])
+      log.limited("notice")?.warning("the server sent a notice", ["notice": "\(notice)"])
     }
     guard !feedback.isSilent(now: now) else {
       throw StreamerError(
@@ -125,7 +125,7 @@ extension PostgresSource {
     }
     let since = pingedSince ?? now
     pingedSince = since
-    guard now >= since + .seconds(1) else { return }
+    guard now >= since + Limits.shutdownPatience else { return }
     throw StreamerError(
       what: "source \(plan.name)", why: "the server waits for this connection to end",
       retryable: true)

@@ -49,7 +49,7 @@ final class PostgresSource: Source {
   private var isLookingUp = false
   private var isLookingAtSlot = false
   private var nextSlotLook = Instant.now
-  private var hasProgressed = false
+  var hasProgressed = false
 
   /// Makes a source that is not connected.
   init(
@@ -64,8 +64,9 @@ final class PostgresSource: Source {
     pipeline = try plan.pipeline(
       maxRowSize: configuration.maxRowSize.bytes, observer: observer, log: log)
     feedback = Feedback(
-      saved: [], saveInterval: configuration.flushInterval, statusInterval: .seconds(10),
-      walRetain: UInt64(configuration.walRetain.bytes), now: .now)
+      saved: [], saveInterval: configuration.flushInterval,
+      statusInterval: Limits.statusInterval, walRetain: UInt64(configuration.walRetain.bytes),
+      now: .now)
   }
 
   var lanes: LaneSet<LSN> {
@@ -209,16 +210,11 @@ final class PostgresSource: Source {
       observer.saveFailed()
       // A full disk holds back nothing but the saving, which is tried again.
       guard error.isRetryable else { throw error }
-      log.warning("a position was not saved", ["error": "\(error)"])
+      log.limited("save")?.warning("a position was not saved", ["error": "\(error)"])
     case .slot(let slot):
       isLookingAtSlot = false
       if let slot { observer.slot(slot) }
     }
-  }
-
-  func takeProgress() -> Bool {
-    defer { hasProgressed = false }
-    return hasProgressed
   }
 
   // MARK: - Where it stands

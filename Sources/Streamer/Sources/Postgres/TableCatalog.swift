@@ -24,14 +24,16 @@ final class TableCatalog {
     self.connect = connect
   }
 
-  /// Everything known about the types of a table's columns, after asking for those of users.
+  /// Everything known about the types of tables' columns, after asking for those of users, all at
+  /// once.
   ///
   /// They are asked for whenever a table is described or a row disagrees: ALTER TYPE may have
   /// changed them, and nothing on the wire would tell.
-  func types(of relation: Relation) throws(PGError) -> TypeCatalog {
+  func types(of relations: [Relation]) throws(PGError) -> TypeCatalog {
+    let wanted = relations.flatMap { $0.columns.map(\.type) }
     types.hasShortestFloats = serverMajor >= 12
-    types.forgetAll(relation.columns.map(\.type))
-    let missing = types.missing(for: relation.columns.map(\.type))
+    types.forgetAll(wanted)
+    let missing = types.missing(for: wanted)
     if !missing.isEmpty {
       let rows = try query { TypeCatalogQuery.text(for: missing, serverMajor: $0) }
       do throws(DecodingError) { types.learn(try TypeCatalogQuery.descriptions(of: rows)) } catch {
@@ -41,28 +43,60 @@ final class TableCatalog {
     return types
   }
 
-  /// The primary key's columns, where the replica identity is the whole row or nothing.
+  /// The columns of each table's primary key, where its replica identity is the whole row or
+  /// nothing; the catalog is asked once for all.
   ///
-  /// Remembered for the table as it is described at `position`: a later ALTER does not change the
-  /// keys of rows that are replayed. Without a position the catalog says, and nothing is remembered.
-  func key(
-    of relation: Relation, at position: LSN?
-  ) throws(StreamerError) -> Result<[String], PGError> {
-    guard relation.replicaIdentity == .full || relation.replicaIdentity == .nothing else {
-      return .success([])
+  /// Remembered for a table as it is described at its position: a later ALTER does not change the
+  /// keys of rows that are replayed.
+  func keys(of requests: [TableRequest]) throws(StreamerError) -> Result<[[String]], PGError> {
+    var keys = requests.map { _ in [String]() }
+    var unknown: [Int] = []
+    for (index, request) in requests.enumerated() where Self.needsCatalog(request.relation) {
+      if let table = described(request.relation),
+        let known = try memory.keyColumns(of: table, at: request.position)
+      {
+        keys[index] = known
+      } else {
+        unknown.append(index)
+      }
     }
-    let table = origin.map {
+    guard !unknown.isEmpty else { return .success(keys) }
+    let rows: [[String?]]
+    do {
+      rows = try query { Self.keyQuery(unknown.map { requests[$0].relation.oid }, serverMajor: $0) }
+    } catch { return .failure(error) }
+    var found: [UInt32: [String]] = [:]
+    for row in rows {
+      guard row.count == 2, let oid = row[0].flatMap({ UInt32($0) }), let name = row[1] else {
+        continue
+      }
+      found[oid, default: []].append(name)
+    }
+    for index in unknown {
+      let request = requests[index]
+      keys[index] = found[request.relation.oid] ?? []
+      guard let table = described(request.relation) else { continue }
+      try memory.rememberKeyColumns(keys[index], of: table, at: request.position)
+    }
+    return .success(keys)
+  }
+
+  private static func needsCatalog(_ relation: Relation) -> Bool {
+    relation.replicaIdentity == .full || relation.replicaIdentity == .nothing
+  }
+
+  private func described(_ relation: Relation) -> DescribedTable? {
+    origin.map {
       DescribedTable(
         origin: $0, relationOID: relation.oid, columns: relation.columns.map(\.name))
     }
-    if let table, let position, let known = try memory.keyColumns(of: table, at: position) {
-      return .success(known)
-    }
-    let rows: [[String?]]
-    do { rows = try query { _ in Self.keyQuery(relation.oid) } } catch { return .failure(error) }
-    let key = rows.compactMap { $0.first ?? nil }
-    if let table, let position { try memory.rememberKeyColumns(key, of: table, at: position) }
-    return .success(key)
+  }
+
+  /// Forgets the keys that no replay can need: those before what the slot still holds.
+  func prune(before position: LSN) {
+    guard let origin else { return }
+    // It is tried again at the next look at the slot.
+    try? memory.prune(origin, before: position)
   }
 
   /// A slot as the server shows it; nil when there is none of that name.
@@ -75,12 +109,17 @@ final class TableCatalog {
   func disconnect() { connection = nil }
 
   /// A deferrable primary key identifies no row while a transaction is open: it is none.
-  private static func keyQuery(_ oid: UInt32) -> String {
-    """
-    SELECT a.attname FROM pg_catalog.pg_index i \
-    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) \
-    WHERE i.indrelid = \(oid) AND i.indisprimary AND i.indimmediate ORDER BY a.attnum
-    """
+  ///
+  /// Columns that an index only carries (INCLUDE, from 11) are no part of the key.
+  private static func keyQuery(_ tables: [UInt32], serverMajor: Int) -> String {
+    let carried =
+      serverMajor >= 11 ? "(i.indkey::int2[])[0:i.indnkeyatts - 1]" : "i.indkey"
+    return """
+      SELECT i.indrelid, a.attname FROM pg_catalog.pg_index i \
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (\(carried)) \
+      WHERE i.indrelid IN (\(tables.map(String.init).joined(separator: ", "))) \
+      AND i.indisprimary AND i.indimmediate ORDER BY i.indrelid, a.attnum
+      """
   }
 
   private func query(_ text: (_ serverMajor: Int) -> String) throws(PGError) -> [[String?]] {

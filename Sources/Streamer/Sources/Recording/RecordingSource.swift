@@ -22,9 +22,6 @@ final class RecordingSource: Source {
     let topics: Result<[[TopicID?]], StreamerError>
   }
 
-  /// Bytes that are read before sinks are asked again.
-  private static let slice = 1 << 20
-
   private let plan: DriverPlan
   private let configuration: RecordingSourceConfiguration
   private let observer: PipelineObserver
@@ -32,7 +29,7 @@ final class RecordingSource: Source {
   private var pipeline: Pipeline
   private var feed: RecordingFeed?
   private var isLookingUp = false
-  private var hasProgressed = false
+  var hasProgressed = false
   private(set) var isExhausted = false
   /// When reading began, for the recorded pace.
   private var start = Instant.now
@@ -115,7 +112,7 @@ final class RecordingSource: Source {
   /// Reads a slice of the recording, as far as budget and pace let it.
   private func read(_ feed: inout RecordingFeed, now: Instant) throws(StreamerError) {
     var read = 0
-    while read < Self.slice {
+    while read < Limits.recordingSlice {
       do throws(StreamFault) {
         let consumed = try pipeline.consume(feed.window, untilCommit: false)
         feed.consume(consumed.count)
@@ -201,11 +198,6 @@ final class RecordingSource: Source {
       guard let found = try feed?.answer(to: request, topics: topics) else { return }
       pipeline.answer(request, found)
     }
-  }
-
-  func takeProgress() -> Bool {
-    defer { hasProgressed = false }
-    return hasProgressed
   }
 
   // MARK: - Where it stands
