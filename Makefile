@@ -32,7 +32,8 @@ SLOW = --skip IntegrationTests --skip FuzzTests --skip KafkaPipelineTests --skip
   --skip ProducerTests
 
 unit: setup ## the tests that need no server: seconds, once it is built
-	PSQL_STREAMER_UNIT=1 PSQL_STREAMER_SIMULATIONS=40 $(SWIFT_TEST) $(SLOW)
+	PSQL_STREAMER_UNIT=1 PSQL_STREAMER_SIMULATIONS=40 PSQL_STREAMER_DRIVER_SIMULATIONS=100 \
+	  $(SWIFT_TEST) $(SLOW)
 
 test: servers ## every test; those on a real Kafka need KAFKA_KIT (default: ../shared/kafka)
 	$(SWIFT_TEST)

@@ -356,7 +356,8 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
         "trying again", ["error": "\(error)", "in": DurationText.text(max(until - now, .zero))])
     case .standby:
       if reported?.state != .standby { log.warning("waiting as a standby", ["cause": "\(error)"]) }
-    case .draining(let ending) where ending.error != nil:
+    // What fails at the start is said by whoever started it.
+    case .draining(let ending) where ending.error != nil && machine.hasStreamed:
       log.error("the pipeline has failed", ["error": "\(error)"])
     default: break
     }

@@ -236,6 +236,8 @@ final class DriverSimulation {
       guard isReady || now >= wakeAt else { return }
       driver.turn(now: now)
       summary.turns += 1
+      // What the client says last is answered: the end of the stream is what it waits for.
+      if case .closing = driver.state { session.shutDown() }
       wakeAt = now + driver.timeout(now: now)
       try check()
       if driver.hasEnded {

@@ -10,7 +10,7 @@ import Testing
   @Test func nothingIsLostAndEverythingRecovers() throws {
     let directory = try TemporaryDirectory()
     let base = SeededRandom("driver simulation").seed
-    let runs = TestEnvironment["PSQL_STREAMER_DRIVER_SIMULATIONS"].flatMap { UInt64($0) } ?? 300
+    let runs = TestEnvironment["PSQL_STREAMER_DRIVER_SIMULATIONS"].flatMap { UInt64($0) } ?? 2_000
     var sum = DriverSimulation.Summary()
     for offset in 0..<runs {
       let seed = base &+ offset
