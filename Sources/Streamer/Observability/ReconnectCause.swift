@@ -24,7 +24,7 @@ enum ReconnectCause: String, CaseIterable, Sendable {
       case .historyChanged: .history
       case .streamingFailed: .streaming
       case .binaryUnreadable: .binary
-      case .readerGone: .sink
+      case .readerGone, .topicName, .topicMissing: .sink
       case .other: .connection
       }
   }
