@@ -202,6 +202,6 @@ extension ConfigurationReader {
     _ = integer("maxAttempts", default: 3, in: 1...Int.max)
     note("maxAttempts", "has no effect: sending is retried until it succeeds, in order")
     _ = duration("rebalanceInterval", default: .seconds(15))
-    note("rebalanceInterval", "has no effect: librdkafka learns of new partitions itself")
+    note("rebalanceInterval", "has no effect: onPartitionsChanged says what new partitions do")
   }
 }

@@ -117,4 +117,23 @@ struct TopicLimitTests {
     #expect(reports.allSatisfy { $0.error == nil } && reports.map(\.opaque) == [0, 1, 2, 3, 4])
     #expect(producer.close(timeout: .seconds(5)).isDestroyed)
   }
+
+  /// Faults B11 and B12: that a topic has another number of partitions than its producer began with
+  /// is found out.
+  @Test func otherNumberOfPartitionsIsNoticed() throws {
+    let (producer, topic) = try topic("grown", [])
+    #expect(topic.partitionCount == 1)
+    #expect(producer.changedTopics(timeout: .seconds(5)).isEmpty)
+    let admin = try Admin(configuration: .admin(bootstrapServers: broker.bootstrapServers))
+    try admin.deleteTopic("grown", timeout: .seconds(10))
+    let end = ContinuousClock.now + .seconds(20)
+    var isNew = false
+    while !isNew, ContinuousClock.now < end {
+      isNew = (try? admin.createTopic("grown", partitions: 5, timeout: .seconds(10))) ?? false
+    }
+    let changed = producer.changedTopics(timeout: .seconds(5))
+    #expect(changed.map(\.topic.name) == ["grown"] && changed.map(\.partitionCount) == [5])
+    #expect(admin.close(timeout: .seconds(5)))
+    producer.close(timeout: .seconds(5))
+  }
 }
