@@ -416,6 +416,11 @@ final class DriverSimulation {
     let stored = SimulatedSinks.names.map { session.stored($0) ?? .zero }
     throw Violation(
       "it did not come to rest: \(driver.state), stored \(stored) of \(end), "
+        + "sent \(session.server.sent), all \(session.server.isExhausted), "
+        + "heard \(driver.source.pipeline.sent), at rest \(driver.source.pipeline.isAtRest), "
+        + "acknowledged \(session.server.confirmedFlush), "
+        + "between \(driver.source.pipeline.isBetweenTransactions), "
+        + "transaction \(driver.source.pipeline.transaction.map { "\($0)" } ?? "none"), "
         + "pause \(driver.source.pipeline.pause), worker \(queue.waiting) and \(queue.done), "
         + "in flight \(driver.source.pipeline.lanes.inFlightBytes), \(sinks.current.map(\.summary))"
     )

@@ -31,8 +31,10 @@ import Testing
     #expect(directory.names.isEmpty)
   }
 
-  /// Every kind of answer has come, with others, late, beside a failure, and never; every kind of
-  /// trouble has come in every state. Otherwise the runs prove nothing of it.
+  /// Expects every kind of answer to have come, with others, late, beside a failure, and never, and
+  /// every kind of trouble in every state.
+  ///
+  /// Otherwise the runs prove nothing of it.
   private static func expectCoverage(_ fates: AnswerFates) {
     for kind in kinds {
       for fate in ["given", "together with others", "late", "lost"] {

@@ -105,17 +105,19 @@ final class RecordingSimulation {
       Int.random(in: 0..<4, using: &random) == 0 ? Int.random(in: 0..<100, using: &random) : nil
     for step in 0..<20_000 where !driver.hasEnded {
       let isTroubled = isTroubled && step < 200
-      if step == stopsAt { stop() }
+      if step == stopsAt { try stop() }
       try take(Int.random(in: 0..<(isTroubled ? 40 : 20), using: &random))
       try advance(.milliseconds(Int.random(in: 0...50, using: &random)))
     }
     try judge()
   }
 
-  private func stop() {
+  private func stop() throws {
     stopping = clock.now
     wasStopped = true
     driver.requestStop()
+    // It wakes at once, before any time passes.
+    try turns()
   }
 
   private func take(_ step: Int) throws {
