@@ -67,7 +67,7 @@ final class LocalRun: Sendable {
       dsn = "\(postgres.dsn(database: name))"
       publication = "everything"
       replicationSlot = "\(name)"
-      startRetryInterval = "200ms"
+      startRetryInterval = "50ms"
       \(lines.source.joined(separator: "\n"))
 
       \(sinks.joined(separator: "\n"))
