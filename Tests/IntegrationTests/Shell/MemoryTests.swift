@@ -38,13 +38,14 @@ extension Integration {
           END LOOP; END $$
           """)
       let streamer = try run.start(by: Self.slowly(bytesPerSecond: 4_000_000))
-      // Small transactions over all tables, so that each connection describes all of them.
+      // Small transactions over all tables, so that each connection describes all of them, with keys
+      // for all partitions.
       try run.psql(
         """
         DO $$ BEGIN FOR round IN 1..10 LOOP
           FOR n IN 1..1000 LOOP EXECUTE format(
             'INSERT INTO %I (id, a, c, d) SELECT i, repeat(''x'', 400), i, now() '
-            'FROM generate_series(%s, %s) i', 'customer_orders_' || n, round * 3, round * 3 + 2);
+            'FROM generate_series(%s, %s) i', 'customer_orders_' || n, n * 100 + round * 3, n * 100 + round * 3 + 2);
             IF n % 25 = 0 THEN COMMIT; END IF;
           END LOOP;
         END LOOP; END $$
