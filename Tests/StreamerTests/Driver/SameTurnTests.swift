@@ -30,7 +30,7 @@ import Testing
       let observer = PipelineObserver(
         source: source.status, sinks: [SinkStatus(name: "out", type: "file")], metrics: Metrics())
       let log = Log(level: .error, descriptor: -1)
-      queue = try SimulatedWorkQueue()
+      queue = try SimulatedWorkQueue(now: { [now] in now }, describe: { _ in "" })
       driver = try Driver(
         RecordingSource(plan, settings, observer: observer, log: log), plan, observer: observer,
         log: log, worker: queue)
