@@ -23,8 +23,6 @@ public struct StreamerError: Error, Hashable, Sendable {
     case other
     /// Somebody else reads the slot: it waits as a standby.
     case slotActive
-    /// The server is another, or on another timeline: positions are compared anew.
-    case historyChanged
     /// Nobody reads standard output any more.
     case readerGone
     /// Open transactions could not be sent or kept: the next connection does without streaming.

@@ -12,6 +12,7 @@ enum RunCommand {
       format: configuration.logFormat == .json ? .json : .logfmt)
     for note in configuration.notes { log.warning("note on the configuration", ["note": note]) }
     DescriptorLimit.raise()
+    Allocator.giveBackLargeBlocks()
     let signals = try SignalDescriptor()
     let service = try Service(configuration, log: log)
     return try service.run(until: signals)

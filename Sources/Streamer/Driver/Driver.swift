@@ -246,8 +246,13 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
 
   private func pollLanes(_ errors: inout [StreamerError]) {
     for index in 0..<source.lanes.count {
-      do throws(StreamerError) { try source.lanes[index].poll() } catch {
+      do throws(StreamerError) { try source.lanes[index].takeReports() } catch {
         errors.append(replace(index, after: error))
+      }
+      // Its sink stays: what was handed over before is delivered while the pipeline ends.
+      if let refusal = source.lanes[index].takeRefusal() {
+        observer.failed(sink: index, refusal)
+        errors.append(refusal)
       }
     }
   }

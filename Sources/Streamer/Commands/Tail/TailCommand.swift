@@ -16,20 +16,14 @@ enum TailCommand {
     case .tables(let names):
       var publication = try TailPublication.create(
         of: try names.map { (name) throws(StreamerError) in try TailTable(name) }, options.dsn)
+      defer { publication.drop() }
       if !publication.insertOnly.isEmpty {
         let tables = publication.insertOnly.joined(separator: ", ")
         Terminal.complain(
           "only inserts and truncates are shown: \(tables) has no replica identity, and the server "
             + "refuses updates and deletes that such a publication would cover")
       }
-      do throws(StreamerError) {
-        let code = try stream(options, publication: publication.name, interruption)
-        publication.drop()
-        return code
-      } catch {
-        publication.drop()
-        throw error
-      }
+      return try stream(options, publication: publication.name, interruption)
     }
   }
 

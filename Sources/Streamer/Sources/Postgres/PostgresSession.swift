@@ -201,7 +201,7 @@ extension PostgresSession {
   private func makeCatalog(
     _ parameters: ConnectionParameters, _ server: ServerVersion
   ) -> TableCatalog {
-    TableCatalog(memory: store, serverMajor: server.major) {
+    TableCatalog(memory: store, serverMajor: server.major, log: log) {
       [unowned self] () throws(PGError) in
       try open(here ?? parameters, replication: false, server: server)
     }

@@ -9,6 +9,7 @@ final class TableCatalog {
   private let memory: any SourceMemory
   /// The database that the stream comes from, known once the server has named its cluster.
   var origin: SourceOrigin?
+  private let log: Log
   private let connect: () throws(PGError) -> Connection
   private var connection: Connection?
   private var types = TypeCatalog()
@@ -16,11 +17,12 @@ final class TableCatalog {
   private(set) var serverMajor: Int
 
   init(
-    memory: any SourceMemory, serverMajor: Int,
+    memory: any SourceMemory, serverMajor: Int, log: Log,
     connect: @escaping () throws(PGError) -> Connection
   ) {
     self.memory = memory
     self.serverMajor = serverMajor
+    self.log = log
     self.connect = connect
   }
 
@@ -76,9 +78,20 @@ final class TableCatalog {
       let request = requests[index]
       keys[index] = found[request.relation.oid] ?? []
       guard let table = described(request.relation) else { continue }
-      try memory.rememberKeyColumns(keys[index], of: table, at: request.position)
+      do throws(StreamerError) {
+        try memory.rememberKeyColumns(keys[index], of: table, at: request.position)
+      } catch {
+        // A full disk holds back neither the stream nor this table; it is remembered when it is
+        // described again.
+        guard error.isRetryable else { throw error }
+        complain("a table's key was not remembered", error)
+      }
     }
     return .success(keys)
+  }
+
+  private func complain(_ what: StaticString, _ error: StreamerError) {
+    log.limited("memory")?.warning(what, ["error": "\(error)"])
   }
 
   private static func needsCatalog(_ relation: Relation) -> Bool {
@@ -96,7 +109,9 @@ final class TableCatalog {
   func prune(before position: LSN) {
     guard let origin else { return }
     // It is tried again at the next look at the slot.
-    try? memory.prune(origin, before: position)
+    do throws(StreamerError) { try memory.prune(origin, before: position) } catch {
+      complain("what is remembered of tables was not pruned", error)
+    }
   }
 
   /// A slot as the server shows it; nil when there is none of that name.

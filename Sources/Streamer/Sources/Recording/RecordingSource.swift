@@ -171,6 +171,7 @@ final class RecordingSource: Source {
   // MARK: - Jobs
 
   func takeJobs(isEnding: Bool, now: Instant) -> [@Sendable () -> Answer] {
+    // How long ago a recorded commit was tells nothing: there is no metric of it.
     for index in pipeline.lanes.indices {
       _ = pipeline.lanes[index].takeSettled()
     }
