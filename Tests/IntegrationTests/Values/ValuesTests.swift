@@ -18,8 +18,28 @@ import Testing
       try server.psql(tables)
     }
 
-    /// Runs the program, with a slot made before the rows, until it has written `count` events; nil
-    /// when it ends by itself.
+    /// What `check` says.
+    func check() throws -> String {
+      let file = directory.file("check.toml")
+      try FileBytes.write(
+        """
+        store = "\(directory.file("check.sqlite"))"
+        [source.pg]
+        type = "postgres"
+        dsn = "\(server.dsn())"
+        publication = "p"
+        replicationSlot = "s"
+        [sink.out]
+        type = "stdout"
+        sources = ["pg"]
+        """, to: file)
+      return try Subprocess.run(
+        Binary.psqlStreamer, ["check", "--config", file], within: .seconds(60)
+      ).standardOutput
+    }
+
+    /// Runs the program, with a slot made before the rows, until it has written `count` events
+    /// or ends by itself.
     func read(
       _ slot: String, _ count: Int, _ lines: String = ""
     ) throws -> (events: [JSON], log: String) {
@@ -116,5 +136,29 @@ import Testing
     for word in ["22P05", "(at LSN ", "walPositionOverride"] {
       #expect(log.contains(word), "\(log)")
     }
+  }
+
+  @Test("B7 B9 B10 B21 check tells of columns and partitions", .needsPostgres, arguments: versions)
+  func check(version: Int) throws {
+    let reader = try Reader(
+      version: version, encoding: "UTF8",
+      """
+      CREATE TABLE r (a int PRIMARY KEY) PARTITION BY RANGE (a);
+      CREATE TABLE r1 PARTITION OF r DEFAULT;
+      ALTER TABLE r REPLICA IDENTITY FULL;
+      CREATE TABLE g (id int PRIMARY KEY, a int, b int GENERATED ALWAYS AS (a * 2) STORED);
+      CREATE TABLE h (id int PRIMARY KEY, b int GENERATED ALWAYS AS (id * 2) STORED);
+      CREATE PUBLICATION p FOR TABLE r, g (a), h\(version >= 18 ? " (id, b)" : "")
+        WITH (publish_via_partition_root = true);
+      """)
+    let text = try reader.check()
+    for line in [
+      "whole rows, but not those of public.r1", "leave out id of the key: records have no key",
+      "TRUNCATE, ATTACH and DETACH of one partition send no event",
+    ] {
+      #expect(text.contains(line), "\(text)")
+    }
+    let unpublished = text.split(separator: "\n").filter { $0.contains("not published: b") }
+    #expect(unpublished.count == (version >= 18 ? 1 : 2), "\(text)")
   }
 }
