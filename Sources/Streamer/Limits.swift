@@ -7,6 +7,10 @@ enum Limits {
   /// Bytes that a change takes as it was received: a larger one is refused, unless the source sets
   /// another limit.
   static let rowBytes = 16 << 20
+  /// Levels of a JSON document that becomes part of an event: jq 1.6 reads 256 with the event's own.
+  static let jsonDepth = 240
+  /// Digits in a row of a number in such a document: Python reads 4300.
+  static let jsonDigits = 4_300
   /// Tables that are looked up before their rows are met.
   static let lookUpsAhead = 1 << 12
   /// Bytes of encoded records that gather before they are handed to a sink.

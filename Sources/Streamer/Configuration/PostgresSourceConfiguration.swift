@@ -38,6 +38,8 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   let flushInterval: Duration
   /// The largest change that becomes a record, in bytes as it is received (16MiB).
   let maxRowSize: ByteSize
+  /// What is done with bytes of a SQL_ASCII database that are no text (stop).
+  let invalidUTF8: InvalidUTF8
   /// What to do over a gap.
   let onGap: GapAction
   /// Whether the slot lives only as long as the connection (false).
@@ -48,7 +50,7 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   /// Keys of architecture's later chapters.
   static let later = [
     "heartbeat", "heartbeatDSN", "heartbeatTable", "walBudget", "snapshot",
-    "allowDuplicates", "invalidUTF8",
+    "allowDuplicates",
   ]
 
   /// Reads the keys of this kind.
@@ -71,6 +73,7 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
     spool = reader.spool()
     flushInterval = reader.duration("flushInterval", default: .seconds(1))
     maxRowSize = reader.size("maxRowSize", default: ByteSize(Limits.rowBytes))
+    invalidUTF8 = reader.choice("invalidUTF8", default: InvalidUTF8.stop)
     onGap = reader.choice("onGap", default: GapAction.stop, later: ["snapshot"])
     temporary = reader.boolean("temporary", default: false)
     if temporary, onGap != .accept {

@@ -61,6 +61,8 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   private var here: ConnectionParameters?
   /// Whether the stream's values come in binary.
   private var isBinary = false
+  /// Whether the database is in SQL_ASCII: its texts are asked for as they are.
+  private var holdsAnyBytes = false
 
   init(
     name: String, _ source: PostgresSourceConfiguration, sinks: [String],
@@ -150,6 +152,8 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     // Everything else must be asked of this very server: another host may be another one.
     let here = parameters.only(plain.reachedHost)
     if self.here?.hosts != here.hosts { catalog?.disconnect() }
+    holdsAnyBytes = plain.parameterStatus["server_encoding"] == "SQL_ASCII"
+    if holdsAnyBytes { _ = try ask(&plain, "SET client_encoding = 'SQL_ASCII'") }
     self.here = here
     let server = try ServerFacts(asking: &plain, source: source, name: name)
     try preparePublication(&plain, server)
@@ -194,8 +198,8 @@ extension PostgresSession {
     _ parameters: ConnectionParameters, replication: Bool, server: ServerVersion? = nil
   ) throws(PGError) -> Connection {
     try Connection.open(
-      parameters, startup: SessionSettings.startup(for: server), replication: replication,
-      timeout: source.timeout)
+      parameters, startup: SessionSettings.startup(for: server, asBytes: holdsAnyBytes),
+      replication: replication, timeout: source.timeout)
   }
 
   private func makeCatalog(

@@ -62,7 +62,8 @@ final class PostgresSource: Source {
     self.observer = observer
     self.log = log
     pipeline = try plan.pipeline(
-      maxRowSize: configuration.maxRowSize.bytes, observer: observer, log: log)
+      maxRowSize: configuration.maxRowSize.bytes, invalidUTF8: configuration.invalidUTF8,
+      observer: observer, log: log)
     feedback = Feedback(
       saved: [], saveInterval: configuration.flushInterval,
       statusInterval: Limits.statusInterval, walRetain: UInt64(configuration.walRetain.bytes),
