@@ -129,6 +129,8 @@ final class PostgresSource: Source {
     return nil
   }
 
+  func stopping() { server.stopping() }
+
   func disconnect(
     after error: StreamerError?, _ poller: inout Poller
   ) -> (@Sendable () -> Void)? {
