@@ -22,6 +22,14 @@ extension DriverSimulation {
 
   /// Runs `steps` random steps, then lets everything come to rest; throws the first broken rule.
   func run(steps: Int) throws {
+    let schedule = schedule()
+    for _ in 0..<steps where !isOver { try step(of: schedule) }
+    mend()
+    try settle()
+  }
+
+  /// The steps that this run takes, each as often as it is likely.
+  func schedule() -> [Step] {
     var schedule: [Step] = []
     for step in Step.allCases {
       // Some kinds of steps are rare or missing in one run and frequent in another.
@@ -29,15 +37,16 @@ extension DriverSimulation {
       let weight = weights.randomElement(using: &random) ?? 1
       schedule += Array(repeating: step, count: weight)
     }
-    for _ in 0..<steps where !isOver {
-      guard let step = schedule.randomElement(using: &random) else { return }
-      trace("\(step)")
-      try take(step)
-      guard !isOver else { return }
-      try advance(.milliseconds(Int.random(in: 0...20, using: &random)))
-    }
-    mend()
-    try settle()
+    return schedule
+  }
+
+  /// Takes one step, and lets a little time pass.
+  func step(of schedule: [Step]) throws {
+    guard let step = schedule.randomElement(using: &random) else { return }
+    trace("\(step)")
+    try take(step)
+    guard !isOver else { return }
+    try advance(.milliseconds(Int.random(in: 0...20, using: &random)))
   }
 
   private func take(_ step: Step) throws {
@@ -87,7 +96,7 @@ extension DriverSimulation {
   }
 
   /// Whatever was wrong is right again.
-  private func mend() {
+  func mend() {
     session.faults = SimulatedSession.Faults()
     sinks.refusesToOpen = [false, false]
     isSilent = false

@@ -1,5 +1,6 @@
 import PGWire
 import Support
+import Synchronization
 
 @testable import Streamer
 
@@ -38,6 +39,7 @@ final class DriverSimulation {
     var silences = 0
     var lateStarts = 0
     var turns = 0
+    var fates = AnswerFates()
 
     static func += (sum: inout Summary, run: Summary) {
       sum.runs += 1
@@ -51,6 +53,7 @@ final class DriverSimulation {
       sum.silences += run.silences
       sum.lateStarts += run.lateStarts
       sum.turns += run.turns
+      sum.fates += run.fates
     }
   }
 
@@ -71,7 +74,12 @@ final class DriverSimulation {
   /// The server sends and answers nothing, although the connection stands.
   var isSilent = false
   private let isTraced = TestEnvironment["PSQL_STREAMER_TRACE"] != nil
-  private(set) var now: Instant
+  let shared: Shared
+  let clock = SimulatedClock()
+  private(set) var now: Instant {
+    get { clock.now }
+    set { clock.now = newValue }
+  }
   private var wakeAt: Instant
   private var started: Instant
   /// Whether this process has been a standby, or has streamed.
@@ -82,8 +90,17 @@ final class DriverSimulation {
   /// The run is over before its end: a gap was found, as it should be.
   private(set) var isOver = false
 
-  /// `directory` is for files of open transactions.
-  init(seed: UInt64, directory: String) throws {
+  /// What several sources of one process have in common: the store, and the sinks' status.
+  struct Shared {
+    let store = MemoryPositionStore()
+    let statuses = SimulatedSinks.names.map { SinkStatus(name: $0, type: "kafka") }
+    let metrics = Metrics()
+  }
+
+  /// `directory` is for files of open transactions; `source` is its name, its own among those that
+  /// share something.
+  init(seed: UInt64, directory: String, source: String = "s", shared: Shared = Shared()) throws {
+    self.shared = shared
     random = SeededRandom(seed: seed)
     let steps = Int.random(in: 20...200, using: &random)
     history = SimulatedWriters.history(seed: random.next(), steps: steps)
@@ -98,25 +115,30 @@ final class DriverSimulation {
       walRetain: Bool.random(using: &random) ? 0 : 100,
       startTimeout: Bool.random(using: &random) ? .zero : .seconds(20))
     session = SimulatedSession(
-      SimulatedServer(history, seed: random.next()), streams: choices.streams,
-      sinks: SimulatedSinks.names)
-    now = .now
-    wakeAt = now
-    started = now
-    queue = try SimulatedWorkQueue()
-    driver = try Self.driver(choices, session, sinks, queue, &random)
+      SimulatedServer(history, seed: random.next()), source: source, streams: choices.streams,
+      sinks: SimulatedSinks.names, store: shared.store)
+    wakeAt = clock.now
+    started = clock.now
+    queue = try Self.queue(clock)
+    driver = try Self.driver(choices, session, sinks, queue, shared, &random)
     driver.start(now: now)
+  }
+
+  private static func queue(
+    _ clock: SimulatedClock
+  ) throws -> SimulatedWorkQueue<SimulatedDriver.Answer> {
+    try SimulatedWorkQueue(now: { clock.now }, describe: { $0.kind })
   }
 
   private static func driver(
     _ choices: Choices, _ session: SimulatedSession, _ sinks: SimulatedSinks,
-    _ queue: SimulatedWorkQueue<SimulatedDriver.Answer>, _ random: inout SeededRandom,
-    repeating: Bool = true
+    _ queue: SimulatedWorkQueue<SimulatedDriver.Answer>, _ shared: Shared,
+    _ random: inout SeededRandom, repeating: Bool = true
   ) throws -> SimulatedDriver {
     let stored = SimulatedSinks.names.map { session.stored($0) ?? .zero }
     sinks.start(at: stored, repeating: repeating)
     let plan = DriverPlan(
-      name: "s", sinks: sinks.plans, inFlight: choices.inFlight, spool: choices.spool,
+      name: session.source, sinks: sinks.plans, inFlight: choices.inFlight, spool: choices.spool,
       rules: PipelineMachine.Rules(
         startTimeout: choices.startTimeout, shutdownTimeout: shutdownTimeout))
     let configuration = try Configuration.own(
@@ -136,8 +158,8 @@ final class DriverSimulation {
       throw Violation("no source")
     }
     let observer = PipelineObserver(
-      source: SourceStatus(name: "s", type: "postgres"),
-      sinks: SimulatedSinks.names.map { SinkStatus(name: $0, type: "kafka") }, metrics: Metrics())
+      source: SourceStatus(name: session.source, type: "postgres"), sinks: shared.statuses,
+      metrics: shared.metrics)
     let log = Log(level: .error, descriptor: -1)
     let source = try PostgresSource(
       plan, postgres, server: session, observer: observer, log: log)
@@ -162,8 +184,10 @@ final class DriverSimulation {
   func restart(repeating: Bool) throws {
     trace("restart, repeating \(repeating)")
     session.cut()
-    queue = try SimulatedWorkQueue()
-    driver = try Self.driver(choices, session, sinks, queue, &random, repeating: repeating)
+    summary.fates += queue.fates
+    queue = try Self.queue(clock)
+    driver = try Self.driver(
+      choices, session, sinks, queue, shared, &random, repeating: repeating)
     stopping = nil
     unheardSince = nil
     hasBeenLetIn = false
@@ -195,6 +219,8 @@ final class DriverSimulation {
     let rest = source.rest
     let isClean =
       !rest.isUndelivered && !rest.isUnsaved && source.pipeline.isBetweenTransactions
+    let isLate = stopping.map { now >= $0 + Self.shutdownTimeout } ?? true
+    if rest.isUnsaved, !isLate { throw Violation("it ended without saving what was delivered") }
     if session.refusedGap != nil {
       summary.gaps += 1
       guard error != nil || stopping != nil else { throw Violation("a gap ended it in silence") }
@@ -214,6 +240,19 @@ final class DriverSimulation {
     else { throw Violation("it ended by itself: \(error.map { "\($0)" } ?? "no error")") }
     summary.lateStarts += 1
     try restart(repeating: true)
+  }
+
+  /// What others see of a source: its positions, and the states of its lanes.
+  struct Standing: Equatable {
+    let stored: [LSN?]
+    let states: [PipelineState]
+  }
+
+  /// What others see of this source.
+  var standing: Standing {
+    Standing(
+      stored: SimulatedSinks.names.map(session.stored),
+      states: shared.statuses.map { $0.lane(of: session.source).state.state })
   }
 
   // MARK: - Time
@@ -334,5 +373,35 @@ final class DriverSimulation {
       summary.repeats += topic.repeats
     }
     summary.connections = session.connections
+    summary.fates += queue.fates
+  }
+}
+
+/// The time of a simulation, which its worker shares.
+final class SimulatedClock: Sendable {
+  private let time = Mutex(ContinuousClock.now)
+
+  var now: ContinuousClock.Instant {
+    get { time.withLock { $0 } }
+    set { time.withLock { $0 = newValue } }
+  }
+}
+
+extension Driver.Answer where S == PostgresSource {
+  /// Its kind and how it went, for ``AnswerFates``.
+  fileprivate var kind: String {
+    switch self {
+    case .attempted(let attempt): Self.kind("attempted", attempt.result)
+    case .durable(_, _, let error): error == nil ? "durable" : "durable failed"
+    case .released: "released"
+    case .closed: "closed"
+    case .source(.found(_, let result)): Self.kind("found", result)
+    case .source(.saved(_, let error)): error == nil ? "saved" : "saved failed"
+    case .source(.slot): "slot"
+    }
+  }
+
+  private static func kind<T>(_ name: String, _ result: Result<T, StreamerError>) -> String {
+    if case .failure = result { "\(name) failed" } else { name }
   }
 }
