@@ -113,7 +113,7 @@ extension Integration {
       #expect(said.count == 1 && !streamer.standardError.contains("evil"), "\(said)")
     }
 
-    @Test func `U10: with "stop" all end, and nothing is made any more`() throws {
+    @Test func `U10: with "stop" all end`() throws {
       let file = try write(
         "onSourceFailure = \"stop\"",
         [
