@@ -69,7 +69,8 @@ extension StreamerError: CustomStringConvertible {
   /// One line: `WHAT: WHY. HINT`.
   public var description: String {
     let statement = why.isEmpty ? what : "\(what): \(why)"
-    let line = hint.isEmpty ? statement : "\(statement). \(hint)"
+    let stop = statement.hasSuffix(".") ? "" : "."
+    let line = hint.isEmpty ? statement : "\(statement)\(stop) \(hint)"
     return line.singleLine
   }
 }

@@ -39,6 +39,7 @@ struct Readiness: Sendable {
   }
 
   private mutating func judge(_ source: SourceStatus, _ now: ContinuousClock.Instant) {
+    if source.cannotSave { reasons.append("source \"\(source.name)\" cannot save its position") }
     // Others have no connection that could be silent: librdkafka looks after its own.
     guard source.type == "postgres" else { return }
     guard let heard = source.lastHeard else {

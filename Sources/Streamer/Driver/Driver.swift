@@ -122,6 +122,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     if stopRequested.load(ordering: .acquiring), !machine.isEnding {
       log.info("stopping", ["timeout": DurationText.text(plan.rules.shutdownTimeout)])
       machine.stopRequested(now: now)
+      source.stopping()
     }
     pollLanes(&errors)
     for error in errors { fail(error, now: now) }
@@ -334,7 +335,13 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
   /// Lets the worker end the connection and close the sinks; what hangs then is left behind.
   private func close(within limit: Duration, now: Instant) {
     if limit == .zero {
-      log.warning("the time to stop is over; what was not delivered comes again at the next start")
+      if source.rest.isUndelivered || source.rest.isInTransaction {
+        log.warning(
+          "the time to stop is over; what was not delivered comes again at the next start")
+      } else {
+        log.warning(
+          "the time to stop is over; no position was saved, so what was delivered comes again")
+      }
     }
     let goodbye = source.goodbye(within: limit, &poller)
     let sinks = SinkList(source.lanes.sinks)

@@ -1,3 +1,4 @@
+import Glibc
 import PGWire
 
 /// Writes one JSON event a line, to a file (`file`) or to standard output (`stdout`).
@@ -24,9 +25,11 @@ final class LineSink: Sink {
   /// Writes to the file at `path`, or to standard output without one.
   ///
   /// A file larger than `rotateSize` bytes is renamed to `path.N` and begun anew.
-  convenience init(path: String?, rotateSize: Int?) throws(StreamerError) {
+  convenience init(
+    path: String?, rotateSize: Int?, mode: mode_t = 0o600
+  ) throws(StreamerError) {
     if let path {
-      try self.init(LineOutput(.file(LineFile(path: path, rotateSize: rotateSize))))
+      try self.init(LineOutput(.file(LineFile(path: path, rotateSize: rotateSize, mode: mode))))
     } else {
       try self.init(LineOutput(.standardOutput(StandardOutput())))
     }

@@ -138,6 +138,29 @@ import Testing
     }
   }
 
+  /// The same for every key that there is (A7).
+  @Test func noErrorOfAnyKeyShowsWhatAReferenceStandsFor() throws {
+    let tables = [
+      ("Top of the file", ""), ("Source postgres", "[source.s]\ntype = \"postgres\"\n"),
+      ("Source kafka", "[source.s]\ntype = \"kafka\"\n"),
+      ("Source recording", "[source.s]\ntype = \"recording\"\n"),
+      ("Sink kafka", "[sink.k]\ntype = \"kafka\"\n"),
+      ("Sink file", "[sink.k]\ntype = \"file\"\n"),
+      ("Every sink", "[sink.k]\ntype = \"file\"\n"),
+    ]
+    let documented = try ConfigurationDocumentationTests.documentedKeys()
+    for (section, head) in tables {
+      let keys = try #require(documented[section])
+      for key in keys where key != "type" {
+        for value in ["'${PGPASS}'", "'x ${PGPASS} y'", "['${PGPASS}']", "{ a = '${PGPASS}' }"] {
+          let lines = ConfigurationFixture.errors("\(head)\(key) = \(value)\n")
+          #expect(!lines.isEmpty)
+          #expect(lines.allSatisfy { !$0.contains("geheim") }, "\(key): \(lines)")
+        }
+      }
+    }
+  }
+
   static let syntax: [(text: String, error: String)] = [
     ("httpToken = trugeheim", "Error while parsing boolean: expected 'true', saw '…'"),
     (

@@ -22,6 +22,7 @@ enum RecordCommand {
       }
       return try record((source.name, postgres), reconnects: true, options, interruption)
     case .server(let dsn, .publication(let name)):
+      _ = try dsn.dsn(for: "record")
       return try record(
         try source(dsn, publication: name), reconnects: false, options, interruption)
     case .server(let dsn, .tables(let names)):

@@ -10,6 +10,7 @@ enum TailCommand {
   static func run(_ options: CommandLineRequest.TailOptions) throws(StreamerError) -> Int32 {
     // Before any other thread, which would get the signals instead.
     let interruption = try Interruption()
+    _ = try options.dsn.dsn(for: "tail")
     switch options.subject {
     case .publication(let name):
       return try stream(options, publication: name, interruption)

@@ -70,7 +70,7 @@ extension StreamerError {
     case "53400": "Raise max_replication_slots, or drop a slot that nobody reads."
     case "53300": "Raise max_wal_senders or max_connections."
     case "42704" where error.message.contains("publication"):
-      "CREATE PUBLICATION \(source.publication) FOR ALL TABLES; if it exists now but did not where "
+      "\(Publication.create(source.publication, tables: [])); if it exists now but did not where "
         + "the slot stands, drop slot \(source.replicationSlot) and begin anew."
     case "55000" where error.message.contains("wal_level"):
       "Set wal_level = logical in postgresql.conf and restart the server."

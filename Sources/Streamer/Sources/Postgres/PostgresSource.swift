@@ -130,6 +130,8 @@ final class PostgresSource: Source {
     return nil
   }
 
+  func stopping() { server.stopping() }
+
   func disconnect(
     after error: StreamerError?, _ poller: inout Poller
   ) -> (@Sendable () -> Void)? {
