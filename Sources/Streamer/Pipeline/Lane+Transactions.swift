@@ -73,8 +73,10 @@ extension Lane where Position == LSN {
   ///
   /// Else nothing behind it would be confirmed before the next transaction.
   mutating func endCut(before walEnd: LSN) {
-    guard reading.ticket == nil, openTicket != nil, walEnd > reading.mark.commitLSN else { return }
+    guard openTicket != nil, walEnd > reading.mark.commitLSN else { return }
     commit(strand: 0, end: walEnd)
+    reading.ticket = nil
+    reading.skipBelow = .max
   }
 
   /// The transaction ends.

@@ -74,6 +74,7 @@ import Testing
     try pipeline.feed { $0.keepalive(walEnd: LSN(0x80), reply: false) }
     #expect(pipeline.confirmed < LSN(0x100))
     try pipeline.feed { $0.keepalive(walEnd: LSN(0x200), reply: false) }
+    try pipeline.feed { _ in }
     #expect(pipeline.confirmed == LSN(0x200))
     try feed(pipeline, 0x300)
     #expect(pipeline.confirmed == LSN(0x308))
