@@ -119,7 +119,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     var errors: [StreamerError] = []
     takeAnswers(&errors, now: now)
     guard !machine.isOver else { return closeOn(now: now) }
-    if stopRequested.load(ordering: .acquiring), !machine.isEnding {
+    if stopRequested.load(ordering: .acquiring), machine.wantsStop {
       log.info("stopping", ["timeout": DurationText.text(plan.rules.shutdownTimeout)])
       machine.stopRequested(now: now)
       source.stopping()

@@ -160,7 +160,9 @@ final class RecordingSimulation {
         throw Violation(complaint)
       }
       let deadline = stopping.map { $0 + DriverSimulation.shutdownTimeout + .seconds(1) }
-      if let deadline, clock.now > deadline { throw Violation("a stop took too long") }
+      if let deadline, clock.now > deadline {
+        throw Violation("a stop took too long: \(driver.state), \(stopping as Any), \(clock.now)")
+      }
       if driver.hasEnded { return }
     }
     throw Violation("it spins: \(driver.state), sleeps \(driver.timeout(now: clock.now))")
