@@ -2,10 +2,12 @@
 #ifndef CMICROHTTPD_SHIM_H
 #define CMICROHTTPD_SHIM_H
 #include <microhttpd.h>
-#include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
+
+// Declared here: a header of the system that is included here would belong to this module and to no
+// other, and Swift would look for its names in vain elsewhere.
+int close(int descriptor);
+int strcasecmp(const char *one, const char *other);
+void *memchr(const void *bytes, int byte, size_t count);
 
 /// Starts a server with threads of its own that is given its connections; `opened` is told of each
 /// one's begin and end, `completed` of each request's end.
@@ -30,7 +32,11 @@ static inline struct MHD_Daemon *cmicrohttpd_start(MHD_AccessHandlerCallback han
 
 /// Gives the server a connection; it closes the socket, also when it does not take it.
 static inline void cmicrohttpd_add(struct MHD_Daemon *daemon, int socket) {
-  struct sockaddr_storage peer;
+  // As large and as aligned as a sockaddr_storage.
+  union {
+    char bytes[128];
+    long long alignment;
+  } peer;
   socklen_t size = sizeof peer;
   if (getpeername(socket, (struct sockaddr *)&peer, &size) != 0) {
     close(socket);

@@ -1,4 +1,3 @@
-import CMicroHTTPD
 import Glibc
 
 /// A TCP socket that listens; it is made here and not by libmicrohttpd, because that does not
