@@ -69,7 +69,11 @@ final class SpoolFile {
   private(set) var length = 0
 
   /// Makes an empty one.
-  init(in file: SpoolFile) { self.file = file }
+  init(in file: SpoolFile) {
+    self.file = file
+    // Enough for all but large transactions, so that these alone allocate as they grow.
+    blocks.reserveCapacity(16)
+  }
 
   deinit { file.giveBack(blocks) }
 
