@@ -138,7 +138,7 @@ final class NativeTablePlan: TablePlan {
   /// Whether nulls of the event's old row are values that were not sent.
   @inline(__always)
   private func leavesOutOldNulls(_ event: borrowing RowEvent) -> Bool {
-    event.oldImage == .key || (event.oldImage == .full && hasPartialOldRows)
+    event.oldImage.leavesOutNulls(ofPartial: hasPartialOldRows)
   }
 
   /// The key's columns as a JSON object; a value that was not sent again stands in the old image.

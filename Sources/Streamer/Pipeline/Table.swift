@@ -42,22 +42,13 @@ struct Table {
     }
   }
 
-  /// Whether nulls of such an old image are values that were not sent.
-  ///
-  /// The columns of an identity's index are never null: where one is, a partition has another
-  /// identity than the root that it is published as.
-  @inline(__always)
-  func leavesOut(nullsOf image: Change.OldImage) -> Bool {
-    image == .key || (image == .full && hasPartialOldRows)
-  }
-
   /// Whether an update changed the key, compared byte by byte with the old image.
   func changesKey(_ change: borrowing Change) -> Bool {
     guard change.oldImage != .none else { return false }
     for index in key {
       switch (change.old.value(at: index), change.new.value(at: index)) {
       case (_, .unchangedToast), (.null, .null): continue
-      case (.null, _) where leavesOut(nullsOf: change.oldImage): continue
+      case (.null, _) where change.oldImage.leavesOutNulls(ofPartial: hasPartialOldRows): continue
       case (.text(let old), .text(let new)), (.binary(let old), .binary(let new)):
         if !old.equals(new) { return true }
       default: return true
@@ -71,5 +62,17 @@ struct Table {
     let count = relation.columns.count
     return (change.kind == .delete || change.new.count == count)
       && (change.oldImage == .none || change.old.count == count)
+  }
+}
+
+extension Change.OldImage {
+  /// Whether nulls of such an old row are values that were not sent; `isPartial` is
+  /// ``Table/hasPartialOldRows``.
+  ///
+  /// The columns of an identity's index are never null: where one is, a partition has another
+  /// identity than the root that it is published as.
+  @inline(__always)
+  func leavesOutNulls(ofPartial isPartial: Bool) -> Bool {
+    self == .key || (self == .full && isPartial)
   }
 }

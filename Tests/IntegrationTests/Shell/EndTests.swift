@@ -8,16 +8,16 @@ extension Integration {
   @Suite struct Ends {
     private static let table = "CREATE TABLE t (id int PRIMARY KEY, v text)"
 
-    /// Stops the program and gives the seconds that it took.
-    private static func stop(_ streamer: Subprocess, expecting code: Int32) throws -> Duration {
-      let start = ContinuousClock.now
+    /// Stops the program, which must end: how soon after its deadline is the simulation's to check.
+    private static func stop(_ streamer: Subprocess, expecting code: Int32) throws {
       streamer.send(SIGTERM)
       #expect(try streamer.wait() == .exited(code), "\(streamer.standardError.suffix(2_000))")
-      return .now - start
     }
 
     /// S9: a broker that accepts and does not answer.
-    @Test(.needsKafka) func `A frozen broker holds up a stop by shutdownTimeout once`() throws {
+    @Test(.needsKafka) func `A frozen broker is left behind, and what was delivered is saved`()
+      throws
+    {
       let broker = try KafkaBroker()
       var lines = Scenario.Lines()
       lines.top = [#"shutdownTimeout = "3s""#]
@@ -44,9 +44,7 @@ extension Integration {
       try eventually("30 under way") {
         try run.metric(#"psql_streamer_in_flight_bytes{sinkName="out"}"#) ?? 0 > 0
       }
-      let took = try Self.stop(streamer, expecting: 0)
-      // Twice the time-out, as it once was, would be six.
-      #expect(took < .seconds(5.5))
+      try Self.stop(streamer, expecting: 0)
       try broker.thaw()
       run.change { $0.source = [] }
       let again = try run.start()
@@ -72,8 +70,7 @@ extension Integration {
       try eventually("events under way") {
         try run.metric(#"psql_streamer_in_flight_bytes{sinkName="out"}"#) ?? 0 > 0
       }
-      let took = try Self.stop(streamer, expecting: 0)
-      #expect(took < .seconds(5.5))
+      try Self.stop(streamer, expecting: 0)
       // The reader was a child of the program, which is gone.
       _ = try Subprocess.run("pkill", ["-g", "\(streamer.processID)"])
     }

@@ -106,18 +106,20 @@ import Testing
       CREATE TABLE t (id text PRIMARY KEY, v text[]);
       CREATE PUBLICATION p FOR ALL TABLES;
       \(slots.map { "SELECT pg_create_logical_replication_slot('\($0)', 'pgoutput');" }.joined())
+      INSERT INTO t VALUES ('good', NULL);
       INSERT INTO t VALUES (E'k\\xff', ARRAY[E'a\\xc3', 'b']);
       """)
-    let stopped = try reader.read("stop", 1)
-    #expect(stopped.events.isEmpty)
+    let stopped = try reader.read("stop", 2)
+    // What came before is delivered.
+    #expect(stopped.events.map { $0["Key"]?["id"]?.string } == ["good"])
     for word in ["column id of public.t at LSN ", #"invalidUTF8 = \"replace\""#] {
       #expect(stopped.log.contains(word), "\(stopped.log)")
     }
-    let replaced = try reader.read("replace", 1, "invalidUTF8 = \"replace\"").events.first
+    let replaced = try reader.read("replace", 2, "invalidUTF8 = \"replace\"").events.last
     #expect(replaced?["Key"]?["id"]?.string == "k\u{FFFD}")
     #expect(replaced?["Columns"]?["v"]?.elements.first?.string == "a\u{FFFD}")
-    let encoded = try reader.read("base64", 1, "invalidUTF8 = \"base64\"\nbinary = true").events
-      .first
+    let encoded = try reader.read("base64", 2, "invalidUTF8 = \"base64\"\nbinary = true").events
+      .last
     #expect(encoded?["Key"]?["id"]?.string == "a/8=")
     #expect(encoded?["Columns"]?["v"]?.string == "e2HDLGJ9")
   }

@@ -23,6 +23,7 @@ enum DropCommand {
     let stored = try store?.load(source: name) ?? []
     var drop = try SourceDrop.look(
       name, source, keepsPublication: isShared(source, configuration))
+    try drop.check()
     var effects = drop.effects
     effects += stored.map { "the position of \(name) → \($0.sink) at \($0.lsn)" }
     guard !effects.isEmpty else {
@@ -54,72 +55,67 @@ enum DropCommand {
 private struct SourceDrop: ~Copyable {
   private let name: String
   private let source: PostgresSourceConfiguration
+  private let database: String
   private var connection: Connection
-  private var hasSlot = false
+  private var slot: ReplicationSlot?
   private var hasPublication = false
 
   /// Takes a connection to its server.
   private init(
-    _ name: String, _ source: PostgresSourceConfiguration, _ connection: consuming Connection
+    _ name: String, _ source: PostgresSourceConfiguration, database: String,
+    _ connection: consuming Connection
   ) {
     self.name = name
     self.source = source
+    self.database = database
     self.connection = connection
   }
 
-  /// Connects and looks; throws when the slot is in use, or is somebody else's.
+  /// Connects and looks.
   static func look(
     _ name: String, _ source: PostgresSourceConfiguration, keepsPublication: Bool
   ) throws(StreamerError) -> SourceDrop {
     do throws(PGError) {
       let parameters = try source.dsn.parameters()
       var drop = SourceDrop(
-        name, source,
+        name, source, database: parameters.database,
         try Connection.open(
           parameters, startup: [(name: "search_path", value: "")], timeout: source.timeout))
-      try drop.look(database: parameters.database, keepsPublication: keepsPublication)
+      try drop.look(keepsPublication: keepsPublication)
       return drop
-    } catch { throw explained(error, name, source) }
+    } catch { throw StreamerError(error, source: source, name: name) }
   }
 
-  private mutating func look(database: String, keepsPublication: Bool) throws(PGError) {
+  private mutating func look(keepsPublication: Bool) throws(PGError) {
     let query = ReplicationSlot.query(
       name: source.replicationSlot, serverVersion: connection.serverVersion.number)
     let rows = try connection.query(query).first?.rows ?? []
-    if let slot = rows.lazy.compactMap(ReplicationSlot.init(row:)).first {
-      try Self.check(slot, database: database)
-      hasSlot = true
-    }
+    slot = rows.lazy.compactMap(ReplicationSlot.init(row:)).first
     guard source.createPublication, !keepsPublication else { return }
     let found = try connection.query(Publication.existing([source.publication]))
     hasPublication = found.first?.rows.isEmpty == false
   }
 
-  private static func check(_ slot: ReplicationSlot, database: String) throws(PGError) {
-    let isOurs = slot.plugin == "pgoutput" && slot.database == database
-    guard isOurs, slot.activePID == nil else {
-      throw .unsuitableServer(
-        isOurs
-          ? "slot \"\(slot.name)\" is in use by process \(slot.activePID ?? 0)"
-          : "slot \"\(slot.name)\" belongs to another plugin or database")
+  /// Throws when the slot is in use, or is somebody else's.
+  func check() throws(StreamerError) {
+    guard let slot else { return }
+    let hint = "Nothing was dropped."
+    guard slot.plugin == "pgoutput", slot.database == database else {
+      throw StreamerError(
+        what: "source \(name)", why: "slot \"\(slot.name)\" belongs to another plugin or database",
+        hint: hint, exit: .preflight)
     }
-  }
-
-  private static func explained(
-    _ error: PGError, _ name: String, _ source: PostgresSourceConfiguration
-  ) -> StreamerError {
-    guard case .unsuitableServer(let why) = error, why.hasPrefix("slot ") else {
-      return StreamerError(error, source: source, name: name)
+    if let process = slot.activePID {
+      throw StreamerError(
+        what: "source \(name)", why: "slot \"\(slot.name)\" is in use by process \(process)",
+        hint: "Stop whoever reads it first. \(hint)")
     }
-    return StreamerError(
-      what: "source \(name)", why: why, hint: "Stop whoever reads it first; nothing was dropped.",
-      exit: why.contains("in use") ? .failure : .preflight)
   }
 
   /// What would be dropped, one line each.
   var effects: [String] {
     var effects: [String] = []
-    if hasSlot { effects.append("replication slot \(source.replicationSlot)") }
+    if slot != nil { effects.append("replication slot \(source.replicationSlot)") }
     if hasPublication { effects.append("publication \(source.publication)") }
     return effects
   }
@@ -127,7 +123,7 @@ private struct SourceDrop: ~Copyable {
   /// Drops it: the slot first, which holds WAL.
   mutating func perform() throws(StreamerError) {
     do throws(PGError) {
-      if hasSlot {
+      if slot != nil {
         let slot = ReplicationCommand.literal(source.replicationSlot)
         _ = try connection.query("SELECT pg_catalog.pg_drop_replication_slot(\(slot))")
         Terminal.note("dropped replication slot \(source.replicationSlot)")
@@ -137,6 +133,6 @@ private struct SourceDrop: ~Copyable {
         _ = try connection.query("DROP PUBLICATION IF EXISTS \(publication)")
         Terminal.note("dropped publication \(source.publication)")
       }
-    } catch { throw Self.explained(error, name, source) }
+    } catch { throw StreamerError(error, source: source, name: name) }
   }
 }
