@@ -10,8 +10,8 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
     case accept
   }
 
-  /// The connection string as it stands in the file, after expansion; it may hold a password.
-  let dsn: Secret
+  /// The connection string; it may hold a password.
+  let dsn: DSN
   /// The publication's name.
   let publication: String
   /// The slot's name.
@@ -38,8 +38,12 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   let flushInterval: Duration
   /// The largest change that becomes a record, in bytes as it is received (16MiB).
   let maxRowSize: ByteSize
+  /// What is done with bytes of a SQL_ASCII database that are no text (stop).
+  let invalidUTF8: InvalidUTF8
   /// What to do over a gap.
   let onGap: GapAction
+  /// Whether a gap at the process's first connection is accepted, whatever `onGap` says.
+  var acceptsFirstGap = false
   /// Whether the slot lives only as long as the connection (false).
   let temporary: Bool
   /// Whether standbys keep the slot in step, so that it outlives a failover (false; from 17).
@@ -48,16 +52,12 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   /// Keys of architecture's later chapters.
   static let later = [
     "heartbeat", "heartbeatDSN", "heartbeatTable", "walBudget", "snapshot",
-    "allowDuplicates", "invalidUTF8",
+    "allowDuplicates",
   ]
 
   /// Reads the keys of this kind.
   init(in reader: inout ConfigurationReader) {
-    dsn = Secret(
-      reader.requiredString(
-        "dsn", expected: "a connection string",
-        hint: "Such as \"host=db1 dbname=shop user=streamer\" or \"postgres://streamer@db1/shop\".")
-    )
+    dsn = reader.dsn()
     publication = reader.requiredString("publication", expected: "a publication's name")
     replicationSlot = reader.replicationSlot()
     timeout = reader.duration("timeout", default: .seconds(2))
@@ -71,6 +71,7 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
     spool = reader.spool()
     flushInterval = reader.duration("flushInterval", default: .seconds(1))
     maxRowSize = reader.size("maxRowSize", default: ByteSize(Limits.rowBytes))
+    invalidUTF8 = reader.choice("invalidUTF8", default: InvalidUTF8.stop)
     onGap = reader.choice("onGap", default: GapAction.stop, later: ["snapshot"])
     temporary = reader.boolean("temporary", default: false)
     if temporary, onGap != .accept {
@@ -90,9 +91,6 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
       reader.note("tables", "has no effect without createPublication = true")
     }
   }
-
-  /// The connection string without its passwords, for logs and `/status`.
-  var redactedDSN: String { DSNRedaction.redact(dsn.revealed) }
 }
 
 extension ConfigurationReader {

@@ -15,7 +15,8 @@ struct DriverPlan {
 
   /// Makes the sinks, and the pipeline that leads to them.
   func pipeline(
-    maxRowSize: Int = Limits.rowBytes, observer: PipelineObserver, log: Log
+    maxRowSize: Int = Limits.rowBytes, invalidUTF8: InvalidUTF8 = .replace,
+    observer: PipelineObserver, log: Log
   ) throws(StreamerError) -> Pipeline {
     let lanes = try LaneSet<LSN>(count: sinks.count) { (index) throws(StreamerError) in
       Lane(name: sinks[index].name, sink: try sinks[index].make(log), position: .zero)
@@ -23,7 +24,8 @@ struct DriverPlan {
     return Pipeline(
       lanes: lanes, setups: sinks.map(\.setup),
       settings: Pipeline.Settings(
-        source: name, inFlightLimit: inFlight, maxRowSize: maxRowSize, spool: spool),
+        source: name, inFlightLimit: inFlight, maxRowSize: maxRowSize,
+        invalidUTF8: invalidUTF8, spool: spool),
       observer: observer)
   }
 }

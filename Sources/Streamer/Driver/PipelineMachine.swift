@@ -255,6 +255,16 @@ struct PipelineMachine: ~Copyable {
     }
   }
 
+  /// Whether a request to stop would change anything: also on the way to an end that has no deadline,
+  /// that of an input which has been read to its end.
+  var wantsStop: Bool {
+    switch state {
+    case .draining(let ending): ending.deadline == nil
+    case .idle, .establishing, .streaming, .waiting, .standby: true
+    case .closing, .ended: false
+    }
+  }
+
   /// Whether nothing is read, delivered or saved any more.
   var isOver: Bool {
     switch state {

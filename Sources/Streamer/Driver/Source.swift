@@ -32,6 +32,9 @@ protocol Source: AnyObject, SendableMetatype {
     after error: StreamerError?, _ poller: inout Poller
   ) -> (@Sendable () -> Void)?
 
+  /// A stop has begun: an attempt that is under way makes nothing any more.
+  func stopping()
+
   /// Takes what came, reads as far as `permit` and the budget let it, and says what is due.
   func turn(
     _ permit: ReadPermit, _ poller: inout Poller, now: ContinuousClock.Instant
@@ -55,6 +58,10 @@ protocol Source: AnyObject, SendableMetatype {
   func observe(now: ContinuousClock.Instant)
   /// The last job: ends the connection in an orderly way, within that time.
   func goodbye(within limit: Duration, _ poller: inout Poller) -> @Sendable () -> Void
+}
+
+extension Source {
+  func stopping() {}
 }
 
 /// Sinks on their way to the I/O worker.

@@ -92,7 +92,10 @@ extension Pipeline {
       sent = max(sent, walEnd)
       replyRequested = replyRequested || wantsReply
       if transaction == nil {
-        for index in lanes.indices { lanes[index].keepalive(walEnd: walEnd) }
+        for index in lanes.indices {
+          lanes[index].endCut(before: walEnd)
+          lanes[index].keepalive(walEnd: walEnd)
+        }
       }
     }
   }

@@ -16,6 +16,8 @@ struct Pipeline: ~Copyable {
     var inFlightLimit: Int
     /// The largest change, in bytes as it was received, that becomes a record.
     var maxRowSize = Limits.rowBytes
+    /// What is done with bytes that are no text.
+    var invalidUTF8 = InvalidUTF8.replace
     /// How open transactions are kept that come in chunks.
     var spool: Spool.Settings
   }
@@ -92,6 +94,8 @@ struct Pipeline: ~Copyable {
   var transaction: Transaction?
   /// The row that came in binary, as text; nil while it is used.
   var rowText: ByteWriter? = ByteWriter()
+  /// The row that is no text throughout, mended; nil while it is used.
+  var rowRepaired: ByteWriter? = ByteWriter()
   /// A row in binary that cannot be read: the connection has to begin again in text.
   var binaryFault: BinaryFault?
   /// Bytes of this connection's stream before the message that is read next, for errors.

@@ -42,7 +42,7 @@ struct StreamRecorder: ~Copyable {
   private var bytes = 0
   private var fileSize = 0
   private var durable = LSN.zero
-  private var statusInterval = Duration.seconds(10)
+  private var statusInterval = Streamer.Limits.statusInterval
   private var lastStatus = ContinuousClock.now
   private var nextFlush = ContinuousClock.now
   private var backoff: Backoff
@@ -99,7 +99,8 @@ struct StreamRecorder: ~Copyable {
         try record(&stream, signals, progress)
         try finish()
         acknowledge(&stream)
-        return stream.close()
+        stream.close(within: Streamer.Limits.release, rest: tap.rest)
+        return
       } catch {
         guard error.isRetryable else {
           // The disk is full, most likely: what the file has was cut to whole blocks.
@@ -203,22 +204,22 @@ struct StreamRecorder: ~Copyable {
   private func wait(
     for stream: borrowing ReplicationStream, _ signals: borrowing Interruption
   ) -> Bool {
-    var next = min(lastStatus + statusInterval, .now + .milliseconds(250))
+    var next = min(lastStatus + statusInterval, .now + Streamer.Limits.recorderTick)
     if let duration = limits.duration { next = min(next, start + duration) }
-    let timeout = max(Poller.milliseconds(next - .now), 0)
-    var entries = [
-      pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0),
-      pollfd(fd: stream.descriptor, events: Int16(POLLIN), revents: 0),
-    ]
     // In a burst the socket is left alone for a while, as a pipeline does.
     if let readBy = stream.pace.readBy {
-      entries.removeLast()
-      let gulp = Poller.milliseconds(max(readBy - .now, .zero))
-      _ = unsafe poll(&entries, nfds_t(entries.count), min(timeout, gulp))
+      _ = Self.wait(signals.descriptor, -1, until: min(next, readBy))
       return ContinuousClock.now >= readBy
     }
-    _ = unsafe poll(&entries, nfds_t(entries.count), timeout)
-    return entries[1].revents != 0
+    return Self.wait(signals.descriptor, stream.descriptor, until: next)
+  }
+
+  /// Waits to the nanosecond: a gulp's pause is shorter than two milliseconds.
+  private static func wait(
+    _ signals: CInt, _ stream: CInt, until due: ContinuousClock.Instant
+  ) -> Bool {
+    let (seconds, attoseconds) = max(due - .now, .zero).components
+    return clinux_wait(signals, stream, seconds * 1_000_000_000 + attoseconds / 1_000_000_000) != 0
   }
 
   private func receive(_ stream: inout ReplicationStream) throws(StreamerError) {

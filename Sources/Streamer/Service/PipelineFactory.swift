@@ -1,13 +1,16 @@
 /// Makes drivers and sinks from the configuration: the one place where their kinds are listed.
 enum PipelineFactory {
-  /// Makes the driver of one source.
+  /// Makes the driver of one source; one that is isolated is tried for ever, as the others go on.
   static func make(
     _ source: SourceConfiguration, sinks: [SinkConfiguration], _ configuration: Configuration,
-    store: any SourceStore, observer: PipelineObserver, log: Log, reconnects: Bool = true
+    store: any SourceStore, observer: PipelineObserver, log: Log, reconnects: Bool = true,
+    isIsolated: Bool = false
   ) throws(StreamerError) -> any Service.Pipeline {
     let log = (source.debug ? log.lowered(to: .debug) : log).with(["source": source.name])
     var plan = plan(source, sinks: sinks, configuration)
     plan.rules.reconnects = reconnects
+    // How long a start may take is judged over all sources.
+    if isIsolated { plan.rules.startTimeout = .zero }
     switch source.kind {
     case .postgres(let postgres):
       let session = PostgresSession(
@@ -71,7 +74,8 @@ enum PipelineFactory {
           name: sink.name, kafka, startTimeout: min(start, Limits.kafkaStart), log: log)
       case .stdout: try LineSink(path: nil, rotateSize: nil)
       case .file(let file):
-        try LineSink(path: file.path(for: source), rotateSize: file.rotateSize?.bytes)
+        try LineSink(
+          path: file.path(for: source), rotateSize: file.rotateSize?.bytes, mode: file.mode)
       case .stubLog: StubSink(log: log)
       case .stubDiscard: StubSink(log: sink.verbose ? log : nil)
       }

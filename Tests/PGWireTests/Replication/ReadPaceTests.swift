@@ -26,7 +26,6 @@ import Testing
     #expect(pace.mode == .calm)
   }
 
-  /// The server may only have rested: the next byte wakes, and the burst goes on behind it.
   @Test func manyWakeUpsInAWindowBeginADrizzle() throws {
     var pace = ReadPace()
     var now = start
@@ -65,6 +64,7 @@ import Testing
     #expect(try #require(pace.pause) > ReadPace.drizzlePause)
   }
 
+  /// The server may only have rested: the next byte wakes, and the burst goes on behind it.
   @Test func aReadThatFindsNothingWaitsForTheFirstByte() {
     var pace = ReadPace()
     pace.read(100_000, at: start)

@@ -6,6 +6,8 @@ import Support
 /// What can happen at a step of the simulation.
 extension DriverSimulation {
   /// The kinds of steps; the seed decides how often each happens.
+  ///
+  /// Another input of a driver, as a request to reload would be, is another case here.
   enum Step: CaseIterable {
     case feed, work, answer, deliver, wait, waitLong
     case cut, silence, failSink, failJob, refuseToOpen, unreachable, slotActive, failLookUps
@@ -44,6 +46,7 @@ extension DriverSimulation {
   func step(of schedule: [Step]) throws {
     guard let step = schedule.randomElement(using: &random) else { return }
     trace("\(step)")
+    if !step.isOrdinary { summary.fates.count("\(step)", "in \(stateName)") }
     try take(step)
     guard !isOver else { return }
     try advance(.milliseconds(Int.random(in: 0...20, using: &random)))
@@ -70,6 +73,8 @@ extension DriverSimulation {
 
   private func fault(_ step: Step) {
     let lane = Int.random(in: 0..<2, using: &random)
+    // What only an attempt to connect can meet would be mended before the next one.
+    let isNoticed = Bool.random(using: &random)
     switch step {
     case .cut: session.cut()
     case .silence:
@@ -80,8 +85,12 @@ extension DriverSimulation {
       sinks.current[1].faults.failsNextJob = true
       sinks.current[1].faults.writesAllTheSame = Bool.random(using: &random)
     case .refuseToOpen: sinks.refusesToOpen[lane] = true
-    case .unreachable: session.faults.isUnreachable = true
-    case .slotActive: session.faults.isSlotActive = true
+    case .unreachable:
+      session.faults.isUnreachable = true
+      if isNoticed { session.cut() }
+    case .slotActive:
+      session.faults.isSlotActive = true
+      if isNoticed { session.cut() }
     case .failLookUps: session.faults.failsLookUps = true
     case .storeFull:
       session.faults.isStoreFull = true

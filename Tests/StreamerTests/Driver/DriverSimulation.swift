@@ -1,7 +1,7 @@
-import PGWire
 import Support
 import Synchronization
 
+@testable import PGWire
 @testable import Streamer
 
 /// One run of a whole driver between a simulated server, store, worker and sinks, with everything
@@ -85,6 +85,11 @@ final class DriverSimulation {
   /// Whether this process has been a standby, or has streamed.
   private var hasBeenLetIn = false
   private var stopping: Instant?
+  /// Since when this process has been on its way to its end.
+  private var endingSince: Instant?
+  /// How many streams had been started when the slot was another's; nil unless it was when it was
+  /// seen last.
+  private var standbySince: Int?
   /// Since when the driver waits in vain for the server's bytes.
   private var unheardSince: Instant?
   /// The run is over before its end: a gap was found, as it should be.
@@ -158,8 +163,7 @@ final class DriverSimulation {
       throw Violation("no source")
     }
     let observer = PipelineObserver(
-      source: SourceStatus(name: session.source, type: "postgres"), sinks: shared.statuses,
-      metrics: shared.metrics)
+      source: session.status, sinks: shared.statuses, metrics: shared.metrics)
     let log = Log(level: .error, descriptor: -1)
     let source = try PostgresSource(
       plan, postgres, server: session, observer: observer, log: log)
@@ -189,6 +193,8 @@ final class DriverSimulation {
     driver = try Self.driver(
       choices, session, sinks, queue, shared, &random, repeating: repeating)
     stopping = nil
+    endingSince = nil
+    standbySince = nil
     unheardSince = nil
     hasBeenLetIn = false
     hangsUntil = nil
@@ -219,7 +225,7 @@ final class DriverSimulation {
     let rest = source.rest
     let isClean =
       !rest.isUndelivered && !rest.isUnsaved && source.pipeline.isBetweenTransactions
-    let isLate = stopping.map { now >= $0 + Self.shutdownTimeout } ?? true
+    let isLate = now >= (endingSince ?? now) + Self.shutdownTimeout
     if rest.isUnsaved, !isLate { throw Violation("it ended without saving what was delivered") }
     if session.refusedGap != nil {
       summary.gaps += 1
@@ -240,6 +246,20 @@ final class DriverSimulation {
     else { throw Violation("it ended by itself: \(error.map { "\($0)" } ?? "no error")") }
     summary.lateStarts += 1
     try restart(repeating: true)
+  }
+
+  /// What the driver is doing, in a word.
+  var stateName: String {
+    switch driver.state {
+    case .idle: "idle"
+    case .establishing: "establishing"
+    case .streaming: "streaming"
+    case .waiting: "waiting"
+    case .standby: "standby"
+    case .draining: "draining"
+    case .closing: "closing"
+    case .ended: "ended"
+    }
   }
 
   /// What others see of a source: its positions, and the states of its lanes.
@@ -319,15 +339,13 @@ final class DriverSimulation {
     guard inFlight < choices.inFlight + message else {
       throw Violation("\(inFlight) bytes are in flight, \(choices.inFlight) may be")
     }
-    var isUnheard = false
-    switch driver.state {
-    case .standby:
-      if !hasBeenLetIn { summary.standbys += 1 }
-      hasBeenLetIn = true
-    case .streaming:
-      hasBeenLetIn = true
+    try checkMemory(source)
+    try checkWords()
+    let isUnheard: Bool
+    if case .streaming = driver.state {
       isUnheard = isSilent && source.pipeline.pause == .needsBytes && source.stream != nil
-    default: break
+    } else {
+      isUnheard = false
     }
     if !isUnheard { unheardSince = nil } else if unheardSince == nil { unheardSince = now }
     if let unheardSince, now > unheardSince + .seconds(60) {
@@ -335,6 +353,45 @@ final class DriverSimulation {
     }
     if let stopping, now > stopping + Self.shutdownTimeout + .seconds(1) {
       throw Violation("a stop took \(now - stopping)")
+    }
+  }
+
+  /// What waits does not grow: jobs, bytes that were received, look-ups.
+  private func checkMemory(_ source: PostgresSource) throws {
+    let jobs = queue.waiting + queue.done
+    // One of each kind; two saves when reading began elsewhere meanwhile.
+    guard jobs <= SimulatedSinks.names.count + 7 else { throw Violation("\(jobs) jobs wait") }
+    let window = source.stream?.received.byteCount ?? 0
+    guard window <= 2 * ConnectionLimits.replicationWindow else {
+      throw Violation("\(window) bytes were received and not read")
+    }
+    let lookUps = source.pipeline.requests.count
+    guard lookUps <= Limits.lookUpsAhead else { throw Violation("\(lookUps) look-ups wait") }
+  }
+
+  /// What is said of the source is what it is doing; a standby stays one until it is let in.
+  private func checkWords() throws {
+    let said = session.status.state.state
+    switch driver.state {
+    case .standby:
+      if !hasBeenLetIn { summary.standbys += 1 }
+      hasBeenLetIn = true
+      standbySince = session.connections
+      guard said == .standby else { throw Violation("a standby is said to be \(said)") }
+    case .streaming:
+      hasBeenLetIn = true
+      standbySince = nil
+      guard said == .streaming || said == .backpressured else {
+        throw Violation("a stream is said to be \(said)")
+      }
+    case .establishing, .waiting:
+      // It may have been let in and have lost the stream, both in this turn.
+      let isStandby = standbySince == session.connections
+      guard said != .streaming, !isStandby || said == .standby else {
+        throw Violation("\(driver.state), a standby \(isStandby), is said to be \(said)")
+      }
+    case .draining, .closing, .ended: endingSince = endingSince ?? now
+    case .idle: break
     }
   }
 
@@ -359,12 +416,20 @@ final class DriverSimulation {
     let stored = SimulatedSinks.names.map { session.stored($0) ?? .zero }
     throw Violation(
       "it did not come to rest: \(driver.state), stored \(stored) of \(end), "
+        + "sent \(session.server.sent), all \(session.server.isExhausted), "
+        + "heard \(driver.source.pipeline.sent), at rest \(driver.source.pipeline.isAtRest), "
+        + "acknowledged \(session.server.confirmedFlush), "
+        + "between \(driver.source.pipeline.isBetweenTransactions), "
+        + "transaction \(driver.source.pipeline.transaction.map { "\($0)" } ?? "none"), "
         + "pause \(driver.source.pipeline.pause), worker \(queue.waiting) and \(queue.done), "
         + "in flight \(driver.source.pipeline.lanes.inFlightBytes), \(sinks.current.map(\.summary))"
     )
   }
 
   private func judge() throws {
+    let lanes = driver.source.pipeline.lanes.indices
+    let kept = lanes.reduce(0) { $0 + driver.source.pipeline.lanes[$1].trackerBytes }
+    guard kept <= 32 << 10 else { throw Violation("at rest \(kept) bytes are kept for tickets") }
     guard sinks.topics.allSatisfy({ $0.deliveredPrefix() == LSN(.max) }) else {
       throw Violation("at rest although not everything is delivered")
     }

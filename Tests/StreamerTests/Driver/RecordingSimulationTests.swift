@@ -22,4 +22,9 @@ import Testing
     }
     #expect(failures > 100 && stops > 20 && repeats > 100)
   }
+
+  /// A stop was not heard while the recording's last events waited for a sink that hung.
+  @Test func aSeedThatFoundSomething() throws {
+    try RecordingSimulation(seed: 4_766_587_001_965_046_235, directory: TemporaryDirectory()).run()
+  }
 }

@@ -39,6 +39,8 @@ final class SimulatedSession: ReplicationServer, @unchecked Sendable {
   private(set) var complaint: String?
   /// The source's name.
   let source: String
+  /// What others see of the source.
+  let status: SourceStatus
   private let streams: Bool
   private let sinks: [String]
 
@@ -48,6 +50,7 @@ final class SimulatedSession: ReplicationServer, @unchecked Sendable {
   ) {
     self.server = server
     self.source = source
+    status = SourceStatus(name: source, type: "postgres")
     self.streams = streams
     self.sinks = sinks
     self.store = store

@@ -18,6 +18,8 @@ final class SimulatedWorkQueue<Answer: Sendable>: WorkQueue {
     var done: [(answer: Answer, since: Instant)] = []
     var answers: [Answer] = []
     var isClosed = false
+    /// An answer that waits to be taken tells of a failure.
+    var hasFailure = false
     var fates = AnswerFates()
   }
 
@@ -61,7 +63,10 @@ final class SimulatedWorkQueue<Answer: Sendable>: WorkQueue {
   func takeAnswers() -> [Answer] {
     answered.drain()
     return state.withLock { state in
-      defer { state.answers = [] }
+      defer {
+        state.answers = []
+        state.hasFailure = false
+      }
       return state.answers
     }
   }
@@ -88,6 +93,9 @@ final class SimulatedWorkQueue<Answer: Sendable>: WorkQueue {
         state.fates.count(kind, "given")
         if !state.answers.isEmpty { state.fates.count(kind, "together with others") }
         if now() > since + .seconds(1) { state.fates.count(kind, "late") }
+        // What is thrown away with the failure of another answer would be missed.
+        if state.hasFailure { state.fates.count(kind, "after a failure") }
+        state.hasFailure = state.hasFailure || kind.hasSuffix(" failed")
         state.answers.append(answer)
       }
       state.done.removeFirst(given)

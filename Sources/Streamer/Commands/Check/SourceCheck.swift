@@ -27,9 +27,7 @@ struct SourceCheck {
   /// Adds what it finds; nil when it does not get far enough to know the tables.
   func run(_ report: inout CheckReport) -> PublishedTables? {
     do throws(PGError) {
-      let parameters = try ConnectionParameters(
-        ConnectionString(source.dsn.revealed),
-        environment: ConnectionParameters.processEnvironment())
+      let parameters = try source.dsn.parameters()
       var connection = try open(parameters, replication: false)
       let host = connection.host.description
       let encryption = connection.isEncrypted ? "TLS" : "no TLS"

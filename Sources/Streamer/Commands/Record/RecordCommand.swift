@@ -22,21 +22,15 @@ enum RecordCommand {
       }
       return try record((source.name, postgres), reconnects: true, options, interruption)
     case .server(let dsn, .publication(let name)):
+      _ = try dsn.dsn(for: "record")
       return try record(
         try source(dsn, publication: name), reconnects: false, options, interruption)
     case .server(let dsn, .tables(let names)):
       var publication = try TailPublication.create(
         of: try names.map { (name) throws(StreamerError) in try TailTable(name) }, dsn)
-      do throws(StreamerError) {
-        let code = try record(
-          try source(dsn, publication: publication.name), reconnects: false, options,
-          interruption)
-        publication.drop()
-        return code
-      } catch {
-        publication.drop()
-        throw error
-      }
+      defer { publication.drop() }
+      return try record(
+        try source(dsn, publication: publication.name), reconnects: false, options, interruption)
     }
   }
 

@@ -89,8 +89,7 @@ struct TailPublication: ~Copyable {
   }
 
   private static func connect(_ dsn: Secret) throws(PGError) -> Connection {
-    let parameters = try ConnectionParameters(
-      ConnectionString(dsn.revealed), environment: ConnectionParameters.processEnvironment())
+    let parameters = try DSN(dsn.revealed).parameters()
     return try Connection.open(
       parameters, startup: [(name: "client_min_messages", value: "warning")],
       timeout: .seconds(10))
@@ -145,7 +144,9 @@ struct TailPublication: ~Copyable {
       hint =
         switch server.code {
         case "42P01": "Write --table schema.table as the catalog spells it."
-        case "42501": "Publications want CREATE on the database and the tables' owner."
+        case "42501":
+          "Publications want CREATE on the database and the tables' owner; or name one that exists with "
+            + "--publication."
         default: ""
         }
     }

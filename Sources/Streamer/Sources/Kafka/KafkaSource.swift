@@ -171,11 +171,7 @@ final class KafkaSource: Source {
   // MARK: - Jobs
 
   func takeJobs(isEnding: Bool, now: Instant) -> [@Sendable () -> Answer] {
-    var jobs: [@Sendable () -> Answer] = []
-    if !isLookingUp, let job = lookUp() {
-      isLookingUp = true
-      jobs.append(job)
-    }
+    var jobs = lookUp().map { [$0] } ?? []
     guard let consumer else { return jobs }
     if let places = placesToGiveBack(now: now) {
       jobs.append { [session] in .revoked(places, session.commit(places, on: consumer)) }
@@ -188,8 +184,10 @@ final class KafkaSource: Source {
   }
 
   private func lookUp() -> (@Sendable () -> Answer)? {
+    guard !isLookingUp else { return nil }
     let requests = flow.takeRequests()
-    guard !requests.isEmpty else { return nil }
+    isLookingUp = !requests.isEmpty
+    guard isLookingUp else { return nil }
     let sinks = SinkList(Array(flow.lanes.sinks.prefix(plan.sinks.count)))
     let tables = requests.map {
       (name: TablePolicy.Name(schema: $0.schema, table: $0.table), topics: $0.topics)
@@ -203,19 +201,19 @@ final class KafkaSource: Source {
     _ answer: Answer, _ poller: inout Poller, now: Instant
   ) throws(StreamerError) {
     switch answer {
+    case .revoked(let places, let error): try revoked(places, error, now: now)
+    case .probed(let probe): try probed(probe, now: now)
     case .found(let requests, let result):
       isLookingUp = false
       for (request, table) in zip(requests, try result.get()) {
         flow.answer(request, table.topics, left: table.left)
       }
-    case .revoked(let places, let error): try revoked(places, error, now: now)
-    case .probed(let probe): try probed(probe, now: now)
     }
   }
 
   // MARK: - Where it stands
 
-  var rest: PipelineMachine.Rest { PipelineMachine.Rest(isUndelivered: !flow.isIdle) }
+  var rest: PipelineMachine.Rest { PipelineMachine.Rest(isUndelivered: !flow.lanes.isDrained) }
 
   var isExhausted: Bool { false }
 

@@ -8,7 +8,7 @@ extension StreamerError {
     let isUsage: Bool
     if case .connectionString = error { isUsage = true } else { isUsage = false }
     self.init(
-      what: "source \(name)", why: "\(error)",
+      what: "source \(name)", why: "\(error)" + (cause.map(Self.place) ?? ""),
       hint: cause.flatMap { Self.hint($0, source: source) } ?? "",
       exit: isUsage ? .usage : error.isRetryable ? .failure : .preflight,
       retryable: error.isRetryable, cause: cause?.code == "55006" ? .slotActive : .other)
@@ -24,7 +24,7 @@ extension StreamerError {
     switch fault {
     case .server(let error) where streams && !PGError.server(error).isRetryable:
       self.init(
-        what: "source \(name)", why: "\(PGError.server(error))",
+        what: "source \(name)", why: "\(PGError.server(error))" + Self.place(error),
         hint: "The next connection does without streaming.", retryable: true,
         cause: .streamingFailed)
     case .malformed(let error, let place):
@@ -50,6 +50,14 @@ extension StreamerError {
   /// What happens after values in binary could not be read.
   static let textInstead = "Reading begins again with values as text."
 
+  /// Where decoding failed, from the error's context; empty where that says none.
+  private static func place(_ error: ServerError) -> String {
+    let marker = "associated LSN "
+    guard let context = error.context, let found = context.firstRange(of: marker) else { return "" }
+    let digits = context[found.upperBound...].prefix { $0.isHexDigit || $0 == "/" }
+    return LSN(String(digits)).map { " (at LSN \($0))" } ?? ""
+  }
+
   /// The remedy, by SQLSTATE (manual: "PostgreSQL Error Codes").
   private static func hint(
     _ error: ServerError, source: PostgresSourceConfiguration
@@ -62,7 +70,7 @@ extension StreamerError {
     case "53400": "Raise max_replication_slots, or drop a slot that nobody reads."
     case "53300": "Raise max_wal_senders or max_connections."
     case "42704" where error.message.contains("publication"):
-      "CREATE PUBLICATION \(source.publication) FOR ALL TABLES; if it exists now but did not where "
+      "\(Publication.create(source.publication, tables: [])); if it exists now but did not where "
         + "the slot stands, drop slot \(source.replicationSlot) and begin anew."
     case "55000" where error.message.contains("wal_level"):
       "Set wal_level = logical in postgresql.conf and restart the server."
@@ -73,7 +81,13 @@ extension StreamerError {
       "The server has removed WAL that slot \(source.replicationSlot) needed: drop it and begin anew."
     case "0A000":
       "The server lacks what the source asks for: docs/COMPATIBILITY.md says which versions have it."
-    case "22021": "The database holds bytes that are no valid text; see server_encoding."
+    case "22021", "22P05":
+      "The database holds bytes that have no place in UTF-8, and the server cannot convert them (see "
+        + "server_encoding). Mend or remove them; what is in the WAL already is passed over only by "
+        + "walPositionOverride = a position behind that transaction's commit, which leaves it out."
+    case "XX000" where error.message.contains("invalid memory alloc request size"):
+      "A value is too long for its text, such as a bytea above 512 MiB. binary = true in the source "
+        + "reads it (PostgreSQL 14 and later); see maxRowSize."
     default: nil
     }
   }

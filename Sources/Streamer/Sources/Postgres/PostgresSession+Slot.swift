@@ -36,6 +36,7 @@ extension PostgresSession {
         source.replicationSlot, temporary: source.temporary, failover: source.failover,
         serverVersion: server.version.number)
     }
+    try checkGoingOn()
     let created = try ask(&replication, command)
     guard let point = created.first.flatMap({ $0.count > 1 ? $0[1] : nil }).flatMap({ LSN($0) })
     else {
@@ -74,6 +75,7 @@ extension PostgresSession {
     let command = try mapped { () throws(PGError) in
       try ReplicationCommand.alterSlot(slot.name, failover: true, serverVersion: version)
     }
+    try checkGoingOn()
     _ = try ask(&replication, command)
     log.info("made the slot a failover slot", ["slot": slot.name])
   }

@@ -1,5 +1,6 @@
 import PGWire
 import Recording
+import Synchronization
 
 /// What of a PostgreSQL source may block: it runs on the driver's I/O worker, one call after the
 /// other.
@@ -14,6 +15,12 @@ protocol ReplicationServer: AnyObject, Sendable {
   func slot() -> ReplicationSlot?
   /// Lets go of the connection for look-ups.
   func close()
+  /// A stop has begun: nothing is made any more; the one call from another thread.
+  func stopping()
+}
+
+extension ReplicationServer {
+  func stopping() {}
 }
 
 /// What one attempt to start a stream is to do.
@@ -48,7 +55,8 @@ extension TableAnswer {
 
 /// Connects a source to its server: checks, publication, slot, positions, START_REPLICATION, and
 /// later the look-ups and saves.
-// SAFETY: only the driver's one I/O worker thread calls its methods, one after the other.
+// SAFETY: only the driver's one I/O worker thread calls its methods, one after the other; but for
+// `stopping`, which touches an atomic.
 final class PostgresSession: ReplicationServer, @unchecked Sendable {
   /// The source's name in the configuration.
   let name: String
@@ -60,8 +68,12 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   private var catalog: TableCatalog?
   /// How to reach the server that the stream comes from, without its fellows in `dsn`.
   private var here: ConnectionParameters?
+  /// Whether a stop has begun; the driver's thread says so.
+  private let isStopping = Atomic<Bool>(false)
   /// Whether the stream's values come in binary.
   private var isBinary = false
+  /// Whether the database is in SQL_ASCII: its texts are asked for as they are.
+  private var holdsAnyBytes = false
 
   init(
     name: String, _ source: PostgresSourceConfiguration, sinks: [String],
@@ -137,20 +149,28 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
 
   func close() { catalog?.disconnect() }
 
+  func stopping() { isStopping.store(true, ordering: .relaxed) }
+
+  /// Refuses to make anything on the server once a stop has begun.
+  func checkGoingOn() throws(StreamerError) {
+    guard isStopping.load(ordering: .relaxed) else { return }
+    throw StreamerError(what: "source \(name)", why: "it is being stopped", retryable: true)
+  }
+
   // MARK: - Steps
 
   private func connect(
     _ attempt: PostgresAttempt
   ) throws(StreamerError) -> EstablishedSession {
     let parameters = try mapped { () throws(PGError) in
-      try ConnectionParameters(
-        ConnectionString(source.dsn.revealed),
-        environment: ConnectionParameters.processEnvironment())
+      try source.dsn.parameters()
     }
     var plain = try mapped { () throws(PGError) in try open(parameters, replication: false) }
     // Everything else must be asked of this very server: another host may be another one.
     let here = parameters.only(plain.reachedHost)
     if self.here?.hosts != here.hosts { catalog?.disconnect() }
+    holdsAnyBytes = plain.parameterStatus["server_encoding"] == "SQL_ASCII"
+    if holdsAnyBytes { _ = try ask(&plain, "SET client_encoding = 'SQL_ASCII'") }
     self.here = here
     let server = try ServerFacts(asking: &plain, source: source, name: name)
     try preparePublication(&plain, server)
@@ -197,14 +217,14 @@ extension PostgresSession {
     _ parameters: ConnectionParameters, replication: Bool, server: ServerVersion? = nil
   ) throws(PGError) -> Connection {
     try Connection.open(
-      parameters, startup: SessionSettings.startup(for: server), replication: replication,
-      timeout: source.timeout)
+      parameters, startup: SessionSettings.startup(for: server, asBytes: holdsAnyBytes),
+      replication: replication, timeout: source.timeout)
   }
 
   private func makeCatalog(
     _ parameters: ConnectionParameters, _ server: ServerVersion
   ) -> TableCatalog {
-    TableCatalog(memory: store, serverMajor: server.major) {
+    TableCatalog(memory: store, serverMajor: server.major, log: log) {
       [unowned self] () throws(PGError) in
       try open(here ?? parameters, replication: false, server: server)
     }
@@ -220,10 +240,11 @@ extension PostgresSession {
     guard source.createPublication else {
       throw StreamerError(
         what: "source \(name)", why: "publication \"\(source.publication)\" does not exist",
-        hint: "CREATE PUBLICATION \(source.publication) FOR ALL TABLES; or set "
+        hint: "\(Publication.create(source.publication, tables: [])); or set "
           + "createPublication = true.", exit: .preflight)
     }
     let tables = try publishedTables(&plain)
+    try checkGoingOn()
     _ = try ask(&plain, Publication.create(source.publication, tables: tables))
     log.info("created a publication", ["publication": source.publication])
   }
@@ -273,7 +294,7 @@ extension PostgresSession {
     let slot = try findSlot(&plain, &replication, server, database: identity.database)
     let start = PostgresStart(
       source: name, sinks: sinks, store: store, override: source.walPositionOverride,
-      onGap: source.onGap, log: log)
+      onGap: source.acceptsFirstGap && known == nil ? .accept : source.onGap, log: log)
     let decided = try start.decide(
       on: PostgresStart.Server(
         identity: identity, slot: slot, flushLSN: system.flushLSN,

@@ -65,7 +65,8 @@ final class PostgresSource: Source {
     self.log = log
     policy = TablePolicy(sinks: plan.sinks, log: log)
     pipeline = try plan.pipeline(
-      maxRowSize: configuration.maxRowSize.bytes, observer: observer, log: log)
+      maxRowSize: configuration.maxRowSize.bytes, invalidUTF8: configuration.invalidUTF8,
+      observer: observer, log: log)
     feedback = Feedback(
       saved: [], saveInterval: configuration.flushInterval,
       statusInterval: Limits.statusInterval, walRetain: UInt64(configuration.walRetain.bytes),
@@ -134,6 +135,8 @@ final class PostgresSource: Source {
     _ = established.session.takeStream()
     return nil
   }
+
+  func stopping() { server.stopping() }
 
   func disconnect(
     after error: StreamerError?, _ poller: inout Poller

@@ -33,7 +33,7 @@ struct ServerFacts {
         exit: .preflight)
     }
     let timeout = row.last.flatMap { $0 }.flatMap { Int64($0) } ?? 0
-    let third = timeout > 0 ? Duration.milliseconds(timeout / 3) : .seconds(10)
-    statusInterval = min(third, .seconds(10))
+    let third = timeout > 0 ? Duration.milliseconds(timeout / 3) : Limits.statusInterval
+    statusInterval = min(third, Limits.statusInterval)
   }
 }

@@ -20,7 +20,13 @@ enum SessionSettings {
   ]
 
   /// The settings for a server; those of every version when it is not known yet.
-  static func startup(for server: ServerVersion?) -> [(name: String, value: String)] {
+  ///
+  /// A database in SQL_ASCII converts nothing and refuses to send as UTF8 what is none: from it,
+  /// with `asBytes`, values come as they are, and are looked at here.
+  static func startup(
+    for server: ServerVersion?, asBytes: Bool = false
+  ) -> [(name: String, value: String)] {
+    let always = asBytes ? [("client_encoding", "SQL_ASCII")] + always.dropFirst() : always
     guard let server, ServerFeature.idleSessionTimeout.isAvailable(on: server) else {
       return always
     }
