@@ -7,9 +7,10 @@ import Synchronization
 // The cluster answers at the bootstrap servers, and records go to the leaders' advertised addresses:
 // where those lead nowhere, librdkafka tries for ever and nothing else shows it.
 extension ClientHandle {
-  /// Connects to every broker's advertised address and lets go again; throws with the first one that
-  /// cannot be reached within `timeout`.
-  func checkBrokers(timeout: Duration) throws(KafkaError) {
+  /// Connects to every broker's advertised address and lets go again; says which cannot be reached.
+  ///
+  /// Throws when the cluster does not answer within `timeout`, and when no broker can be reached.
+  func unreachableBrokers(timeout: Duration) throws(KafkaError) -> [KafkaError] {
     let deadline = Deadline(timeout)
     let operation = "reach the brokers"
     var metadata: UnsafePointer<rd_kafka_metadata>?
@@ -20,14 +21,18 @@ extension ClientHandle {
     }
     unsafe learn(brokersOf: metadata)
     unsafe rd_kafka_metadata_destroy(metadata)
-    for (broker, address) in brokers.withLock({ $0 }).sorted(by: { $0.key < $1.key }) {
-      guard let reason = BrokerAddress(address).whyUnreachable(until: deadline) else { continue }
-      throw KafkaError(
-        RD_KAFKA_RESP_ERR__TRANSPORT,
-        text: "broker \(broker) advertises \(address), which cannot be reached: \(reason)",
-        operation: operation,
-        remedy: "set the broker's advertised.listeners to an address that can be reached from here")
+    let brokers = brokers.withLock { $0 }
+    let unreachable = brokers.sorted { $0.key < $1.key }.compactMap { broker, address in
+      BrokerAddress(address).whyUnreachable(until: deadline).map { reason in
+        KafkaError(
+          RD_KAFKA_RESP_ERR__TRANSPORT,
+          text: "broker \(broker) advertises \(address), which cannot be reached: \(reason)",
+          operation: operation,
+          remedy: "set the broker's advertised.listeners to an address that can be reached from here")
+      }
     }
+    if let first = unreachable.first, unreachable.count == brokers.count { throw first }
+    return unreachable
   }
 }
 
@@ -82,15 +87,16 @@ private struct BrokerAddress {
 }
 
 extension Producer {
-  /// Throws when a broker cannot be reached where it says it is; blocks, from any thread.
-  public func checkBrokers(timeout: Duration) throws(KafkaError) {
-    try handle.checkBrokers(timeout: timeout)
+  /// The brokers that cannot be reached where they say they are; blocks, from any thread. Throws when
+  /// none can be.
+  public func unreachableBrokers(timeout: Duration) throws(KafkaError) -> [KafkaError] {
+    try handle.unreachableBrokers(timeout: timeout)
   }
 }
 
 extension Admin {
-  /// Throws when a broker cannot be reached where it says it is.
-  public func checkBrokers(timeout: Duration) throws(KafkaError) {
-    try handle.checkBrokers(timeout: timeout)
+  /// The brokers that cannot be reached where they say they are. Throws when none can be.
+  public func unreachableBrokers(timeout: Duration) throws(KafkaError) -> [KafkaError] {
+    try handle.unreachableBrokers(timeout: timeout)
   }
 }

@@ -119,11 +119,15 @@ class ClientContext {
   /// Destroys the instance on a thread of its own and waits at most `timeout` for the end.
   ///
   /// Returns whether it is gone. When it is not, the thread goes on alone and nothing waits for it.
-  /// Every topic, queue and event of the instance must have been destroyed before.
-  func destroy(within timeout: Duration) -> Bool {
+  /// Every topic, queue and event of the instance must have been destroyed before, or be by
+  /// `preparation`, which runs first on that thread.
+  func destroy(
+    within timeout: Duration, after preparation: @escaping @Sendable () -> Void = {}
+  ) -> Bool {
     precondition(!isDestroyed, "a Kafka client is destroyed once")
     isDestroyed = true
-    let destruction = unsafe Destruction(client: client, context: context)
+    let destruction = unsafe Destruction(
+      client: client, context: context, preparation: preparation)
     return destruction.run(waiting: timeout)
   }
 }
@@ -134,9 +138,14 @@ class ClientContext {
 @safe private final class Destruction: @unchecked Sendable {
   private let client: OpaquePointer
   private let context: Unmanaged<ClientContext>
+  private let preparation: @Sendable () -> Void
   private let done: CInt
 
-  init(client: OpaquePointer, context: Unmanaged<ClientContext>) {
+  init(
+    client: OpaquePointer, context: Unmanaged<ClientContext>,
+    preparation: @escaping @Sendable () -> Void
+  ) {
+    self.preparation = preparation
     unsafe self.client = client
     unsafe self.context = context
     self.done = eventfd(0, CInt(EFD_CLOEXEC))
@@ -169,6 +178,7 @@ class ClientContext {
 
   private func perform() {
     unsafe clinux_name_thread("kafka-destroy")
+    preparation()
     // SAFETY: the only call that destroys the instance; callbacks end with it, then their context.
     // A consumer has left its group before, or could not: it is not tried again without a limit.
     unsafe rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)

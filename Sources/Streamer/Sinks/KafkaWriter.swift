@@ -84,7 +84,10 @@ extension KafkaWriter {
     let producer = try Producer(configuration: properties)
     do throws(KafkaError) {
       try producer.checkConnection(timeout: startTimeout)
-      try producer.checkBrokers(timeout: startTimeout)
+      // One broker of several that is down may lead none of the topics: its records wait, and tell.
+      for broker in try producer.unreachableBrokers(timeout: startTimeout) {
+        log.warning("a broker cannot be reached", ["error": "\(broker)"])
+      }
       if let newTopics { try newTopics.validate(timeout: startTimeout, producer.validate) }
     } catch {
       producer.close(timeout: .zero)

@@ -51,7 +51,9 @@ struct SinkCheck {
       report.add(
         .init("connection", target, .ok, "reached \(KafkaProperties.hosts(kafka.hosts))"))
       do throws(KafkaError) {
-        try admin.checkBrokers(timeout: Limits.kafkaRequest)
+        for broker in try admin.unreachableBrokers(timeout: Limits.kafkaRequest) {
+          report.add(.kafka("brokers", target, broker))
+        }
       } catch { report.add(.kafka("brokers", target, error)) }
       if kafka.createTopics == .create {
         do throws(KafkaError) {
