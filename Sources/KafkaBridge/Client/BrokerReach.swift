@@ -28,7 +28,7 @@ extension ClientHandle {
           RD_KAFKA_RESP_ERR__TRANSPORT,
           text: "broker \(broker) advertises \(address), which cannot be reached: \(reason)",
           operation: operation,
-          remedy: "set the broker's advertised.listeners to an address that can be reached from here")
+          remedy: "set the broker's advertised.listeners to one that can be reached from here")
       }
     }
     if let first = unreachable.first, unreachable.count == brokers.count { throw first }
@@ -87,15 +87,18 @@ private struct BrokerAddress {
 }
 
 extension Producer {
-  /// The brokers that cannot be reached where they say they are; blocks, from any thread. Throws when
-  /// none can be.
+  /// The brokers that cannot be reached where they say they are; blocks, from any thread.
+  ///
+  /// Throws when none can be.
   public func unreachableBrokers(timeout: Duration) throws(KafkaError) -> [KafkaError] {
     try handle.unreachableBrokers(timeout: timeout)
   }
 }
 
 extension Admin {
-  /// The brokers that cannot be reached where they say they are. Throws when none can be.
+  /// The brokers that cannot be reached where they say they are.
+  ///
+  /// Throws when none can be.
   public func unreachableBrokers(timeout: Duration) throws(KafkaError) -> [KafkaError] {
     try handle.unreachableBrokers(timeout: timeout)
   }

@@ -63,7 +63,8 @@ struct RealBroker: Sendable {
     // A busy machine stops its threads one after the other, and one of them may still answer.
     _ = try RealBroker.run(
       "kill -STOP \(process) && for i in $(seq 200); do "
-        + "grep -L 'State:.T' /proc/\(process)/task/*/status | grep -q . || break; sleep 0.05; done")
+        + "grep -L 'State:.T' /proc/\(process)/task/*/status | grep -q . || break; sleep 0.05; done"
+    )
   }
 
   /// Runs a shell command and returns what it printed.
