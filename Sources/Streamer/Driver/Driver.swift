@@ -207,7 +207,11 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     case .closed:
       closingDeadline = nil
       machine.closed()
-    case .source(let answer): try source.take(answer, &poller, now: now)
+    case .source(let answer):
+      do throws(StreamerError) { try source.take(answer, &poller, now: now) } catch {
+        if let sink = error.sink { observer.failed(sinkNamed: sink, error) }
+        throw error
+      }
     }
   }
 
