@@ -6,8 +6,8 @@ SWIFT ?= swift
 SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
-.PHONY: help setup servers build demo check unit test integration test-allocations fuzz \
-  fuzz-selftest lint format bench bench-decode bench-reader bench-stream compatibility package-use \
+.PHONY: help setup servers build demo check unit test integration compose-test test-allocations \
+  fuzz fuzz-selftest lint format bench bench-decode bench-reader bench-stream compatibility package-use \
   fixtures ci clean
 
 help:
@@ -40,6 +40,9 @@ test: servers ## every test; those on a real Kafka need KAFKA_KIT (default: ../s
 
 integration: servers ## only the black-box tests on real servers; CHAOS_SECONDS=60 for the long run
 	$(SWIFT_TEST) --filter IntegrationTests
+
+compose-test: ## builds the image, runs docker-compose.yml, restarts its parts; needs CONTAINERS_KIT
+	@Scripts/compose-test
 
 test-allocations: setup ## that a row costs no allocation, in optimised code
 	PSQL_STREAMER_ALLOCATIONS=1 $(SWIFT) run -c release -Xswiftc -enable-testing \

@@ -112,12 +112,16 @@ extension CommandLineSyntax {
   private static let status = CommandLineSyntax(
     name: "status",
     summary: "Show what a running psql-streamer says of its sources and sinks.",
-    usage: "[--url URL] [--watch]",
-    discussion: "Exits with 1 when it says that something is not ok, or cannot be reached.",
+    usage: "[--url URL] [--watch] [--ready]",
+    discussion: """
+      Exits with 1 when it says that something is not ok, or cannot be reached: what a container's
+      health check wants to know. With --ready also when not all changes flow yet, or a standby waits.
+      """,
     options: [
       CommandLineOption(
         "--url", "-u", value: "URL", summary: "where it listens (http://127.0.0.1:12080)"),
       CommandLineOption("--watch", "-w", summary: "show it again every two seconds"),
+      CommandLineOption("--ready", "-r", summary: "exit with 1 also while /ready is not 200"),
     ],
     examples: [
       ("psql-streamer status", "of this machine"),
@@ -129,7 +133,7 @@ extension CommandLineSyntax {
         throw given.usageError(
           "--url \(url.singleLine)", "it is no http address", "Such as http://127.0.0.1:12080.")
       }
-      return .status(url: url, watch: given.has("--watch"))
+      return .status(url: url, watch: given.has("--watch"), ready: given.has("--ready"))
     })
 
   private static let migrateConfiguration = CommandLineSyntax(
