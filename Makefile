@@ -6,7 +6,7 @@ SWIFT ?= swift
 SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
-.PHONY: help setup servers build demo check unit test integration compose-test test-allocations \
+.PHONY: help setup servers build install uninstall demo check unit test integration compose-test test-allocations \
   fuzz fuzz-selftest lint format bench bench-decode bench-reader bench-stream compatibility package-use \
   fixtures ci clean
 
@@ -19,8 +19,29 @@ setup: ## install the Debian packages that are missing
 servers: setup ## the PostgreSQL servers of other versions that the tests compare
 	@Scripts/servers
 
+# Swift's runtime is linked into the binary: where it is installed no toolchain is needed.
 build: setup ## the release binary: .build/release/psql-streamer
-	$(SWIFT) build -c release --product psql-streamer $(SWIFT_FLAGS)
+	$(SWIFT) build -c release --product psql-streamer --static-swift-stdlib $(SWIFT_FLAGS)
+
+# Where it goes: PREFIX on the machine on which it will run, DESTDIR before it while a package is made.
+PREFIX ?= /usr/local
+DESTDIR ?=
+BINARY ?= .build/release/psql-streamer
+UNIT_DIR ?= $(PREFIX)/lib/systemd/system
+DOC_DIR ?= $(PREFIX)/share/doc/psql-streamer
+
+install: ## what `make build` has made, with unit, documentation and example; PREFIX=/usr/local DESTDIR=
+	@test -x $(BINARY) || { echo "install: there is no $(BINARY): make build comes first" >&2; exit 1; }
+	install -D -s -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/psql-streamer
+	install -d $(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(DOC_DIR)/examples
+	sed 's|/usr/bin/|$(PREFIX)/bin/|' deploy/psql-streamer.service >$(DESTDIR)$(UNIT_DIR)/psql-streamer.service
+	chmod 644 $(DESTDIR)$(UNIT_DIR)/psql-streamer.service
+	install -m 644 psql-streamer.toml $(DESTDIR)$(DOC_DIR)/examples
+	install -m 644 README.md CHANGELOG.md LICENSE docs/*.md $(DESTDIR)$(DOC_DIR)
+
+uninstall: ## takes that away again; configuration and positions stay
+	rm -f $(DESTDIR)$(PREFIX)/bin/psql-streamer $(DESTDIR)$(UNIT_DIR)/psql-streamer.service
+	rm -rf $(DESTDIR)$(DOC_DIR)
 
 demo: build ## a throw-away PostgreSQL streamed into an embedded Kafka, shown, cleaned up
 	.build/release/psql-streamer demo
@@ -78,6 +99,8 @@ format: ## rewrite the Swift files in the project's format
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests Fuzz
 
 bench: build ## drain times beside pg_recvlogical; BENCH_ROWS, BENCH_TX, BENCH_ROUNDS scale it
+	PSQL_STREAMER_BENCHMARKS=1 $(SWIFT) build -c release --product bench-reader \
+	  --scratch-path .build/benchmarks $(SWIFT_FLAGS)
 	@python3 Benchmarks/drain
 
 bench-decode: ## GB/s from a stream's bytes to changes, on one core
