@@ -60,7 +60,10 @@ enum Terminal {
   static func put(_ text: String) -> Bool { write(text, to: STDOUT_FILENO) }
 
   /// Writes one line, with the program's name before it, to standard error.
-  static func complain(_ line: String) { write("psql-streamer: \(line)\n", to: STDERR_FILENO) }
+  static func complain(_ line: String) {
+    let priority = Journal.isStandardError ? Journal.prefix(.error) : ""
+    write("\(priority)psql-streamer: \(line)\n", to: STDERR_FILENO)
+  }
 
   /// Writes a line as it is to standard error.
   static func note(_ line: String) { write("\(line)\n", to: STDERR_FILENO) }
