@@ -6,7 +6,7 @@ SWIFT ?= swift
 SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
-.PHONY: help setup servers build install uninstall demo check unit test integration compose-test test-allocations \
+.PHONY: help setup servers build install uninstall deb demo check unit test integration compose-test test-allocations \
   fuzz fuzz-selftest lint format bench bench-decode bench-reader bench-stream compatibility package-use \
   fixtures ci clean
 
@@ -29,18 +29,32 @@ DESTDIR ?=
 BINARY ?= .build/release/psql-streamer
 UNIT_DIR ?= $(PREFIX)/lib/systemd/system
 DOC_DIR ?= $(PREFIX)/share/doc/psql-streamer
+ZSH_DIR ?= $(PREFIX)/share/zsh/site-functions
+COMPLETIONS = bash-completion/completions fish/vendor_completions.d
 
 install: ## what `make build` has made, with unit, documentation and example; PREFIX=/usr/local DESTDIR=
 	@test -x $(BINARY) || { echo "install: there is no $(BINARY): make build comes first" >&2; exit 1; }
 	install -D -s -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/psql-streamer
 	install -d $(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(DOC_DIR)/examples
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1 $(COMPLETIONS)) $(DESTDIR)$(ZSH_DIR)
+	$(BINARY) help --man | gzip -9nc >$(DESTDIR)$(PREFIX)/share/man/man1/psql-streamer.1.gz
+	$(BINARY) completions bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/psql-streamer
+	$(BINARY) completions zsh >$(DESTDIR)$(ZSH_DIR)/_psql-streamer
+	$(BINARY) completions fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/psql-streamer.fish
 	sed 's|/usr/bin/|$(PREFIX)/bin/|' deploy/psql-streamer.service >$(DESTDIR)$(UNIT_DIR)/psql-streamer.service
 	chmod 644 $(DESTDIR)$(UNIT_DIR)/psql-streamer.service
 	install -m 644 psql-streamer.toml $(DESTDIR)$(DOC_DIR)/examples
 	install -m 644 README.md CHANGELOG.md LICENSE docs/*.md $(DESTDIR)$(DOC_DIR)
 
+deb: build ## a package for this machine's release of Debian: .build/deb/psql-streamer_….deb
+	@Scripts/setup dpkg-dev
+	@Scripts/deb
+
 uninstall: ## takes that away again; configuration and positions stay
-	rm -f $(DESTDIR)$(PREFIX)/bin/psql-streamer $(DESTDIR)$(UNIT_DIR)/psql-streamer.service
+	rm -f $(DESTDIR)$(PREFIX)/bin/psql-streamer $(DESTDIR)$(UNIT_DIR)/psql-streamer.service \
+	  $(DESTDIR)$(ZSH_DIR)/_psql-streamer \
+	  $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1/psql-streamer.1.gz \
+	  $(addsuffix /psql-streamer*,$(COMPLETIONS)))
 	rm -rf $(DESTDIR)$(DOC_DIR)
 
 demo: build ## a throw-away PostgreSQL streamed into an embedded Kafka, shown, cleaned up

@@ -2,12 +2,12 @@ extension CommandLineSyntax {
   /// Every command of this version, in the order of the help.
   static let all: [CommandLineSyntax] = [
     run, demo, check, tail, record, replay, inspect, status, positionShow, positionSet,
-    positionReset, drop, migrateConfiguration,
+    positionReset, drop, migrateConfiguration, completions,
   ]
 
   /// Commands that a later version will have.
   static let later = [
-    "slot", "publication", "verify", "import-debezium", "completions",
+    "slot", "publication", "verify", "import-debezium",
   ]
 
   static let configuration = CommandLineOption(
@@ -145,5 +145,24 @@ extension CommandLineSyntax {
     examples: [("psql-streamer config migrate old.toml > new.toml", "")],
     make: { (given: CommandLineArguments) throws(StreamerError) -> CommandLineRequest in
       .migrateConfiguration(path: given.operands[0])
+    })
+  private static let completions = CommandLineSyntax(
+    name: "completions",
+    summary: "Print what a shell needs to complete psql-streamer's command line.",
+    usage: "bash|zsh|fish",
+    discussion: "Debian's package and `make install` have put it where the shells look for it.",
+    operands: ["SHELL"],
+    examples: [
+      (
+        "psql-streamer completions bash > ~/.local/share/bash-completion/completions/psql-streamer",
+        ""
+      )
+    ],
+    make: { (given: CommandLineArguments) throws(StreamerError) -> CommandLineRequest in
+      guard let shell = Completions.Shell(rawValue: given.operands[0]) else {
+        let shells = Completions.Shell.allCases.map(\.rawValue).joined(separator: ", ")
+        throw given.usageError(given.operands[0].singleLine, "there are completions for \(shells)")
+      }
+      return .help(Completions(shell: shell).text)
     })
 }
