@@ -13,6 +13,7 @@ COPY Package.swift ./
 COPY Sources Sources
 RUN --mount=type=cache,id=psql-streamer-build,target=/build,sharing=locked \
     swift build -c release --product psql-streamer --static-swift-stdlib --scratch-path /build \
+      -Xswiftc -use-ld=lld -Xlinker -z -Xlinker now \
  && install -s -D /build/release/psql-streamer /out/psql-streamer
 
 FROM debian:bookworm-slim

@@ -19,9 +19,12 @@ setup: ## install the Debian packages that are missing
 servers: setup ## the PostgreSQL servers of other versions that the tests compare
 	@Scripts/servers
 
-# Swift's runtime is linked into the binary: where it is installed no toolchain is needed.
+# Swift's runtime is linked into the binary: where it is installed no toolchain is needed. The
+# toolchain's own linker makes what it has filled in read-only from the start on (Debian 13's does not).
+RELEASE = -c release --product psql-streamer --static-swift-stdlib \
+  -Xswiftc -use-ld=lld -Xlinker -z -Xlinker now
 build: setup ## the release binary: .build/release/psql-streamer
-	$(SWIFT) build -c release --product psql-streamer --static-swift-stdlib $(SWIFT_FLAGS)
+	$(SWIFT) build $(RELEASE) $(SWIFT_FLAGS)
 
 # Where it goes: PREFIX on the machine on which it will run, DESTDIR before it while a package is made.
 PREFIX ?= /usr/local

@@ -61,7 +61,9 @@ struct ManagerNotices {
   /// The line that `systemctl status` shows: each source and sink with its state and trouble.
   static func status(_ states: [(name: String, record: StateRecord)]) -> String {
     let text = states.map { name, record in
-      "\(name): \(record.state.rawValue)" + (record.error.map { " (\($0))" } ?? "")
+      // An error begins with the name where it does not stand beside it.
+      let error = record.error.map { " (\($0.trimmingPrefix("\(name): ")))" } ?? ""
+      return "\(name): \(record.state.rawValue)\(error)"
     }.joined(separator: "; ")
     return String(text.singleLine.prefix(Limits.managerStatus))
   }

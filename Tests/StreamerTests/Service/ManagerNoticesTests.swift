@@ -59,6 +59,8 @@ import Testing
     let text = ManagerNotices.status([("source x\u{1B}", record), ("sink y", good)])
     #expect(text.hasSuffix("; sink y: streaming") && text.contains(": retrying (a"))
     #expect(!text.contains("\n") && !text.contains("\u{1B}"))
+    let named = StateRecord(state: .retrying, since: .now, error: "source x: refused")
+    #expect(ManagerNotices.status([("source x", named)]) == "source x: retrying (refused)")
     let long = StateRecord(
       state: .failed, since: .now, error: String(repeating: "x", count: 100_000))
     #expect(ManagerNotices.status([("z", long)]).count == Limits.managerStatus)
