@@ -6,9 +6,9 @@ SWIFT ?= swift
 SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
-.PHONY: help setup servers build install uninstall deb demo check unit test integration compose-test test-allocations \
-  fuzz fuzz-selftest lint format bench bench-decode bench-reader bench-stream compatibility package-use \
-  fixtures ci clean
+.PHONY: help setup servers build install uninstall deb demo check unit test integration compose-test \
+  test-allocations fuzz fuzz-selftest lint format bench bench-decode bench-reader bench-stream \
+  compatibility package-use fixtures deploy-test ci clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -46,7 +46,8 @@ install: ## what `make build` has made, with unit, documentation and example; PR
 	$(BINARY) completions fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/psql-streamer.fish
 	sed 's|/usr/bin/|$(PREFIX)/bin/|' deploy/psql-streamer.service >$(DESTDIR)$(UNIT_DIR)/psql-streamer.service
 	chmod 644 $(DESTDIR)$(UNIT_DIR)/psql-streamer.service
-	install -m 644 psql-streamer.toml $(DESTDIR)$(DOC_DIR)/examples
+	install -m 644 psql-streamer.toml deploy/prometheus/psql-streamer.rules.yml \
+	  deploy/grafana/psql-streamer.json $(DESTDIR)$(DOC_DIR)/examples
 	install -m 644 README.md CHANGELOG.md LICENSE docs/*.md $(DESTDIR)$(DOC_DIR)
 
 deb: build ## a package for this machine's release of Debian: .build/deb/psql-streamer_….deb
@@ -108,6 +109,9 @@ package-use: setup ## that another package can use the library PGWire
 	@if grep -n unsafeFlags Package.swift; then \
 	  echo "no package that is fetched may have unsafe flags" >&2; exit 1; fi
 	$(SWIFT) run --package-path Tests/PackageUse --scratch-path .build/package-use package-use
+
+deploy-test: ## alerts, dashboard and manifest of deploy/; needs a built binary and promtool
+	@Scripts/deploy-test
 
 lint: ## formats, lengths, limits, links, duplicates, shell scripts, compose file
 	@Scripts/lint
