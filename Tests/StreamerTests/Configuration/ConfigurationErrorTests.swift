@@ -198,7 +198,7 @@ import Testing
     (
       "tableTopicMapping = { \"public.\" = \"t\" }",
       "tableTopicMapping.\"public.\": found no table's name, expected \"table\" or "
-        + "\"schema.table\", with * for any characters."
+        + "\"schema.table\", with * for any characters and parts quoted as in SQL."
     ),
     (
       "messageTopic = \"a b\"",
