@@ -58,6 +58,12 @@ enum Limits {
   static let closingGrace = Duration.milliseconds(500)
   /// The shortest pause between two updates of status and metrics.
   static let observation = Duration.milliseconds(200)
+  /// Notices that came inside a stream and wait for the log.
+  static let notices = 16
+  /// How long a question to the server may take when a start may take any time.
+  static let question = Duration.seconds(60)
+  /// After which silence it is said what holds up the creation of a slot.
+  static let slotPatience = Duration.seconds(2)
   /// How often a slot is looked at for the WAL that it holds.
   static let slotCheck = Duration.seconds(10)
   /// How often a standby looks whether the slot has become free.

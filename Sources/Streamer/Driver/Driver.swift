@@ -122,6 +122,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     if stopRequested.load(ordering: .acquiring), !machine.isEnding {
       log.info("stopping", ["timeout": DurationText.text(plan.rules.shutdownTimeout)])
       machine.stopRequested(now: now)
+      source.interrupt()
     }
     pollLanes(&errors)
     for error in errors { fail(error, now: now) }

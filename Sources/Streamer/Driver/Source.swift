@@ -24,6 +24,8 @@ protocol Source: AnyObject, SendableMetatype {
   func connect(
     _ established: Established, _ poller: inout Poller, now: ContinuousClock.Instant
   ) throws(StreamerError)
+  /// A stop was asked for: an attempt that is under way need not go on.
+  func interrupt()
   /// Nobody wants what an attempt has connected; a job when letting go of it may block.
   func discard(_ established: Established) -> (@Sendable () -> Void)?
   /// Everything that was not confirmed is to be read again by the next connection; a job when
@@ -55,6 +57,10 @@ protocol Source: AnyObject, SendableMetatype {
   func observe(now: ContinuousClock.Instant)
   /// The last job: ends the connection in an orderly way, within that time.
   func goodbye(within limit: Duration, _ poller: inout Poller) -> @Sendable () -> Void
+}
+
+extension Source {
+  func interrupt() {}
 }
 
 /// Sinks on their way to the I/O worker.

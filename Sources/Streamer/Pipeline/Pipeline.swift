@@ -110,6 +110,9 @@ struct Pipeline: ~Copyable {
   var pings = 0
   /// Notices that came inside the stream; the reader takes them.
   var notices: [ServerError] = []
+  /// Whether a publication that does not exist where the stream stands ends the stream: changes are
+  /// missing then.
+  var stopsWithoutPublication = false
 
   /// Makes the way into lanes, each with its setup.
   init(

@@ -74,7 +74,8 @@ extension SourceCheck {
     }
     return CheckFinding(
       "publication", target, .fail, found,
-      "CREATE PUBLICATION \(source.publication) FOR ALL TABLES; or set createPublication = true.")
+      "CREATE PUBLICATION \(ReplicationCommand.pasted(source.publication)) FOR ALL TABLES; or set "
+        + "createPublication = true.")
   }
 
   private static func tablesQuery(_ publication: String, _ major: Int) -> String {

@@ -22,6 +22,14 @@ extension StreamerError {
     _ fault: StreamFault, source: PostgresSourceConfiguration, name: String, streams: Bool
   ) {
     switch fault {
+    case .server(let error) where error.isVanishedPublication:
+      let publication = ReplicationCommand.pasted(source.publication)
+      self.init(
+        what: "source \(name)",
+        why: "gap: publication \(publication) does not exist where the stream stands, and changes "
+          + "are missing (\(PGError.server(error)))",
+        hint: "Create it if it does not exist; onGap = \"accept\" then goes on over the gap, or "
+          + "drop slot \(source.replicationSlot) and begin anew.", exit: .preflight)
     case .server(let error) where streams && !PGError.server(error).isRetryable:
       self.init(
         what: "source \(name)", why: "\(PGError.server(error))",
@@ -55,6 +63,13 @@ extension StreamerError {
     _ error: ServerError, source: PostgresSourceConfiguration
   ) -> String? {
     switch error.code {
+    case _ where error.message.contains("unsupported startup parameter"):
+      // The words of pgbouncer, whatever its version.
+      error.message.contains("replication")
+        ? "A pooler sits in between that passes no replication on: connect to PostgreSQL itself."
+        : "A pooler sits in between: connect to PostgreSQL itself, or have it pass the parameter by "
+          + "(ignore_startup_parameters of pgbouncer); what it drops is set by SQL then."
+    case "25006": "The server is a standby, or reads only: name the primary in dsn."
     case "28P01": "Check user and password in dsn, PGPASSWORD or the passfile."
     case "28000": "Allow this user, database and address in the server's pg_hba.conf."
     case "3D000": "Check dbname in dsn."
@@ -62,7 +77,7 @@ extension StreamerError {
     case "53400": "Raise max_replication_slots, or drop a slot that nobody reads."
     case "53300": "Raise max_wal_senders or max_connections."
     case "42704" where error.message.contains("publication"):
-      "CREATE PUBLICATION \(source.publication) FOR ALL TABLES; if it exists now but did not where "
+      "CREATE PUBLICATION \(ReplicationCommand.pasted(source.publication)) FOR ALL TABLES; if it exists now but did not where "
         + "the slot stands, drop slot \(source.replicationSlot) and begin anew."
     case "55000" where error.message.contains("wal_level"):
       "Set wal_level = logical in postgresql.conf and restart the server."

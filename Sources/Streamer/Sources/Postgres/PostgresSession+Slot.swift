@@ -24,7 +24,7 @@ extension PostgresSession {
 
   /// Makes the slot and gives its consistent point.
   func createSlot(
-    _ replication: inout Connection, _ server: ServerFacts
+    _ replication: inout Connection, _ server: ServerFacts, _ plain: inout Connection
   ) throws(StreamerError) -> LSN {
     guard source.createSlot else {
       throw StreamerError(
@@ -36,7 +36,7 @@ extension PostgresSession {
         source.replicationSlot, temporary: source.temporary, failover: source.failover,
         serverVersion: server.version.number)
     }
-    let created = try ask(&replication, command)
+    let created = try wait(for: command, &replication, &plain)
     guard let point = created.first.flatMap({ $0.count > 1 ? $0[1] : nil }).flatMap({ LSN($0) })
     else {
       throw StreamerError(

@@ -14,6 +14,12 @@ protocol ReplicationServer: AnyObject, Sendable {
   func slot() -> ReplicationSlot?
   /// Lets go of the connection for look-ups.
   func close()
+  /// Ends what ``establish(_:)`` waits for, from any thread and for good.
+  func interrupt()
+}
+
+extension ReplicationServer {
+  func interrupt() {}
 }
 
 /// What one attempt to start a stream is to do.
@@ -25,6 +31,8 @@ struct PostgresAttempt: Sendable {
   var streams = true
   /// Whether values come in binary.
   var binary = false
+  /// How long all questions to the server may take, but for the creation of a slot.
+  var limit = Limits.question
 }
 
 /// What the catalog says of one table.
@@ -57,6 +65,11 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   let store: any SourceStore
   let log: Log
   private var catalog: TableCatalog?
+  private let interruption = WaitBreaker()
+  /// Until when the questions of the attempt have to be answered.
+  private var deadline = ContinuousClock.now
+  /// Since when the slot has been missing after a failover.
+  var missingSince: ContinuousClock.Instant?
   /// How to reach the server that the stream comes from, without its fellows in `dsn`.
   private var here: ConnectionParameters?
   /// Whether the stream's values come in binary.
@@ -76,6 +89,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   func establish(_ attempt: PostgresAttempt) -> Result<EstablishedSession, StreamerError> {
     do throws(StreamerError) {
       isBinary = attempt.binary
+      deadline = .now + attempt.limit
       return .success(try connect(attempt))
     } catch {
       catalog?.disconnect()
@@ -136,6 +150,11 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
 
   func close() { catalog?.disconnect() }
 
+  func interrupt() { interruption.interrupt() }
+
+  /// How long the next question of the attempt may take.
+  var timeLeft: Duration { max(deadline - .now, .zero) }
+
   // MARK: - Steps
 
   private func connect(
@@ -151,7 +170,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     let here = parameters.only(plain.reachedHost)
     if self.here?.hosts != here.hosts { catalog?.disconnect() }
     self.here = here
-    let server = try ServerFacts(asking: &plain, source: source, name: name)
+    let server = try ServerFacts(asking: &plain, source: source, name: name, within: timeLeft)
     try preparePublication(&plain, server)
     let version = server.version
     catalog = catalog ?? makeCatalog(parameters, version)
@@ -173,7 +192,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
       if !attempt.streams { options.streaming = .off }
       options.binary = isBinary
       let command = ReplicationCommand.start(slot: source.replicationSlot, at: start, options)
-      try replication.startCopyBoth(command)
+      try replication.startCopyBoth(command, timeout: timeLeft)
       return command
     }
     let host = replication.host.name ?? parameters.hosts.first?.description ?? ""
@@ -193,9 +212,20 @@ extension PostgresSession {
   private func open(
     _ parameters: ConnectionParameters, replication: Bool, server: ServerVersion? = nil
   ) throws(PGError) -> Connection {
-    try Connection.open(
+    var connection = try Connection.open(
       parameters, startup: SessionSettings.startup(for: server), replication: replication,
-      timeout: source.timeout)
+      timeout: source.timeout, interruption: interruption)
+    let set = try SessionSettings.hold(on: &connection, timeout: max(timeLeft, source.timeout))
+    // Those of later versions were not asked for before the version was known.
+    let dropped = set.filter { name in
+      SessionSettings.startup(for: server).contains { $0.name == name }
+    }
+    if !dropped.isEmpty {
+      log.warning(
+        "settings of the startup packet were dropped, by a pooler perhaps, and set by SQL",
+        ["settings": dropped.joined(separator: ", ")])
+    }
+    return connection
   }
 
   private func makeCatalog(
@@ -217,10 +247,12 @@ extension PostgresSession {
     guard source.createPublication else {
       throw StreamerError(
         what: "source \(name)", why: "publication \"\(source.publication)\" does not exist",
-        hint: "CREATE PUBLICATION \(source.publication) FOR ALL TABLES; or set "
-          + "createPublication = true.", exit: .preflight)
+        hint: "CREATE PUBLICATION \(ReplicationCommand.pasted(source.publication)) FOR ALL TABLES; "
+          + "or set createPublication = true.", exit: .preflight)
     }
     let tables = try publishedTables(&plain)
+    // A transaction of its own: the setting holds for those that begin after it.
+    _ = try ask(&plain, "SET default_transaction_read_only = off")
     _ = try ask(&plain, Publication.create(source.publication, tables: tables))
     log.info("created a publication", ["publication": source.publication])
   }
@@ -260,11 +292,18 @@ extension PostgresSession {
     let start = PostgresStart(
       source: name, sinks: sinks, store: store, override: source.walPositionOverride,
       onGap: source.onGap, log: log)
+    if case .missing = slot {
+      let positions: [Position]
+      if let known { positions = known } else { positions = try store.load(source: name) }
+      try awaitFailover(&plain, identity, positions)
+    } else {
+      missingSince = nil
+    }
     let decided = try start.decide(
       on: PostgresStart.Server(
         identity: identity, slot: slot, flushLSN: system.flushLSN,
         history: try history(&replication, system.timeline)), known: known)
-    let point = decided.needsSlot ? try createSlot(&replication, server) : nil
+    let point = decided.needsSlot ? try createSlot(&replication, server, &plain) : nil
     return try start.settle(decided, newSlot: point)
   }
 
@@ -294,7 +333,7 @@ extension PostgresSession {
     _ connection: inout Connection, _ sql: String
   ) throws(StreamerError) -> [[String?]] {
     do throws(PGError) {
-      return try connection.query(sql).first?.rows ?? []
+      return try connection.query(sql, timeout: timeLeft).first?.rows ?? []
     } catch { throw mapped(error) }
   }
 

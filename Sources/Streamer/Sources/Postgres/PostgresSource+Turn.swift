@@ -88,6 +88,10 @@ extension PostgresSource {
     }
     for end in pipeline.takeStreamEnds() { report(end) }
     for notice in pipeline.takeNotices() {
+      if notice.isVanishedPublication {
+        log.limited("gap")?.warning("going on over a gap", ["cause": "\(notice)"])
+        continue
+      }
       log.limited("notice")?.warning("the server sent a notice", ["notice": "\(notice)"])
     }
     guard !feedback.isSilent(now: now) else {

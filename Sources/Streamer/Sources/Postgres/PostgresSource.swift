@@ -63,6 +63,7 @@ final class PostgresSource: Source {
     self.log = log
     pipeline = try plan.pipeline(
       maxRowSize: configuration.maxRowSize.bytes, observer: observer, log: log)
+    pipeline.stopsWithoutPublication = configuration.onGap == .stop
     feedback = Feedback(
       saved: [], saveInterval: configuration.flushInterval,
       statusInterval: Limits.statusInterval, walRetain: UInt64(configuration.walRetain.bytes),
@@ -86,7 +87,8 @@ final class PostgresSource: Source {
       known: identity.map(positions),
       // What ends with its first failure must not fail for want of room.
       streams: plan.rules.reconnects && !avoidsStreaming,
-      binary: configuration.output.binary && !avoidsBinary)
+      binary: configuration.output.binary && !avoidsBinary,
+      limit: plan.rules.startTimeout > .zero ? plan.rules.startTimeout : Limits.question)
     let topics = plan.sinks.map(\.messageTopic)
     return { [server] in
       Result { () throws(StreamerError) in
@@ -121,6 +123,11 @@ final class PostgresSource: Source {
     pingedSince = nil
     self.stream = consume stream
     log.info("streaming", ["slot": session.identity.slot, "lsn": "\(pipeline.startLSN)"])
+  }
+
+  func interrupt() {
+    // What reads on to its commit may still have to look up a table.
+    if stream == nil { server.interrupt() }
   }
 
   func discard(_ established: Established) -> (@Sendable () -> Void)? {

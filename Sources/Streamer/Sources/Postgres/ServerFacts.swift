@@ -9,7 +9,8 @@ struct ServerFacts {
 
   /// Asks the server; throws when it cannot stream logical changes at all.
   init(
-    asking connection: inout Connection, source: PostgresSourceConfiguration, name: String
+    asking connection: inout Connection, source: PostgresSourceConfiguration, name: String,
+    within limit: Duration
   ) throws(StreamerError) {
     version = connection.serverVersion
     guard version.major >= 10 else {
@@ -22,7 +23,7 @@ struct ServerFacts {
       (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout')
       """
     let row: [String?]
-    do { row = try connection.query(sql).first?.rows.first ?? [] } catch {
+    do { row = try connection.query(sql, timeout: limit).first?.rows.first ?? [] } catch {
       throw StreamerError(error, source: source, name: name)
     }
     let walLevel = row.first.flatMap { $0 } ?? ""
