@@ -8,6 +8,7 @@ WORKDIR /src
 COPY Package.swift ./
 COPY Sources Sources
 COPY Tests Tests
+COPY Fuzz Fuzz
 RUN swift build -c release --product psql-streamer --static-swift-stdlib \
  && install -s -D .build/release/psql-streamer /out/psql-streamer
 

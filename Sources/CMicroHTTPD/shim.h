@@ -3,10 +3,15 @@
 #define CMICROHTTPD_SHIM_H
 #include <microhttpd.h>
 
-/// Starts a server with threads of its own on a socket that is bound and listens already; `opened`
-/// is told of each connection's begin and end, `completed` of each request's end.
-/// The server owns the socket from then on, whether it starts or not.
-static inline struct MHD_Daemon *cmicrohttpd_start(int socket, MHD_AccessHandlerCallback handler,
+// Declared here: a header of the system that is included here would belong to this module and to no
+// other, and Swift would look for its names in vain elsewhere.
+int close(int descriptor);
+int strcasecmp(const char *one, const char *other);
+void *memchr(const void *bytes, int byte, size_t count);
+
+/// Starts a server with threads of its own that is given its connections; `opened` is told of each
+/// one's begin and end, `completed` of each request's end.
+static inline struct MHD_Daemon *cmicrohttpd_start(MHD_AccessHandlerCallback handler,
                                                    MHD_NotifyConnectionCallback opened,
                                                    MHD_RequestCompletedCallback completed,
                                                    void *context, unsigned int threads,
@@ -14,8 +19,7 @@ static inline struct MHD_Daemon *cmicrohttpd_start(int socket, MHD_AccessHandler
                                                    unsigned int timeout_seconds,
                                                    size_t connection_memory) {
   return MHD_start_daemon(
-      MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, handler, context,
-      MHD_OPTION_LISTEN_SOCKET, socket,
+      MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC, 0, NULL, NULL, handler, context,
       MHD_OPTION_NOTIFY_CONNECTION, opened, context,
       MHD_OPTION_NOTIFY_COMPLETED, completed, context,
       MHD_OPTION_THREAD_POOL_SIZE, threads,
@@ -24,6 +28,21 @@ static inline struct MHD_Daemon *cmicrohttpd_start(int socket, MHD_AccessHandler
       MHD_OPTION_CONNECTION_TIMEOUT, timeout_seconds,
       MHD_OPTION_CONNECTION_MEMORY_LIMIT, connection_memory,
       MHD_OPTION_END);
+}
+
+/// Gives the server a connection; it closes the socket, also when it does not take it.
+static inline void cmicrohttpd_add(struct MHD_Daemon *daemon, int socket) {
+  // As large and as aligned as a sockaddr_storage.
+  union {
+    char bytes[128];
+    long long alignment;
+  } peer;
+  socklen_t size = sizeof peer;
+  if (getpeername(socket, (struct sockaddr *)&peer, &size) != 0) {
+    close(socket);
+    return;
+  }
+  MHD_add_connection(daemon, socket, (struct sockaddr *)&peer, size);
 }
 
 /// A response whose body belongs to `owner`, which `release` is given when nobody reads it any more.
@@ -45,5 +64,40 @@ static inline int cmicrohttpd_descriptor(struct MHD_Connection *connection) {
 static inline const char *cmicrohttpd_header(struct MHD_Connection *connection,
                                              const char *name) {
   return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+/// What of a request's headers could be read in two ways.
+struct cmicrohttpd_doubts {
+  int hosts;
+  int lengths;
+  int encodings;
+  int other;
+};
+
+/// Counts one header; a name or a value with a zero byte in it is none that can be trusted.
+static inline enum MHD_Result cmicrohttpd_count_header(void *context, enum MHD_ValueKind kind,
+                                                       const char *name, size_t name_size,
+                                                       const char *value, size_t value_size) {
+  struct cmicrohttpd_doubts *doubts = (struct cmicrohttpd_doubts *)context;
+  (void)kind;
+  if (!name || memchr(name, 0, name_size) || (value && memchr(value, 0, value_size)))
+    doubts->other++;
+  if (!name) return MHD_YES;
+  if (!strcasecmp(name, "Host")) doubts->hosts++;
+  if (!strcasecmp(name, "Content-Length")) doubts->lengths++;
+  if (!strcasecmp(name, "Transfer-Encoding")) {
+    doubts->encodings++;
+    if (!value || strcasecmp(value, "chunked")) doubts->other++;
+  }
+  return MHD_YES;
+}
+
+/// Whether a request's headers can be read in one way only (RFC 9112): one Host, one length at
+/// most, and no length beside a transfer coding.
+static inline int cmicrohttpd_is_unambiguous(struct MHD_Connection *connection) {
+  struct cmicrohttpd_doubts doubts = {0, 0, 0, 0};
+  MHD_get_connection_values_n(connection, MHD_HEADER_KIND, cmicrohttpd_count_header, &doubts);
+  return doubts.hosts < 2 && doubts.lengths < 2 && doubts.lengths + doubts.encodings < 2 &&
+         !doubts.other;
 }
 #endif

@@ -88,7 +88,6 @@ extension PGError {
     default:
       // Connections, transactions rolled back, lack of resources, operator intervention.
       ["08", "40", "53", "57"].contains(code.prefix(2)) && code != "08P01" && code != "57P04"
-        && code != "53400"
     }
   }
 }

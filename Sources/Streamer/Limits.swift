@@ -7,10 +7,18 @@ enum Limits {
   /// Bytes that a change takes as it was received: a larger one is refused, unless the source sets
   /// another limit.
   static let rowBytes = 16 << 20
+  /// Levels of a JSON document that becomes part of an event: jq 1.6 reads 256 with the event's own.
+  static let jsonDepth = 240
+  /// Digits in a row of a number in such a document: Python reads 4300.
+  static let jsonDigits = 4_300
   /// Tables that are looked up before their rows are met.
   static let lookUpsAhead = 1 << 12
   /// Bytes of encoded records that gather before they are handed to a sink.
   static let batchBytes = 256 << 10
+  /// Bytes from which on a block of memory goes back to the system as soon as it is free.
+  static let mappedBytes = 1 << 20
+  /// Bytes of lines that a file or standard output is given at once, about.
+  static let linePieceBytes = 4 << 20
   /// Bytes of a file of events that are looked at once when it is opened.
   static let lineBlockBytes = 64 << 10
   /// Receipts for which a sink keeps its memory; what a burst took beyond goes back.
@@ -46,6 +54,8 @@ enum Limits {
   static let longestSleep = Duration.seconds(1)
   /// How long closing what nobody uses any more may take.
   static let release = Duration.seconds(1)
+  /// How often a recorder looks what is due while nothing comes.
+  static let recorderTick = Duration.milliseconds(250)
   /// How often the server must hear of us while it has not said how often.
   static let statusInterval = Duration.seconds(10)
   /// How long a server may ask in vain for a position before the connection is given up.
@@ -60,9 +70,13 @@ enum Limits {
   static let observation = Duration.milliseconds(200)
   /// Notices that came inside a stream and wait for the log.
   static let notices = 16
-  /// How long a question to the server may take when a start may take any time.
+  /// How long one attempt's questions to the server may take, but at the start.
   static let question = Duration.seconds(60)
-  /// After which silence it is said what holds up the creation of a slot.
+  /// The least that an attempt at the start is given for them.
+  static let shortestAttempt = Duration.seconds(2)
+  /// How long the server may take to show a slot: whoever ends waits for that answer.
+  static let slotAnswer = Duration.seconds(5)
+  /// After what time it is said what holds up the creation of a slot.
   static let slotPatience = Duration.seconds(2)
   /// How often a slot is looked at for the WAL that it holds.
   static let slotCheck = Duration.seconds(10)
@@ -89,4 +103,26 @@ enum Limits {
   static let kafkaPauseAfter = Duration.seconds(1)
   /// How long nothing is committed after partitions were given back, when the group says nothing.
   static let kafkaRejoin = Duration.seconds(10)
+  /// The shortest time that a broker is given to answer a request of the producer.
+  static let shortestRequest = Duration.seconds(1)
+  /// How many strands of a lane can be told apart by their tickets.
+  static let strands = 1 << 16
+  /// Bytes of text that are escaped at once.
+  static let escapeChunkBytes = 16 << 10
+  /// Bytes of memory that are kept between two values.
+  static let scratchBytes = 64 << 10
+  /// How long an HTTP request may take to arrive, and a connection may lie idle.
+  static let requestAge = Duration.seconds(5)
+  /// How long an HTTP client may take to read an answer.
+  static let answerAge = Duration.seconds(60)
+  /// How long records may wait without the sink delivering anything before it is not ready.
+  static let readyPatience = Duration.seconds(30)
+  /// How long a server may be silent before its source is not ready.
+  static let readySilence = Duration.seconds(40)
+  /// The time over which lines of one kind are counted that may go into the log.
+  static let logWindow = Duration.seconds(1)
+  /// How long the series of a table stay that nobody describes: a reconnect must not reset them.
+  static let tableSeriesPatience = Duration.seconds(3600)
+  /// The shortest pause between two searches for tables that nobody describes.
+  static let tableSeriesSweep = Duration.seconds(10)
 }

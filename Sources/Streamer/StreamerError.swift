@@ -23,8 +23,8 @@ public struct StreamerError: Error, Hashable, Sendable {
     case other
     /// Somebody else reads the slot: it waits as a standby.
     case slotActive
-    /// The server is another, or on another timeline: positions are compared anew.
-    case historyChanged
+    /// What a failover explains and may still bring: it is waited for beyond the time of a start.
+    case failover
     /// Nobody reads standard output any more.
     case readerGone
     /// Open transactions could not be sent or kept: the next connection does without streaming.
@@ -71,7 +71,8 @@ extension StreamerError: CustomStringConvertible {
   /// One line: `WHAT: WHY. HINT`.
   public var description: String {
     let statement = why.isEmpty ? what : "\(what): \(why)"
-    let line = hint.isEmpty ? statement : "\(statement). \(hint)"
+    let stop = statement.hasSuffix(".") ? "" : "."
+    let line = hint.isEmpty ? statement : "\(statement)\(stop) \(hint)"
     return line.singleLine
   }
 }

@@ -68,6 +68,21 @@ public final class KafkaBroker: Sendable {
     try Subprocess.check("sh", [script, "kill", directory.file("kafka")])
   }
 
+  /// SIGSTOP: it keeps its connections, accepts others and answers nobody.
+  ///
+  /// - Throws: `SupportError` when it is not running.
+  public func freeze() throws { try signal("STOP") }
+
+  /// Lets a frozen broker go on.
+  ///
+  /// - Throws: `SupportError` when it is not running.
+  public func thaw() throws { try signal("CONT") }
+
+  private func signal(_ name: String) throws {
+    let process = try FileBytes.text(of: directory.file("kafka/pid"))
+    try Subprocess.check("kill", ["-\(name)", process.split(separator: "\n").joined()])
+  }
+
   /// Runs one of Kafka's own tools, as in `tool("topics", ["--list"])`; the address is added.
   ///
   /// - Throws: `SupportError` with what the tool printed.

@@ -27,15 +27,9 @@ import CRdKafka
   public func checkConnection(timeout: Duration) throws(KafkaError) {
     var check = StartupCheck(timeout: timeout)
     guard let queue = unsafe rd_kafka_queue_get_main(handle.client) else { return }
-    // SAFETY: the reference and the events are destroyed on every path.
+    // SAFETY: the reference is destroyed on every path.
     defer { unsafe rd_kafka_queue_destroy(queue) }
-    try check.run(handle) { body in
-      while let event = unsafe rd_kafka_queue_poll(queue, 0) {
-        defer { unsafe rd_kafka_event_destroy(event) }
-        guard unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR else { continue }
-        body(unsafe KafkaError(event: event, operation: StartupCheck.operation))
-      }
-    }
+    try unsafe check.run(handle, eventsOf: queue)
   }
 
   /// Asks the cluster about a topic.

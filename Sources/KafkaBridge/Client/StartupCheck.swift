@@ -46,6 +46,21 @@ struct StartupCheck {
     }
   }
 
+  /// Asks as ``run(_:errors:)`` does; the errors are the events of a queue.
+  mutating func run(
+    _ handle: ClientHandle, eventsOf queue: OpaquePointer?
+  ) throws(KafkaError) {
+    try run(handle) { body in
+      guard let queue = unsafe queue else { return }
+      while let event = unsafe rd_kafka_queue_poll(queue, 0) {
+        // SAFETY: the event is ours until it is destroyed.
+        defer { unsafe rd_kafka_event_destroy(event) }
+        guard unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR else { continue }
+        body(unsafe KafkaError(event: event, operation: StartupCheck.operation))
+      }
+    }
+  }
+
   private mutating func note(_ error: KafkaError) {
     switch error.category {
     case .authentication, .tls, .authorization:

@@ -10,15 +10,7 @@ extension Producer {
   public func checkConnection(timeout: Duration) throws(KafkaError) {
     precondition(inLibrary == 0, "the connection is checked before anything is produced")
     var check = StartupCheck(timeout: timeout)
-    try check.run(handle) { body in
-      guard let queue = unsafe wakeUp?.queue else { return }
-      while let event = unsafe rd_kafka_queue_poll(queue, 0) {
-        // SAFETY: the event is ours until it is destroyed.
-        defer { unsafe rd_kafka_event_destroy(event) }
-        guard unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR else { continue }
-        body(unsafe KafkaError(event: event, operation: StartupCheck.operation))
-      }
-    }
+    try unsafe check.run(handle, eventsOf: wakeUp?.queue)
   }
 
   /// Asks the cluster about a topic; blocks, at most for `timeout`.

@@ -5,9 +5,9 @@ extension Connection {
   /// `startup` are further parameters of the StartupMessage (run-time settings); `timeout` bounds
   /// the whole attempt. An address that cannot be reached gives way to the next one, a server that
   /// is starting up or shutting down, or is not what `target_session_attrs` asks for, to the next
-  /// host; any other refusal is final. An `interruption` ends this and every later wait for an answer.
-  /// Throws ``PGError``: of a single attempt its own error,
-  /// otherwise ``PGError/attemptsFailed(_:)``.
+  /// host; any other refusal is final. An `interruption` ends this and every later wait
+  /// for an answer. Throws ``PGError``: of a single attempt its own error, otherwise
+  /// ``PGError/attemptsFailed(_:)``.
   public static func open(
     _ parameters: ConnectionParameters, startup extra: [(name: String, value: String)] = [],
     replication: Bool = false, timeout: Duration = .seconds(30),

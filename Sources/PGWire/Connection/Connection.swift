@@ -32,6 +32,7 @@ public struct Connection: ~Copyable {
   public let protocolVersion: ProtocolVersion
   /// Cancels what this session is doing, from any thread; nil when the server gave no key.
   public let cancelRequest: CancelRequest?
+  /// Ends every wait for an answer.
   private let interruption: WaitBreaker?
   let keyData: BackendKeyData?
   /// The last notices of the server, 16 at most.
@@ -87,16 +88,19 @@ public struct Connection: ~Copyable {
     try query(sql, until: Deadline(after: timeout, interruption))
   }
 
-  /// The same, and after `patience` without an answer `whileWaiting` is called once.
+  /// The same, with no timeout when that is nil; each time that nothing has come for `patience`,
+  /// `whileWaiting` is called.
   public mutating func query(
-    _ sql: String, timeout: Duration, patience: Duration, whileWaiting: () -> Void
+    _ sql: String, timeout: Duration?, patience: Duration, whileWaiting: () -> Void
   ) throws(PGError) -> [QueryResult] {
     let deadline = Deadline(after: timeout, interruption)
     try send(sql, until: deadline)
     do throws(PGError) {
-      let isOver = try transport.wait(
-        orToWrite: false, until: deadline.earlier(after: patience))
-      if !isOver, !deadline.hasPassed { whileWaiting() }
+      while !(try transport.wait(orToWrite: false, until: deadline.earlier(after: patience))),
+        !deadline.hasPassed
+      {
+        whileWaiting()
+      }
     } catch {
       isBroken = true
       throw error
@@ -208,7 +212,7 @@ extension Connection {
         switch try Self.scan(input.readable) {
         case .incomplete(let missing):
           let isOpen = try transport.receive(
-            missing, into: &input, until: deadline, what: "waiting for a query's answer")
+            missing, into: &input, until: deadline, what: Self.unanswered)
           guard isOpen else { throw answer.error.map { .server($0) } ?? .closed(.query) }
         case .complete(let frame):
           try answer.take(frame.tag, input.readable.extracting(frame.body))
@@ -226,6 +230,8 @@ extension Connection {
       throw error
     }
   }
+
+  fileprivate static let unanswered = "waiting for a query's answer"
 
   private static func scan(_ window: RawSpan) throws(PGError) -> MessageFrame.Scan {
     do throws(DecodingError) {
@@ -248,4 +254,9 @@ extension Connection {
   private func violation(_ rule: StaticText, _ tag: MessageTag) -> PGError {
     .protocol(DecodingError(.violation(rule), at: 0), phase: .query, tag: tag)
   }
+}
+
+extension PGError {
+  /// Whether a query was not answered in time.
+  public var isUnanswered: Bool { self == .timeout(Connection.unanswered) }
 }

@@ -56,8 +56,9 @@ extension ConnectionString {
       throw .connectionString(
         "a parameter after \"?\" is not of the form name=value. Write \"=\" in a value as %3D")
     }
-    let name = try Self.decode(parts[0], of: "a parameter's name")
-    let value = try Self.decode(parts[1], of: name)
+    try checkName(parts[0])
+    let name = try decode(parts[0], of: "a parameter's name")
+    let value = try decode(parts[1], of: name)
     if name == "ssl" {
       // The only word of JDBC's that libpq understands.
       guard value == "true" else {
@@ -73,11 +74,11 @@ extension ConnectionString {
     _ keyword: ConnectionKeyword, _ text: ArraySlice<UInt8>
   ) throws(PGError) {
     guard !text.isEmpty else { return }
-    values[keyword] = try Self.decode(text, of: keyword.rawValue)
+    values[keyword] = try decode(text, of: keyword.rawValue)
   }
 
   /// Undoes percent-encoding; spaces around are dropped, spaces inside are errors (libpq 17).
-  private static func decode(
+  private func decode(
     _ text: ArraySlice<UInt8>, of name: String
   ) throws(PGError) -> String {
     var text = text.drop { $0 == 0x20 }
@@ -91,13 +92,13 @@ extension ConnectionString {
         decoded.append(byte)
         continue
       }
-      guard let high = text.popFirst().flatMap(hexDigit),
-        let low = text.popFirst().flatMap(hexDigit)
+      guard let high = text.popFirst().flatMap(Self.hexDigit),
+        let low = text.popFirst().flatMap(Self.hexDigit)
       else { throw .connectionString("a \"%\" in \(name) lacks two hexadecimal digits. Write %25") }
       guard high << 4 | low != 0 else { throw .connectionString("%00 in \(name) is not allowed") }
       decoded.append(high << 4 | low)
     }
-    return String(decoding: decoded, as: UTF8.self)
+    return value(decoded)
   }
 
   private static func hexDigit(_ byte: UInt8) -> UInt8? {

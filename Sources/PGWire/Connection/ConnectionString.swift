@@ -7,18 +7,81 @@ public struct ConnectionString: Hashable, Sendable {
   /// What the string says, the last word winning.
   public internal(set) var values: [ConnectionKeyword: String] = [:]
 
+  /// A piece of a connection string that was put together.
+  public enum Piece: Hashable, Sendable {
+    /// It is read as it stands.
+    case text(String)
+    /// It is, or is part of, one value, whatever characters it holds.
+    case value(String)
+  }
+
+  /// In the text that is parsed, a byte that no UTF-8 has, and then a value's number.
+  static let marker: UInt8 = 0xFF
+  /// How many values can be put in: their numbers are one byte.
+  private static let mostInserted = 0x7E
+  /// The values that markers stand for, while the text is parsed.
+  private var inserted: [String] = []
+
+  /// One that says nothing.
+  public init() {}
+
   /// Reads a connection string; an empty one says nothing and is fine.
   ///
   /// Throws ``PGError/connectionString(_:)``.
-  public init(_ text: String) throws(PGError) {
-    guard !text.utf8.contains(0) else {
+  public init(_ text: String) throws(PGError) { try self.init([.text(text)]) }
+
+  /// Reads a connection string whose values partly come from elsewhere: they are put in after the
+  /// text is parsed, so nothing in them can be taken for syntax or another keyword.
+  ///
+  /// Throws ``PGError/connectionString(_:)``.
+  public init(_ pieces: [Piece]) throws(PGError) {
+    var text: [UInt8] = []
+    for piece in pieces {
+      switch piece {
+      case .text(let part): text += part.utf8
+      case .value(let value):
+        guard inserted.count < Self.mostInserted else {
+          throw .connectionString("it has more than \(Self.mostInserted) references. Use fewer")
+        }
+        text += [Self.marker, 0x80 | UInt8(inserted.count)]
+        inserted.append(value)
+      }
+    }
+    guard !text.contains(0), !inserted.contains(where: { $0.utf8.contains(0) }) else {
       throw .connectionString("it holds a zero byte. Take it out")
     }
-    if let prefix = ["postgresql://", "postgres://"].first(where: { text.hasPrefix($0) }) {
-      try parseURI(Array(text.utf8.dropFirst(prefix.utf8.count)))
+    if let prefix = ["postgresql://", "postgres://"].first(where: { text.starts(with: $0.utf8) }) {
+      try parseURI(Array(text.dropFirst(prefix.utf8.count)))
     } else {
-      try parseKeywordValue(Array(text.utf8))
+      try parseKeywordValue(text)
     }
+    inserted = []
+  }
+
+  /// A value's text, with what markers in it stand for.
+  func value(_ bytes: some Sequence<UInt8>) -> String {
+    guard !inserted.isEmpty else { return String(decoding: Array(bytes), as: UTF8.self) }
+    var text: [UInt8] = []
+    var isMarked = false
+    for byte in bytes {
+      if isMarked {
+        text += inserted[Int(byte & 0x7F)].utf8
+        isMarked = false
+      } else if byte == Self.marker {
+        isMarked = true
+      } else {
+        text.append(byte)
+      }
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  /// Refuses a keyword that comes from elsewhere.
+  func checkName(_ name: some Sequence<UInt8>) throws(PGError) {
+    guard name.contains(Self.marker) else { return }
+    throw .connectionString(
+      "a reference stands where a keyword belongs. It stands for one value: write keyword=${…}, or "
+        + "let one reference stand for the whole string")
   }
 
   mutating func set(_ name: String, to value: String) throws(PGError) {
@@ -37,6 +100,7 @@ public struct ConnectionString: Hashable, Sendable {
       guard at < text.count else { return }
       let start = at
       while at < text.count, text[at] != UInt8(ascii: "="), !Self.isSpace(text[at]) { at += 1 }
+      try checkName(text[start..<at])
       let name = String(decoding: text[start..<at], as: UTF8.self)
       at = Self.skipSpace(text, at)
       guard at < text.count, text[at] == UInt8(ascii: "=") else {
@@ -47,12 +111,12 @@ public struct ConnectionString: Hashable, Sendable {
             + "Put values with spaces between single quotes")
       }
       at = Self.skipSpace(text, at + 1)
-      let value = try Self.value(text, &at, of: name)
+      let value = try takeValue(text, &at, of: name)
       try set(name, to: value)
     }
   }
 
-  private static func value(
+  private func takeValue(
     _ text: [UInt8], _ at: inout Int, of name: String
   ) throws(PGError) -> String {
     var value: [UInt8] = []
@@ -60,7 +124,7 @@ public struct ConnectionString: Hashable, Sendable {
     if isQuoted { at += 1 }
     while at < text.count {
       let byte = text[at]
-      if isQuoted ? byte == UInt8(ascii: "'") : isSpace(byte) { break }
+      if isQuoted ? byte == UInt8(ascii: "'") : Self.isSpace(byte) { break }
       at += 1
       if byte != UInt8(ascii: "\\") {
         value.append(byte)
@@ -75,7 +139,7 @@ public struct ConnectionString: Hashable, Sendable {
       }
       at += 1
     }
-    return String(decoding: value, as: UTF8.self)
+    return self.value(value)
   }
 
   private static func skipSpace(_ text: [UInt8], _ start: Int) -> Int {

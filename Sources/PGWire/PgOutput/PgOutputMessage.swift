@@ -157,8 +157,9 @@ public struct LogicalMessage: ~Escapable {
   /// What it wrote, raw.
   public let content: RawSpan
 
+  /// Makes a message from its parts.
   @_lifetime(copy prefix, copy content)
-  init(isTransactional: Bool, lsn: LSN, prefix: RawSpan, content: RawSpan) {
+  public init(isTransactional: Bool, lsn: LSN, prefix: RawSpan, content: RawSpan) {
     self.isTransactional = isTransactional
     self.lsn = lsn
     self.prefix = prefix

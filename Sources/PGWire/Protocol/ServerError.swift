@@ -112,35 +112,23 @@ extension String {
     append(sentence)
   }
 
-  /// The text with every character replaced by a space that ends a line, steers a terminal, or
-  /// changes the order in which others are shown.
+  /// The text with every control character replaced by a space.
   var onOneLine: String {
-    guard unicodeScalars.contains(where: \.steersLine) else { return self }
+    guard unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else {
+      return self
+    }
     var line = String.UnicodeScalarView()
-    for scalar in unicodeScalars { line.append(scalar.steersLine ? " " : scalar) }
+    for scalar in unicodeScalars {
+      line.append(scalar.value < 0x20 || scalar.value == 0x7F ? " " : scalar)
+    }
     return String(line)
   }
 }
 
-extension Unicode.Scalar {
-  /// Whether it is a control character (C0, C1), a separator of lines, or a bidirectional control.
-  fileprivate var steersLine: Bool {
-    switch value {
-    case 0..<0x20, 0x7F..<0xA0, 0x2028, 0x2029, 0x061C, 0x200E, 0x200F, 0x202A...0x202E,
-      0x2066...0x2069, 0xFEFF:
-      true
-    default: false
-    }
-  }
-}
-
 extension ServerError {
-  /// Whether it says that a publication of the stream did not exist where the stream stands, so that
-  /// changes are missing: servers from 18 go on over it with a warning (older ones end the stream).
+  /// Whether it says that a publication did not exist where the stream stands, so that changes are
+  /// missing: servers from 18 go on over it with a warning, older ones end the stream.
   ///
   /// Told by the place in the server's code, since `lc_messages` translates the text.
-  public var isVanishedPublication: Bool {
-    code == "55000"
-      && (routine == "LoadPublications" || message.hasPrefix("skipped loading publication"))
-  }
+  public var isVanishedPublication: Bool { code == "55000" && routine == "LoadPublications" }
 }

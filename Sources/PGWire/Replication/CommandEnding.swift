@@ -11,7 +11,10 @@ struct CommandEnding: Sendable {
   /// How many bytes of the message's body are still to come; nil while the header is incomplete.
   private var rest: Int?
 
-  /// Takes the next bytes of the stream, which begins with a message's start.
+  /// Follows a stream that begins with a message's start, or with the last `rest` bytes of one.
+  init(rest: Int = 0) { self.rest = rest > 0 ? rest : nil }
+
+  /// Takes the next bytes of the stream.
   mutating func take(_ bytes: RawSpan) throws(DecodingError) {
     var offset = 0
     while !isOver {

@@ -8,6 +8,11 @@
 /// for the first byte again, and a burst ends when it has brought less than ``burstBytes`` for each
 /// ``longestPause`` of the last ``memory``.
 ///
+/// A server that is woken so often that it cannot send ``burstBytes`` in time would never be let off:
+/// ``drizzleReads`` wake-ups within ``window`` begin a drizzle, a burst whose pauses are at most
+/// ``drizzlePause``. What was held back comes then, and makes it an ordinary burst, or it does not,
+/// and the drizzle ends when fewer than half of the pauses find something.
+///
 /// The pause is to find a quarter to a half of what the buffers between the two can take. How much
 /// that is nobody says (for TCP the kernel moves it, on Unix sockets each message counts more than
 /// its bytes), so it is learnt: from the largest read, and now and then from a longer pause.
@@ -24,6 +29,10 @@ public struct ReadPace: Sendable {
   public static let burstBytes = 64 << 10
   /// The time in which a burst must bring its first bytes.
   public static let window = Duration.milliseconds(10)
+  /// How many wake-ups in that time make a drizzle.
+  public static let drizzleReads = 64
+  /// The longest pause of a drizzle, and so the longest that a transaction waits in one.
+  public static let drizzlePause = Duration.milliseconds(1)
   /// The pause with which a burst begins.
   public static let firstPause = Duration.milliseconds(2)
   /// The shortest pause between two reads of a burst.
@@ -44,23 +53,27 @@ public struct ReadPace: Sendable {
   /// Since when ``bytes`` are counted.
   private var countedSince: ContinuousClock.Instant?
   private var bytes = 0
+  /// The reads since then that found something.
+  private var reads = 0
 
   /// Makes the pace of a new connection: calm.
   public init() {}
 
   /// Counts a read that ended at `now` with `count` bytes, all that were there; 0 when nothing was.
   public mutating func read(_ count: Int, at now: ContinuousClock.Instant) {
-    let begun = countedSince ?? now
+    let span = burst == nil ? Self.window : Self.memory
+    let isOver = countedSince.map { now >= $0 + span } ?? true
+    if burst == nil, isOver { beginCount(at: now) }
     bytes += count
+    reads += count > 0 ? 1 : 0
     if burst == nil {
-      if countedSince == nil || now >= begun + Self.window { beginCount(count, at: now) }
-      guard bytes >= Self.burstBytes else { return }
-      burst = Burst()
-      beginCount(0, at: now)
+      burst = beginning
+      guard burst != nil else { return }
+      beginCount(at: now)
     } else {
-      if now >= begun + Self.memory {
-        if bytes < Self.burstBytes * 3 { burst = nil }
-        beginCount(0, at: now)
+      if isOver {
+        weigh()
+        beginCount(at: now)
       }
       // The first byte's read says nothing of the pause.
       if mode == .burst { burst?.adjust(to: count, at: now) }
@@ -75,15 +88,35 @@ public struct ReadPace: Sendable {
     }
   }
 
-  private mutating func beginCount(_ count: Int, at now: ContinuousClock.Instant) {
+  private mutating func beginCount(at now: ContinuousClock.Instant) {
     countedSince = now
-    bytes = count
+    bytes = 0
+    reads = 0
+  }
+
+  /// The burst that what was counted begins, if it does.
+  private var beginning: Burst? {
+    if bytes >= Self.burstBytes { return Burst() }
+    return reads >= Self.drizzleReads ? Burst(isFlood: false, pause: Self.drizzlePause) : nil
+  }
+
+  /// Decides from what the last ``memory`` has brought whether the burst goes on.
+  private mutating func weigh() {
+    if bytes >= Self.burstBytes * 3 {
+      burst?.isFlood = true
+    } else if Double(reads) >= Self.memory / Self.drizzlePause / 2 {
+      burst?.isFlood = false
+    } else {
+      burst = nil
+    }
   }
 }
 
 extension ReadPace {
   /// What is known of the buffers and of the server while it sends much.
   private struct Burst: Sendable {
+    /// Whether it brings many bytes, and not only many wake-ups.
+    var isFlood = true
     /// The pause between two reads.
     var pause = ReadPace.firstPause
     /// When the last read ended.
@@ -98,14 +131,21 @@ extension ReadPace {
 
     /// The least that is taken for the buffers' capacity.
     static let leastCapacity = 16 << 10
+    /// The part of the capacity that a read is to find.
+    static let aim = 0.375
     /// How much longer the pause is that looks for more room.
     static let probeFactor = 4.0
     static let shortestInterval = 4
     static let longestInterval = 256
 
+    /// The longest pause that it may come to.
+    var longestPause: Duration { isFlood ? ReadPace.longestPause : ReadPace.drizzlePause }
+
     /// The pause until the next read.
-    var nextPause: Duration {
-      min(isProbe ? pause * Self.probeFactor : pause, ReadPace.longestPause)
+    var nextPause: Duration { nextPause(isProbe: isProbe) }
+
+    private func nextPause(isProbe: Bool) -> Duration {
+      min(isProbe ? pause * Self.probeFactor : pause, longestPause)
     }
 
     /// Works out the next pause from what this one has found.
@@ -113,11 +153,11 @@ extension ReadPace {
       if isProbe { return judgeProbe(count) }
       if count > capacity {
         capacity = count
-      } else if pause >= ReadPace.longestPause {
+      } else if pause >= longestPause {
         // No pause can be longer, so what it finds is all that matters of the capacity.
-        capacity = max(capacity - capacity / 32, Self.leastCapacity)
+        capacity = max(capacity - capacity / 4, Self.leastCapacity)
       }
-      let aim = Double(capacity) * 0.375
+      let aim = Double(capacity) * Self.aim
       if count > capacity / 2 {
         // A reader that came late found more than the pause has gathered.
         let elapsed = lastRead.map { now - $0 } ?? pause
@@ -125,9 +165,9 @@ extension ReadPace {
       } else if count < capacity / 4 {
         pause = pause * min(2, aim / Double(max(count, 1)))
       }
-      pause = min(max(pause, ReadPace.shortestPause), ReadPace.longestPause)
+      pause = min(max(pause, ReadPace.shortestPause), longestPause)
       reads += 1
-      if reads >= probeInterval, pause < ReadPace.longestPause {
+      if reads >= probeInterval, pause < longestPause {
         isProbe = true
         reads = 0
       }
@@ -138,6 +178,8 @@ extension ReadPace {
       isProbe = false
       if count > capacity {
         capacity = count
+        // This pause has gathered all of it; the next ones shall gather the part that is aimed at.
+        pause = max(pause, nextPause(isProbe: true) * Self.aim)
         probeInterval = Self.shortestInterval
       } else {
         // The server may only have rested: half of what was known stays known.

@@ -14,19 +14,21 @@ extension ReplicationStream {
   /// says good-bye: nothing of it is an error in the server's log. It blocks, at most for `limit`;
   /// when the server takes longer, as in the middle of a large transaction, the connection is closed
   /// all the same. ``received`` must begin with a message's start, as it does when only whole messages
-  /// were consumed.
-  @discardableResult public consuming func close(within limit: Duration) -> Bool {
+  /// were consumed, or with the last `rest` bytes of one.
+  @discardableResult public consuming func close(within limit: Duration, rest: Int = 0) -> Bool {
     guard failure == nil else { return false }
     FrontendMessage.copyDone(into: &output)
-    let isOrderly = (try? finish(until: Deadline(after: limit))) ?? false
+    let isOrderly = (try? finish(CommandEnding(rest: rest), Deadline(after: limit))) ?? false
     terminate()
     return isOrderly
   }
 
   /// Sends what waits and reads to the end of the command; false when time is up, or the server
   /// closes or says what no server says.
-  private mutating func finish(until deadline: Deadline) throws(PGError) -> Bool {
-    var ending = CommandEnding()
+  private mutating func finish(
+    _ ending: CommandEnding, _ deadline: Deadline
+  ) throws(PGError) -> Bool {
+    var ending = ending
     while true {
       guard (try? ending.take(input.readable)) != nil else { return false }
       if ending.isOver { return true }

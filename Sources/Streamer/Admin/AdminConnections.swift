@@ -15,9 +15,9 @@ struct AdminLimits: Sendable {
   /// Bytes for one request's line and headers.
   var requestBytes = 32 * 1024
   /// How long a request may take to arrive, and a connection may lie idle.
-  var requestAge = Duration.seconds(5)
+  var requestAge = Limits.requestAge
   /// How long a client may take to read an answer.
-  var answerAge = Duration.seconds(60)
+  var answerAge = Limits.answerAge
   /// How many texts of metrics may be on their way at a time.
   var scrapes = 8
 

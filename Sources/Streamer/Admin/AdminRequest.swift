@@ -6,6 +6,33 @@ struct AdminRequest: Sendable {
   var path: String
   /// The Authorization header, when there is one.
   var authorization: String?
+  /// The Host header: whom the client believes to speak to.
+  var host: String?
+  /// The Origin header: of which page a browser asks, where it is another one's.
+  var origin: String?
+  /// The Sec-Fetch-Site header: how near that page is.
+  var fetchSite: String?
+  /// Whether its headers can be read in one way only.
+  var isUnambiguous = true
+
+  /// Whether a browser sends it for a page of somebody else, or may have been led here by a name
+  /// that somebody else owns.
+  ///
+  /// Programs send none of these headers.
+  var isForeign: Bool {
+    if let fetchSite, fetchSite != "same-origin", fetchSite != "none" { return true }
+    guard let origin else { return fetchSite != nil && !isHostLiteral }
+    guard let host, isHostLiteral else { return true }
+    return origin.lowercased() != "http://\(host.lowercased())"
+  }
+
+  /// Whether Host is an address or "localhost", which no name server can point elsewhere.
+  private var isHostLiteral: Bool {
+    guard let host else { return false }
+    if host.hasPrefix("[") { return true }
+    let name = host.prefix { $0 != ":" }.lowercased()
+    return name == "localhost" || name.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2E }
+  }
 }
 
 /// An HTTP answer, whole.

@@ -32,6 +32,9 @@ struct AdminRoutes: Sendable {
 
   /// Answers one request.
   func answer(_ request: AdminRequest, now: ContinuousClock.Instant = .now) -> AdminResponse {
+    guard request.isUnambiguous else {
+      return .text(400, "The request's headers can be read in more than one way.")
+    }
     if request.path.hasPrefix(Self.debugPath) || request.path == "/debug" {
       return debug(request)
     }
@@ -87,6 +90,7 @@ struct AdminRoutes: Sendable {
 
   /// Why a request that changes something is refused, or nil when it may.
   private func refusal(_ request: AdminRequest) -> AdminResponse? {
+    if request.isForeign { return .text(403, "A page of another site may change nothing here.") }
     guard let token else {
       if isLoopback { return nil }
       return .text(403, "Without httpToken this address is for reading only.")

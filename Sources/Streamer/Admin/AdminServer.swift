@@ -16,6 +16,7 @@ import Glibc
   private var daemon: OpaquePointer?
   private let stopping: EventDescriptor
   private var clock: PosixThread?
+  private var gate: PosixThread?
 
   /// Listens and starts to answer.
   ///
@@ -37,15 +38,20 @@ import Glibc
         process: ProcessMetrics(metrics, version: version),
         states: StateMetrics(metrics, status), version: version, token: token,
         readyWhenStandby: readyWhenStandby, isLoopback: socket.isLoopback))
-    // SAFETY: the context lives until stop() has ended the thread that uses it. The socket goes
-    // with the daemon; one that does not start has closed it or ends the process anyway.
+    // SAFETY: the context lives until stop() has ended the threads that use it.
     unsafe daemon = cmicrohttpd_start(
-      socket.release(), answerRequest, connectionChanged, requestCompleted,
+      answerRequest, connectionChanged, requestCompleted,
       Unmanaged.passUnretained(context).toOpaque(), limits.threads, limits.connections,
       limits.timeoutSeconds, limits.requestBytes)
-    guard unsafe daemon != nil else {
+    guard let daemon = unsafe daemon else {
       throw StreamerError(what: "HTTP on \"\(address)\"", why: "the server did not start")
     }
+    let running = unsafe AdminDaemon(daemon)
+    var waiting: AdminGate? = try AdminGate(
+      socket, stopping: stopping.descriptor, headBytes: limits.requestBytes,
+      connections: context.connections, admit: running.admit)
+    let box = AdminGateBox(waiting.take())
+    gate = try PosixThread(name: "http-gate") { box.run() }
     clock = try PosixThread(name: "http-age") { [stopping = stopping.descriptor, context] in
       var entry = pollfd(fd: stopping, events: Int16(POLLIN), revents: 0)
       while unsafe poll(&entry, 1, AdminLimits.clockMilliseconds) <= 0 {
@@ -59,13 +65,36 @@ import Glibc
   /// Closes all connections and returns when the server's thread has ended; more calls do
   /// nothing.
   func stop() {
-    if let clock = clock.take() {
-      stopping.signal()
-      clock.join()
-    }
+    stopping.signal()
+    if let clock = clock.take() { clock.join() }
+    // Nobody gives the server a connection any more when it is stopped.
+    if let gate = gate.take() { gate.join() }
     guard let running = unsafe daemon else { return }
     unsafe daemon = nil
     unsafe MHD_stop_daemon(running)
+  }
+}
+
+/// The C server, for whoever gives it connections.
+// SAFETY: the library's own call for that may come from any thread.
+@safe private final class AdminDaemon: @unchecked Sendable {
+  private let daemon: OpaquePointer
+
+  init(_ daemon: OpaquePointer) { unsafe self.daemon = daemon }
+
+  @Sendable func admit(_ descriptor: CInt) { unsafe cmicrohttpd_add(daemon, descriptor) }
+}
+
+/// A gate on its way to its thread.
+// SAFETY: the thread that made it gives it away, and only the gate's own uses it from then on.
+private final class AdminGateBox: @unchecked Sendable {
+  private var gate: AdminGate?
+
+  init(_ gate: consuming AdminGate?) { self.gate = consume gate }
+
+  func run() {
+    gate?.run()
+    gate = nil
   }
 }
 
@@ -135,9 +164,10 @@ private func answerRequest(
     let url = unsafe url, let method = unsafe method, let request = unsafe request
   else { return .NO }
   let verb = unsafe String(cString: method)
+  let isUnambiguous = unsafe cmicrohttpd_is_unambiguous(connection) != 0
   // A GET is answered at its end, which keeps the connection; anything else at once, which
   // closes the connection without reading a body.
-  if verb == "GET" || verb == "HEAD" {
+  if isUnambiguous, verb == "GET" || verb == "HEAD" {
     if unsafe request.pointee == nil {
       unsafe request.pointee = context
       return .YES
@@ -149,11 +179,15 @@ private func answerRequest(
   }
   // SAFETY: the server keeps its context until this thread has ended.
   let server = unsafe Unmanaged<AdminContext>.fromOpaque(context).takeUnretainedValue()
-  let header = unsafe cmicrohttpd_header(connection, "Authorization")
+  func header(_ name: String) -> String? {
+    // SAFETY: the text lives as long as the request; it is copied here.
+    unsafe cmicrohttpd_header(connection, name).map { unsafe String(cString: $0) }
+  }
   let (response, scrape) = unsafe server.answer(
     AdminRequest(
-      method: verb, path: String(cString: url),
-      authorization: header.map { unsafe String(cString: $0) }))
+      method: verb, path: String(cString: url), authorization: header("Authorization"),
+      host: header("Host"), origin: header("Origin"), fetchSite: header("Sec-Fetch-Site"),
+      isUnambiguous: isUnambiguous))
   unsafe server.connections.answering(cmicrohttpd_descriptor(connection), now: .now)
   return unsafe queue(response, scrape, on: connection)
 }

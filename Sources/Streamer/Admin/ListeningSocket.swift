@@ -56,7 +56,7 @@ struct ListeningSocket: ~Copyable {
       let why = unsafe String(cString: gai_strerror(code))
       throw StreamerError(
         what: name(address), why: why, hint: "Set http to an address of this machine.",
-        exit: .preflight)
+        exit: code == EAI_AGAIN ? .failure : .preflight)
     }
     defer { unsafe freeaddrinfo(first) }
     return try unsafe listen(to: first.pointee, name: name(address))
@@ -83,7 +83,7 @@ struct ListeningSocket: ~Copyable {
     guard code == EADDRINUSE else { throw StreamerError(errno: code, name, exit: .preflight) }
     throw StreamerError(
       what: name, why: "the port is in use",
-      hint: "Stop the process that has it, or set http to another port.", exit: .preflight)
+      hint: "Stop the process that has it, or set http to another port.")
   }
 
   /// The port and whether the address is a loopback one.

@@ -1,9 +1,9 @@
 /// Whether the service does its work, and if not, why: what `/ready` answers.
 struct Readiness: Sendable {
   /// How long records may wait without one being delivered.
-  static let patience = Duration.seconds(30)
+  static let patience = Limits.readyPatience
   /// How long the server may be silent: it is asked for a sign of life after ten seconds.
-  static let silence = Duration.seconds(40)
+  static let silence = Limits.readySilence
 
   /// What stands against it, one clause for each fault; empty when the service is ready.
   private(set) var reasons: [String] = []
@@ -39,6 +39,7 @@ struct Readiness: Sendable {
   }
 
   private mutating func judge(_ source: SourceStatus, _ now: ContinuousClock.Instant) {
+    if source.cannotSave { reasons.append("source \"\(source.name)\" cannot save its position") }
     // Others have no connection that could be silent: librdkafka looks after its own.
     guard source.type == "postgres" else { return }
     guard let heard = source.lastHeard else {

@@ -26,8 +26,8 @@ enum CommandLineHelp {
         psql-streamer run --config psql-streamer.toml
 
       `psql-streamer help COMMAND` tells more about a command.
-      Exit codes: 0 done, 1 failed while running, 2 wrong command line or configuration,
-      3 a server refuses what the configuration asks for, 4 another instance has taken over.
+      Exit codes: 0 done, 1 what may pass by itself (a server out of reach, a port or slot in use, a
+      full disk), 2 wrong command line or configuration, 3 what the file or a person must change.
 
       """
   }

@@ -99,6 +99,11 @@ enum CommandLineParser {
     }
     let most = syntax.operands.count + syntax.optionalOperands.count
     if given.operands.count > most {
+      if most == 0, syntax.options.contains(where: { $0.names.contains("--config") }) {
+        throw given.usageError(
+          "too many arguments", "the file is named with --config",
+          "Write psql-streamer \(syntax.name) --config FILE.")
+      }
       // It may be a piece of a connection string: it is not shown.
       throw given.usageError(
         "too many arguments", "\(syntax.name) takes \(most) beside its options",

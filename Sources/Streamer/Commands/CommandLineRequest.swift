@@ -3,7 +3,9 @@ import PGWire
 /// What the command line asks for.
 enum CommandLineRequest: Hashable, Sendable {
   /// `run`: run all pipelines of a configuration.
-  case run(configuration: String)
+  ///
+  /// `acceptsGap` names a source that may go on over a gap at this start.
+  case run(configuration: String, acceptsGap: String?)
   /// `demo`: show the whole way with servers of its own.
   case demo
   /// `check`: examine everything a configuration needs without changing anything.
@@ -18,12 +20,50 @@ enum CommandLineRequest: Hashable, Sendable {
   case inspect(InspectOptions)
   /// `status`: show what a running instance says.
   case status(url: String, watch: Bool)
+  /// `position show|set|reset`: look at stored positions, or move them.
+  case position(PositionOptions)
+  /// `drop`: the end of a source's life.
+  case drop(DropOptions)
   /// `config migrate`: print the Go program's file in today's form.
   case migrateConfiguration(path: String)
   /// `--version`.
   case version
   /// `--help` and `help`: a text for standard output.
   case help(String)
+
+  /// What `position` does.
+  struct PositionOptions: Hashable, Sendable {
+    /// What is done with them.
+    enum Action: Hashable, Sendable {
+      /// They are shown.
+      case show
+      /// They become this one.
+      case set(LSN)
+      /// They are forgotten.
+      case reset
+    }
+
+    /// The configuration file.
+    let configuration: String
+    /// What is done.
+    let action: Action
+    /// Of which source; nil for the only one.
+    let source: String?
+    /// Of which sink; nil for all.
+    let sink: String?
+    /// Whether nobody is asked.
+    let isConfirmed: Bool
+  }
+
+  /// What `drop` drops.
+  struct DropOptions: Hashable, Sendable {
+    /// The configuration file.
+    let configuration: String
+    /// Of which source; nil for the only one.
+    let source: String?
+    /// Whether nobody is asked.
+    let isConfirmed: Bool
+  }
 
   /// What `tail` shows.
   struct TailOptions: Hashable, Sendable {

@@ -1,12 +1,13 @@
 extension CommandLineSyntax {
   /// Every command of this version, in the order of the help.
   static let all: [CommandLineSyntax] = [
-    run, demo, check, tail, record, replay, inspect, status, migrateConfiguration,
+    run, demo, check, tail, record, replay, inspect, status, positionShow, positionSet,
+    positionReset, drop, migrateConfiguration,
   ]
 
   /// Commands that a later version will have.
   static let later = [
-    "position", "slot", "publication", "verify", "import-debezium", "completions",
+    "slot", "publication", "verify", "import-debezium", "completions",
   ]
 
   static let configuration = CommandLineOption(
@@ -15,18 +16,24 @@ extension CommandLineSyntax {
   private static let run = CommandLineSyntax(
     name: "run",
     summary: "Run all pipelines of a configuration until SIGTERM or SIGINT.",
-    usage: "--config FILE",
+    usage: "--config FILE [--accept-gap SOURCE]",
     discussion: """
       The first signal delivers what is in flight and saves the positions; a second one exits at
-      once. `psql-streamer -config FILE` is the same command.
+      once. `psql-streamer -config FILE` is the same command. --accept-gap lets that source go on
+      over a gap once, at this start, where onGap = "accept" would do so each time.
       """,
-    options: [configuration],
+    options: [
+      configuration,
+      CommandLineOption("--accept-gap", value: "SOURCE", summary: "go on over a gap, this once"),
+    ],
     examples: [
       ("psql-streamer run --config /etc/psql-streamer.toml", "stream"),
       ("PGPASS=… psql-streamer run -c shop.toml", "with a password that the file calls ${PGPASS}"),
     ],
     make: { (given: CommandLineArguments) throws(StreamerError) -> CommandLineRequest in
-      .run(configuration: try given.requiredValue(of: "--config", called: "FILE"))
+      .run(
+        configuration: try given.requiredValue(of: "--config", called: "FILE"),
+        acceptsGap: try given.value(of: "--accept-gap"))
     })
 
   private static let demo = CommandLineSyntax(
@@ -45,8 +52,9 @@ extension CommandLineSyntax {
     summary: "Examine all that a configuration needs, without changing anything.",
     usage: "--config FILE [--json]",
     discussion: """
-      Exits with 0 when nothing failed, with 2 when the file is wrong, with 3 when a server refuses
-      what it asks for.
+      Exits with 0 when nothing failed, with 1 when all that failed may pass by itself (a server that
+      cannot be reached), with 2 when the file is wrong, with 3 when a server refuses what it asks
+      for.
       """,
     options: [
       configuration, CommandLineOption("--json", summary: "print an array of JSON objects"),

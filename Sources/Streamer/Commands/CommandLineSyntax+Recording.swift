@@ -122,7 +122,7 @@ extension CommandLineSyntax {
     var limits = StreamRecorder.Limits()
     if let text = try given.value(of: "--duration") {
       guard let duration = DurationText.parse(text), duration > .zero else {
-        throw given.usageError("--duration \(text.singleLine)", "it is none", "Such as 30s.")
+        throw given.usageError("--duration \(text.singleLine)", "it is no duration", "Such as 30s.")
       }
       limits.duration = duration
     }

@@ -90,7 +90,8 @@ extension Configuration {
   {
     do throws(ConfigurationErrors) {
       return try parse(
-        text: text, file: "built-in configuration", environment: { values[$0] },
+        text: text, file: "built-in configuration",
+        environment: { values[$0] ?? ProcessEnvironment.value(of: $0) },
         readFile: FileReading.read(_:limit:))
     } catch {
       let first = error.errors.first.map(\.description) ?? ""

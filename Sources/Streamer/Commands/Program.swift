@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// The program: its arguments to a command, and a command to its exit code.
 public enum Program {
@@ -10,7 +11,10 @@ public enum Program {
     // So is a file that has reached its limit.
     signal(SIGXFSZ, SIG_IGN)
     do {
-      return try execute(try CommandLineParser.parse(arguments))
+      let code = try execute(try CommandLineParser.parse(arguments))
+      guard let reason = Terminal.outputFailure else { return code }
+      Terminal.complain("standard output: \(SystemCall.text(of: reason)). Not all was written.")
+      return code == 0 ? StreamerError.Exit.failure.rawValue : code
     } catch {
       Terminal.complain("\(error)")
       return error.exitCode
@@ -25,7 +29,8 @@ public enum Program {
     case .version:
       Terminal.print(Version.text)
       return 0
-    case .run(let path): return try RunCommand.run(configuration: path)
+    case .run(let path, let source):
+      return try RunCommand.run(configuration: path, acceptsGap: source)
     case .demo: return try DemoCommand.run()
     case .check(let path, let json): return try CheckCommand.run(configuration: path, json: json)
     case .tail(let options): return try TailCommand.run(options)
@@ -33,6 +38,8 @@ public enum Program {
     case .replay(let options): return try ReplayCommand.run(options)
     case .inspect(let options): return try InspectCommand.run(options)
     case .status(let url, let watch): return try StatusCommand.run(url: url, watch: watch)
+    case .position(let options): return try PositionCommand.run(options)
+    case .drop(let options): return try DropCommand.run(options)
     case .migrateConfiguration(let path): return try MigrateCommand.run(path)
     }
   }
@@ -52,7 +59,20 @@ enum Terminal {
   static func put(_ text: String) -> Bool { write(text, to: STDOUT_FILENO) }
 
   /// Writes one line, with the program's name before it, to standard error.
-  static func complain(_ line: String) { write("psql-streamer: \(line)\n", to: STDERR_FILENO) }
+  static func complain(_ line: String) {
+    write("psql-streamer: \(line.singleLine)\n", to: STDERR_FILENO)
+  }
+
+  /// Writes a line as it is to standard error.
+  static func note(_ line: String) { write("\(line)\n", to: STDERR_FILENO) }
+
+  // The errno of what standard output refused; a reader that has gone wants no more, which is fine.
+  private static let refusal = Atomic<CInt>(0)
+  /// Why something could not be written to standard output; nil when nothing was refused.
+  static var outputFailure: CInt? {
+    let code = refusal.load(ordering: .relaxed)
+    return code == 0 ? nil : code
+  }
 
   /// Whether standard output is a terminal.
   static var isInteractive: Bool { isatty(STDOUT_FILENO) == 1 }
@@ -68,7 +88,10 @@ enum Terminal {
           descriptor, buffer.baseAddress.map { unsafe $0 + written }, bytes.count - written)
       }
       if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return false }
+      guard count > 0 else {
+        if descriptor == STDOUT_FILENO, errno != EPIPE { refusal.store(errno, ordering: .relaxed) }
+        return false
+      }
       written += count
     }
     return true

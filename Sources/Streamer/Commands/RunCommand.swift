@@ -1,19 +1,39 @@
 /// `run`: all pipelines of a configuration, until a signal or until the last has failed.
 enum RunCommand {
   /// Runs them and gives the exit code.
-  static func run(configuration path: String) throws(StreamerError) -> Int32 {
-    let configuration: Configuration
+  static func run(
+    configuration path: String, acceptsGap source: String? = nil
+  ) throws(StreamerError) -> Int32 {
+    var configuration: Configuration
     do throws(ConfigurationErrors) { configuration = try Configuration.load(path: path) } catch {
       error.complain()
       return error.exit.rawValue
     }
+    if let source { try configuration.acceptGapOnce(of: source) }
     let log = Log(
       level: Log.Level(name: configuration.logLevel.rawValue) ?? .info,
       format: configuration.logFormat == .json ? .json : .logfmt)
     for note in configuration.notes { log.warning("note on the configuration", ["note": note]) }
     DescriptorLimit.raise()
+    Allocator.giveBackLargeBlocks()
     let signals = try SignalDescriptor()
     let service = try Service(configuration, log: log)
     return try service.run(until: signals)
+  }
+}
+
+extension Configuration {
+  /// Lets a source go on over a gap at its first connection.
+  fileprivate mutating func acceptGapOnce(of name: String) throws(StreamerError) {
+    guard let index = sources.firstIndex(where: { $0.name == name }),
+      case .postgres(var postgres) = sources[index].kind
+    else {
+      throw StreamerError(
+        what: "--accept-gap \(name.singleLine)",
+        why: "the configuration has no postgres source of that name",
+        exit: .usage)
+    }
+    postgres.acceptsFirstGap = true
+    sources[index].kind = .postgres(postgres)
   }
 }

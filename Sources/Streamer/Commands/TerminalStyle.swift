@@ -8,8 +8,11 @@ struct TerminalStyle {
   /// For standard output as it is.
   init() {
     let noColour = ProcessEnvironment.value(of: "NO_COLOR") ?? ""
-    isOn = Terminal.isInteractive && noColour.isEmpty
+    isOn = Terminal.isInteractive && noColour.isEmpty && !Self.isDumb
   }
+
+  /// Whether the terminal understands no escape sequences.
+  static var isDumb: Bool { ProcessEnvironment.value(of: "TERM") == "dumb" }
 
   /// For tests: on or off.
   init(isOn: Bool) { self.isOn = isOn }
@@ -32,7 +35,7 @@ struct TerminalStyle {
 
 /// A line that is written over and over on a terminal, and elsewhere now and then.
 struct ProgressLine {
-  private let isLive = Terminal.isInteractive
+  private let isLive = Terminal.isInteractive && !TerminalStyle.isDumb
   private var next = ContinuousClock.now
 
   /// Shows the line, when enough time has passed since it was shown last.

@@ -22,6 +22,14 @@ struct Configuration: Hashable, Sendable {
     case error
   }
 
+  /// What becomes of the other sources when one has failed for good.
+  enum SourceFailure: String, CaseIterable, Sendable {
+    /// They go on.
+    case isolate
+    /// They stop too.
+    case stop
+  }
+
   /// The file of the position store; `nil` when no source needs one.
   let store: String?
   /// Where the HTTP server listens (127.0.0.1:12080).
@@ -36,6 +44,8 @@ struct Configuration: Hashable, Sendable {
   let logLevel: LogLevel
   /// How long unreachable servers are retried at the start; `nil` for ever (10s).
   let startTimeout: Duration?
+  /// What becomes of the other sources when one has failed for good (isolate).
+  let onSourceFailure: SourceFailure
   /// How long a stop may take (30s).
   let shutdownTimeout: Duration
   /// How many bytes of undelivered events a pipeline may hold (16MiB).
@@ -45,7 +55,7 @@ struct Configuration: Hashable, Sendable {
   /// Whether `/ready` answers 200 while another instance has the slot (false).
   let readyWhenStandby: Bool
   /// The sources in the order of the file, at least one.
-  let sources: [SourceConfiguration]
+  var sources: [SourceConfiguration]
   /// The sinks in the order of the file, at least one.
   let sinks: [SinkConfiguration]
   /// What is worth logging once at the start.
@@ -69,6 +79,17 @@ extension Configuration {
     try parse(
       text: try text(of: path), file: path, environment: ProcessEnvironment.value(of:),
       readFile: FileReading.read(_:limit:))
+  }
+
+  /// Reads and checks the file at `path` for a command that connects to nothing: a reference that
+  /// stands for nothing here stands for itself.
+  static func loadUnconnected(path: String) throws(ConfigurationErrors) -> Configuration {
+    try parse(
+      text: try text(of: path), file: path,
+      environment: { ProcessEnvironment.value(of: $0) ?? "${\($0)}" },
+      readFile: { (path: String, limit: Int) throws(FileReadError) -> [UInt8] in
+        (try? FileReading.read(path, limit: limit)) ?? Array("${file:\(path)}".utf8)
+      }, connects: false)
   }
 
   /// Reads a configuration file's text.
@@ -98,11 +119,11 @@ extension Configuration {
   /// Reads and checks a text; nothing but the two functions touches the outside.
   static func parse(
     text: String, file: String, environment: @escaping @Sendable (String) -> String?,
-    readFile: @escaping FileReader
+    readFile: @escaping FileReader, connects: Bool = true
   ) throws(ConfigurationErrors) -> Configuration {
     var reader = try topReader(
       text: text, file: file,
-      secrets: SecretExpansion(environment: environment, readFile: readFile))
+      secrets: SecretExpansion(environment: environment, readFile: readFile), connects: connects)
     let configuration = Configuration(in: &reader)
     guard reader.errors.isEmpty else { throw ConfigurationErrors(reader.errors) }
     return configuration
@@ -110,7 +131,7 @@ extension Configuration {
 
   /// Makes the reader of a whole file, or throws why it is no TOML.
   static func topReader(
-    text: String, file: String, secrets: SecretExpansion
+    text: String, file: String, secrets: SecretExpansion, connects: Bool = true
   ) throws(ConfigurationErrors) -> ConfigurationReader {
     let document: TOMLDocument
     do throws(TOMLSyntaxError) {
@@ -120,13 +141,13 @@ extension Configuration {
         ConfigurationError(
           file: file, line: error.position.line, path: "",
           found: "what is no TOML at column \(error.position.column)",
-          expected: "TOML 1.0", hint: "\(error.text).")
+          expected: "TOML 1.0", hint: error.text.hasSuffix(".") ? error.text : "\(error.text).")
       ])
     }
     return ConfigurationReader(
       path: "", subject: "the top of the file", table: document.root,
       position: TOMLPosition(line: 1, column: 1),
-      context: ConfigurationReader.Context(file: file, secrets: secrets))
+      context: ConfigurationReader.Context(file: file, secrets: secrets, connects: connects))
   }
 
   /// Reads the whole file and records what is wrong with it.
@@ -138,9 +159,11 @@ extension Configuration {
     let ticker = reader.duration("tickerInterval", default: .seconds(10), zero: true)
     tickerInterval = ticker > .zero ? ticker : nil
     logFormat = reader.choice("logFormat", default: LogFormat.logfmt)
-    logLevel = reader.choice("logLevel", default: LogLevel.info)
+    logLevel = reader.choice(
+      "logLevel", default: LogLevel.info, spellings: ["warning": .warn])
     let start = reader.duration("startTimeout", default: .seconds(10), zero: true)
     startTimeout = start > .zero ? start : nil
+    onSourceFailure = reader.choice("onSourceFailure", default: SourceFailure.isolate)
     shutdownTimeout = reader.duration("shutdownTimeout", default: .seconds(30))
     inFlight = reader.size("inFlight", default: .mebibytes(16), from: ByteSize(64 << 10))
     metricsTables = reader.integer(

@@ -34,11 +34,12 @@ struct ConfigurationMigration {
   /// A reader of the lines as they stand; positions of secrets are of no interest here.
   private func reader() throws(ConfigurationErrors) -> ConfigurationReader {
     let secrets = SecretExpansion(
-      environment: { _ in nil },
-      readFile: { (_: String, _: Int) throws(FileReadError) -> [UInt8] in
-        throw FileReadError(reason: "references are not read here")
+      environment: { "${\($0)}" },
+      readFile: { (path: String, _: Int) throws(FileReadError) -> [UInt8] in
+        Array("${file:\(path)}".utf8)
       })
-    return try Configuration.topReader(text: lines.text, file: file, secrets: secrets)
+    return try Configuration.topReader(
+      text: lines.text, file: file, secrets: secrets, connects: false)
   }
 
   // MARK: - What changed its name or its meaning

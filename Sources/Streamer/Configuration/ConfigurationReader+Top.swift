@@ -1,3 +1,5 @@
+import PGWire
+
 extension ConfigurationReader {
   /// Reads `http`.
   mutating func httpAddress() -> HTTPAddress {
@@ -133,7 +135,7 @@ extension ConfigurationReader {
   /// Checks what sources and sinks say together.
   mutating func checkPipelines(sources: [SourceConfiguration], sinks: [SinkConfiguration]) {
     let used = Set(sinks.flatMap(\.sources))
-    var slots: [[String]: String] = [:]
+    var slots: [DSN: [String: String]] = [:]
     for source in sources {
       guard let place = place("source", source.name) else { continue }
       let path = "source.\(source.name)"
@@ -146,8 +148,9 @@ extension ConfigurationReader {
       guard case .postgres(let postgres) = source.kind, !postgres.replicationSlot.isEmpty else {
         continue
       }
-      let slot = [postgres.dsn.revealed, postgres.replicationSlot]
-      if let other = slots.updateValue(source.name, forKey: slot) {
+      if let other = slots[postgres.dsn, default: [:]].updateValue(
+        source.name, forKey: postgres.replicationSlot), !postgres.dsn.string.values.isEmpty
+      {
         errors.append(
           ConfigurationError(
             file: context.file, line: place.line, path: "\(path).replicationSlot",

@@ -119,9 +119,10 @@ extension ConfigurationReader {
 
   /// Reads one of the names that `Choice` has.
   ///
-  /// `later` are the names that a later version will have.
+  /// `later` are the names that a later version will have, `spellings` other ones of today's.
   mutating func choice<Choice: RawRepresentable<String> & CaseIterable>(
-    _ key: String, default fallback: Choice, later: [String] = []
+    _ key: String, default fallback: Choice, later: [String] = [],
+    spellings: [String: Choice] = [:]
   ) -> Choice {
     guard let entry = entry(key) else { return fallback }
     let names = Choice.allCases.map(\.rawValue)
@@ -132,7 +133,7 @@ extension ConfigurationReader {
       return fallback
     }
     guard let text = expand(raw, of: key, at: entry.position) else { return fallback }
-    if let choice = Choice(rawValue: text.value) { return choice }
+    if let choice = Choice(rawValue: text.value) ?? spellings[text.value] { return choice }
     var hint = ""
     if later.contains(text.value) {
       hint = "\(text.shown) comes with a later version."

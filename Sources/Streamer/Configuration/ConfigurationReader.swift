@@ -10,6 +10,8 @@ struct ConfigurationReader {
     let file: String
     /// Environment and secret files.
     let secrets: SecretExpansion
+    /// Whether somebody is going to connect: only then do connection strings have to be right.
+    let connects: Bool
   }
 
   /// A text of the file, expanded.

@@ -10,8 +10,8 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
     case accept
   }
 
-  /// The connection string as it stands in the file, after expansion; it may hold a password.
-  let dsn: Secret
+  /// The connection string; it may hold a password.
+  let dsn: DSN
   /// The publication's name.
   let publication: String
   /// The slot's name.
@@ -26,7 +26,7 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   let walRetain: ByteSize
   /// Whether a missing slot is created (true).
   let createSlot: Bool
-  /// How long the server may take to create it (60s).
+  /// How long the server may take to create it (60s; zero for ever).
   let createTimeout: Duration
   /// Whether a missing publication is created (false).
   let createPublication: Bool
@@ -40,8 +40,12 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   let flushInterval: Duration
   /// The largest change that becomes a record, in bytes as it is received (16MiB).
   let maxRowSize: ByteSize
+  /// What is done with bytes of a SQL_ASCII database that are no text (stop).
+  let invalidUTF8: InvalidUTF8
   /// What to do over a gap.
   let onGap: GapAction
+  /// Whether a gap at the process's first connection is accepted, whatever `onGap` says.
+  var acceptsFirstGap = false
   /// Whether the slot lives only as long as the connection (false).
   let temporary: Bool
   /// How long after a failover a server in recovery, or one without the slot, is waited for (5m).
@@ -52,16 +56,12 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   /// Keys of architecture's later chapters.
   static let later = [
     "heartbeat", "heartbeatDSN", "heartbeatTable", "walBudget", "snapshot",
-    "allowDuplicates", "invalidUTF8",
+    "allowDuplicates",
   ]
 
   /// Reads the keys of this kind.
   init(in reader: inout ConfigurationReader) {
-    dsn = Secret(
-      reader.requiredString(
-        "dsn", expected: "a connection string",
-        hint: "Such as \"host=db1 dbname=shop user=streamer\" or \"postgres://streamer@db1/shop\".")
-    )
+    dsn = reader.dsn()
     publication = reader.requiredString("publication", expected: "a publication's name")
     replicationSlot = reader.replicationSlot()
     timeout = reader.duration("timeout", default: .seconds(2))
@@ -69,13 +69,14 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
     walPositionOverride = reader.logPosition("walPositionOverride")
     walRetain = reader.size("walRetain", default: ByteSize(0))
     createSlot = reader.boolean("createSlot", default: true)
-    createTimeout = reader.duration("createTimeout", default: .seconds(60))
+    createTimeout = reader.duration("createTimeout", default: .seconds(60), zero: true)
     createPublication = reader.boolean("createPublication", default: false)
     tables = reader.publishedTables()
     output = reader.outputOptions(publication: publication)
     spool = reader.spool()
     flushInterval = reader.duration("flushInterval", default: .seconds(1))
     maxRowSize = reader.size("maxRowSize", default: ByteSize(Limits.rowBytes))
+    invalidUTF8 = reader.choice("invalidUTF8", default: InvalidUTF8.stop)
     onGap = reader.choice("onGap", default: GapAction.stop, later: ["snapshot"])
     temporary = reader.boolean("temporary", default: false)
     if temporary, onGap != .accept {
@@ -84,7 +85,7 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
         expected: "onGap = \"accept\" beside it",
         hint: "A temporary slot forgets what happens while psql-streamer is not connected.")
     }
-    failoverTimeout = reader.duration("failoverTimeout", default: .seconds(300))
+    failoverTimeout = reader.duration("failoverTimeout", default: .seconds(300), zero: true)
     failover = reader.boolean("failover", default: false)
     if failover, temporary {
       reader.fail(
@@ -96,9 +97,6 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
       reader.note("tables", "has no effect without createPublication = true")
     }
   }
-
-  /// The connection string without its passwords, for logs and `/status`.
-  var redactedDSN: String { DSNRedaction.redact(dsn.revealed) }
 }
 
 extension ConfigurationReader {

@@ -20,11 +20,34 @@ struct SecretExpansion: Sendable {
     let hint: String
   }
 
+  /// A piece of a string that was expanded.
+  enum Piece: Hashable {
+    /// What stands in the file, without the escapes.
+    case text(String)
+    /// A reference as it stands in the file, and what it stands for.
+    case reference(shown: String, value: String)
+  }
+
   /// Expands every reference in `text`; `usedReference` says whether there was one.
   func expand(_ text: String) throws(Failure) -> (text: String, usedReference: Bool) {
-    guard text.contains("${") else { return (text, false) }
     var result = ""
     var used = false
+    for piece in try pieces(of: text) {
+      switch piece {
+      case .text(let part): result += part
+      case .reference(_, let value):
+        result += value
+        used = true
+      }
+    }
+    return (result, used)
+  }
+
+  /// Expands every reference in `text`, and leaves apart what they stand for.
+  func pieces(of text: String) throws(Failure) -> [Piece] {
+    guard text.contains("${") else { return [.text(text)] }
+    var pieces: [Piece] = []
+    var result = ""
     var rest = Substring(text)
     while let dollar = rest.firstIndex(of: "$") {
       result += rest[..<dollar]
@@ -38,15 +61,16 @@ struct SecretExpansion: Sendable {
             found: "\"${\" without its \"}\"", expected: "${NAME} or ${file:PATH}",
             hint: "Write $${ for the two characters themselves.")
         }
-        result += try value(of: rest[rest.index(rest.startIndex, offsetBy: 2)..<end])
-        used = true
+        let value = try value(of: rest[rest.index(rest.startIndex, offsetBy: 2)..<end])
+        pieces += [.text(result), .reference(shown: String(rest[...end]), value: value)]
+        result = ""
         rest = rest[rest.index(after: end)...]
       } else {
         result += "$"
         rest = rest.dropFirst()
       }
     }
-    return (result + rest, used)
+    return pieces + [.text(result + rest)]
   }
 
   private func value(of reference: Substring) throws(Failure) -> String {

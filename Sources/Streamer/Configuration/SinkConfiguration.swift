@@ -1,3 +1,5 @@
+import Glibc
+
 /// A `[sink.NAME]` table: where changes go.
 struct SinkConfiguration: Hashable, Sendable {
   /// The kinds of sink.
@@ -77,18 +79,43 @@ extension ConfigurationReader {
   }
 }
 
+extension ConfigurationReader {
+  /// Reads `mode`, permissions as `chmod` writes them.
+  fileprivate mutating func fileMode() -> mode_t {
+    let standard: mode_t = 0o600
+    guard let entry = entry("mode") else { return standard }
+    let expected = "permissions in octal that let the owner read and write, such as \"0640\""
+    guard case .string(let raw) = entry.value.content else {
+      fail("mode", at: entry.position, found: entry.value.summary, expected: expected)
+      return standard
+    }
+    guard let text = expand(raw, of: "mode", at: entry.position) else { return standard }
+    let isOctal =
+      (3...4).contains(text.value.utf8.count)
+      && text.value.utf8.allSatisfy { (0x30...0x37).contains($0) }
+    if isOctal, let mode = mode_t(text.value, radix: 8), mode <= 0o777, mode & 0o600 == 0o600 {
+      return mode
+    }
+    fail("mode", at: entry.position, found: text.shown, expected: expected)
+    return standard
+  }
+}
+
 /// A `[sink.NAME]` table with `type = "file"`.
 struct FileSinkConfiguration: Hashable, Sendable {
   /// The file; `{source}` stands for the source's name.
   let path: String
   /// At which size a new file is begun; `nil` for never.
   let rotateSize: ByteSize?
+  /// The permissions of a file that is made (0600).
+  let mode: mode_t
 
   /// Reads the keys of this kind.
   init(sources: [String], in reader: inout ConfigurationReader) {
     path = reader.requiredString("path", expected: "a file's path")
     let size = reader.size("rotateSize", default: ByteSize(0))
     rotateSize = size.bytes > 0 ? size : nil
+    mode = reader.fileMode()
     if sources.count > 1, !path.isEmpty, !path.contains("{source}") {
       reader.fail(
         "path", at: reader.entry("path")?.position, found: "one path for several sources",

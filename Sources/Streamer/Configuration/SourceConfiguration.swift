@@ -13,7 +13,7 @@ struct SourceConfiguration: Hashable, Sendable {
   /// The name of the table.
   let name: String
   /// What it is.
-  let kind: Kind
+  var kind: Kind
   /// After how many changes a batch is handed on (100).
   let batchSize: Int
   /// After how long a batch is handed on that is not full (1s).

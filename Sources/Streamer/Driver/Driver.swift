@@ -119,10 +119,10 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     var errors: [StreamerError] = []
     takeAnswers(&errors, now: now)
     guard !machine.isOver else { return closeOn(now: now) }
-    if stopRequested.load(ordering: .acquiring), !machine.isEnding {
+    if stopRequested.load(ordering: .acquiring), machine.wantsStop {
       log.info("stopping", ["timeout": DurationText.text(plan.rules.shutdownTimeout)])
       machine.stopRequested(now: now)
-      source.interrupt()
+      source.stopping()
     }
     pollLanes(&errors)
     for error in errors { fail(error, now: now) }
@@ -247,8 +247,13 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
 
   private func pollLanes(_ errors: inout [StreamerError]) {
     for index in 0..<source.lanes.count {
-      do throws(StreamerError) { try source.lanes[index].poll() } catch {
+      do throws(StreamerError) { try source.lanes[index].takeReports() } catch {
         errors.append(replace(index, after: error))
+      }
+      // Its sink stays: what was handed over before is delivered while the pipeline ends.
+      if let refusal = source.lanes[index].takeRefusal() {
+        observer.failed(sink: index, refusal)
+        errors.append(refusal)
       }
     }
   }
@@ -330,7 +335,13 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
   /// Lets the worker end the connection and close the sinks; what hangs then is left behind.
   private func close(within limit: Duration, now: Instant) {
     if limit == .zero {
-      log.warning("the time to stop is over; what was not delivered comes again at the next start")
+      if source.rest.isUndelivered || source.rest.isInTransaction {
+        log.warning(
+          "the time to stop is over; what was not delivered comes again at the next start")
+      } else {
+        log.warning(
+          "the time to stop is over; no position was saved, so what was delivered comes again")
+      }
     }
     let goodbye = source.goodbye(within: limit, &poller)
     let sinks = SinkList(source.lanes.sinks)

@@ -12,10 +12,13 @@ struct DriverPlan {
   let spool: Spool.Settings
   /// When it tries again, and how long it may take to end.
   var rules: PipelineMachine.Rules
+  /// How long the questions of an attempt may take until one has come through.
+  var firstAttempt = Limits.question
 
   /// Makes the sinks, and the pipeline that leads to them.
   func pipeline(
-    maxRowSize: Int = Limits.rowBytes, observer: PipelineObserver, log: Log
+    maxRowSize: Int = Limits.rowBytes, invalidUTF8: InvalidUTF8 = .replace,
+    observer: PipelineObserver, log: Log
   ) throws(StreamerError) -> Pipeline {
     let lanes = try LaneSet<LSN>(count: sinks.count) { (index) throws(StreamerError) in
       Lane(name: sinks[index].name, sink: try sinks[index].make(log), position: .zero)
@@ -23,7 +26,8 @@ struct DriverPlan {
     return Pipeline(
       lanes: lanes, setups: sinks.map(\.setup),
       settings: Pipeline.Settings(
-        source: name, inFlightLimit: inFlight, maxRowSize: maxRowSize, spool: spool),
+        source: name, inFlightLimit: inFlight, maxRowSize: maxRowSize,
+        invalidUTF8: invalidUTF8, spool: spool),
       observer: observer)
   }
 }

@@ -15,6 +15,8 @@ struct Feedback {
   /// The position last saved for each lane.
   private(set) var saved: [LSN]
   private var saving: [LSN]?
+  /// A save from before ``restart(at:)`` may still write its positions over those of the start.
+  private var isOvertaken = false
   private var lastSave: Instant
   /// The last save has failed: the next one waits for the interval, whatever hurries.
   private var hasFailed = false
@@ -47,18 +49,19 @@ struct Feedback {
   // MARK: - Saving
 
   /// Whether everything in `confirmed` is saved.
-  func isSaved(_ confirmed: [LSN]) -> Bool { saving == nil && confirmed == saved }
+  func isSaved(_ confirmed: [LSN]) -> Bool {
+    saving == nil && !isOvertaken && confirmed == saved
+  }
 
   /// Counts bytes that became durable in a sink: enough of them hasten the next save.
   mutating func delivered(bytes: Int) { unsavedBytes += bytes }
 
   /// The positions to save now; nil when none has moved, a save is under way, or it may wait.
   mutating func positionsToSave(_ confirmed: [LSN], atOnce: Bool, now: Instant) -> [LSN]? {
-    guard saving == nil, confirmed != saved else { return nil }
+    guard saving == nil, isOvertaken || confirmed != saved else { return nil }
     let isDue = now >= lastSave + saveInterval || unsavedBytes >= Limits.saveAfterBytes
-    guard hasFailed ? now >= lastSave + saveInterval : atOnce || isUrgent || isDue else {
-      return nil
-    }
+    let hurries = atOnce || isUrgent || isOvertaken
+    guard hasFailed ? now >= lastSave + saveInterval : hurries || isDue else { return nil }
     saving = confirmed
     lastSave = now
     unsavedBytes = 0
@@ -75,19 +78,26 @@ struct Feedback {
     saving = nil
     hasFailed = !isDurable
     guard isDurable else { return }
+    isOvertaken = false
     saved = positions
     owesStatus = true
   }
 
   /// Reading begins at positions that are stored: at the start, or over a gap.
+  ///
+  /// A save that is under way was asked for before, and may come after what the start has stored: then
+  /// the positions are given out once more, and until they are durable again no more is acknowledged
+  /// than both have.
   mutating func restart(at positions: [LSN]) {
-    saved = positions
+    saved = saving.map { zip($0, positions).map(min) } ?? positions
+    isOvertaken = isOvertaken || saving != nil
     saving = nil
   }
 
   /// When `confirmed` will be due to be saved; nil when it is saved or being saved.
   func saveDeadline(_ confirmed: [LSN]) -> Instant? {
-    saving == nil && confirmed != saved ? lastSave + saveInterval : nil
+    guard saving == nil, isOvertaken || confirmed != saved else { return nil }
+    return lastSave + saveInterval
   }
 
   // MARK: - Status updates

@@ -212,7 +212,7 @@ struct PipelineMachine: ~Copyable {
       isStandby = true
       startDeadline = nil
     }
-    let isTooLate = startDeadline.map { now >= $0 } ?? false
+    let isTooLate = error.cause != .failover && startDeadline.map { now >= $0 } ?? false
     trouble = error
     guard rules.reconnects, error.isRetryable, !isTooLate else {
       state = .draining(
@@ -255,6 +255,16 @@ struct PipelineMachine: ~Copyable {
     }
   }
 
+  /// Whether a request to stop would change anything: also on the way to an end that has no deadline,
+  /// that of an input which has been read to its end.
+  var wantsStop: Bool {
+    switch state {
+    case .draining(let ending): ending.deadline == nil
+    case .idle, .establishing, .streaming, .waiting, .standby: true
+    case .closing, .ended: false
+    }
+  }
+
   /// Whether nothing is read, delivered or saved any more.
   var isOver: Bool {
     switch state {
@@ -268,7 +278,8 @@ struct PipelineMachine: ~Copyable {
     switch state {
     case .idle, .establishing, .waiting:
       // A standby stays one, whatever becomes of one look at the slot.
-      isStandby ? .standby : hasStreamed ? .retrying : .starting
+      isStandby
+        ? .standby : hasStreamed || trouble?.cause == .failover ? .retrying : .starting
     case .streaming: .streaming
     case .standby: .standby
     case .draining, .closing: nil

@@ -24,8 +24,6 @@ protocol Source: AnyObject, SendableMetatype {
   func connect(
     _ established: Established, _ poller: inout Poller, now: ContinuousClock.Instant
   ) throws(StreamerError)
-  /// A stop was asked for: an attempt that is under way need not go on.
-  func interrupt()
   /// Nobody wants what an attempt has connected; a job when letting go of it may block.
   func discard(_ established: Established) -> (@Sendable () -> Void)?
   /// Everything that was not confirmed is to be read again by the next connection; a job when
@@ -33,6 +31,9 @@ protocol Source: AnyObject, SendableMetatype {
   func disconnect(
     after error: StreamerError?, _ poller: inout Poller
   ) -> (@Sendable () -> Void)?
+
+  /// A stop has begun: an attempt that is under way need not go on, and makes nothing any more.
+  func stopping()
 
   /// Takes what came, reads as far as `permit` and the budget let it, and says what is due.
   func turn(
@@ -60,7 +61,7 @@ protocol Source: AnyObject, SendableMetatype {
 }
 
 extension Source {
-  func interrupt() {}
+  func stopping() {}
 }
 
 /// Sinks on their way to the I/O worker.

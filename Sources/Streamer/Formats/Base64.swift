@@ -28,6 +28,12 @@ enum Base64 {
   /// Appends bytes as a JSON string in base64.
   static func append(_ bytes: RawSpan, to json: inout ByteWriter) {
     json.append(0x22 as UInt8)
+    append(characters: bytes, to: &json)
+    json.append(0x22 as UInt8)
+  }
+
+  /// Appends bytes in base64, without quotes.
+  static func append(characters bytes: RawSpan, to json: inout ByteWriter) {
     let count = bytes.byteCount
     unsafe json.append(upTo: (count &+ 2) / 3 &* 4) { room in
       var written = 0
@@ -43,7 +49,6 @@ enum Base64 {
       }
       return written
     }
-    json.append(0x22 as UInt8)
   }
 
   /// Appends `bytea`'s text, `\x` and hexadecimal digits, as a JSON string in base64.

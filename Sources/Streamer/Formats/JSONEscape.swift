@@ -7,7 +7,7 @@ import PGWire
 enum JSONEscape {
   /// How many bytes are escaped at a time: room for their worst case is made beforehand, and six
   /// times a long value would be too much.
-  static let chunkSize = 16 << 10
+  static let chunkSize = Limits.escapeChunkBytes
 
   /// Appends `text` as a JSON string with its quotes.
   static func append(_ text: RawSpan, to json: inout ByteWriter) {

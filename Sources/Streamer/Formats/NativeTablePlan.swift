@@ -21,6 +21,7 @@ final class NativeTablePlan: TablePlan {
   private let encoders: ValueEncoders
   private let columns: OwnedArray<Column>
   private let hasKey: Bool
+  private let hasPartialOldRows: Bool
   private let hasHeaders: Bool
   let holdsComposites: Bool
 
@@ -49,6 +50,7 @@ final class NativeTablePlan: TablePlan {
     self.encoders = encoders
     self.holdsComposites = holdsComposites
     hasKey = !table.key.isEmpty
+    hasPartialOldRows = table.hasPartialOldRows
     hasHeaders = headers
   }
 
@@ -121,7 +123,8 @@ final class NativeTablePlan: TablePlan {
     envelope.appendTail(state, lsn: event.place.lsn, ordinal: event.place.ordinal, to: &json)
     NativeEnvelope.append(.key, to: &json)
     if let key { json.append(copyOf: key) } else { json.append("null") }
-    if event.showsOld, event.oldImage != .none {
+    // An insert that stands for a new key leads to the row that has what it lacks.
+    if event.showsOld || hasUnchanged, event.oldImage != .none {
       NativeEnvelope.append(.old, to: &json)
       old(event, &state.scratch, into: &json)
     }
@@ -132,7 +135,15 @@ final class NativeTablePlan: TablePlan {
 
   // MARK: - Parts
 
+  /// Whether nulls of the event's old row are values that were not sent.
+  @inline(__always)
+  private func leavesOutOldNulls(_ event: borrowing RowEvent) -> Bool {
+    event.oldImage.leavesOutNulls(ofPartial: hasPartialOldRows)
+  }
+
   /// The key's columns as a JSON object; a value that was not sent again stands in the old image.
+  ///
+  /// A key of which a column was not sent at all is none.
   private func key(
     _ event: borrowing RowEvent, _ scratch: inout ValueScratch, into json: inout ByteWriter
   ) -> Range<Int>? {
@@ -151,9 +162,18 @@ final class NativeTablePlan: TablePlan {
       isFirst = false
       switch cursor.next() {
       case .text(let text): encode(text, column, &scratch, into: &json)
-      case .unchangedToast where event.oldImage != .none:
-        value(event.old.value(at: index), column, &scratch, into: &json)
-      case .null, .unchangedToast, .binary: json.append("null")
+      case .unchangedToast:
+        guard event.oldImage != .none, case .text(let text) = event.old.value(at: index) else {
+          json.truncate(to: start)
+          return nil
+        }
+        encode(text, column, &scratch, into: &json)
+      case .null, .binary:
+        if event.action == .delete, leavesOutOldNulls(event) {
+          json.truncate(to: start)
+          return nil
+        }
+        json.append("null")
       }
     }
     json.append(UInt8(ascii: "}"))
@@ -179,13 +199,14 @@ final class NativeTablePlan: TablePlan {
         envelope.append(column.name, isFirst: isFirst, to: &json)
         encode(text, column, &scratch, into: &json)
       case .unchangedToast:
-        guard event.oldImage == .full else {
+        guard event.oldImage == .full, case .text(let text) = event.old.value(at: index) else {
           hasUnchanged = true
           continue
         }
         envelope.append(column.name, isFirst: isFirst, to: &json)
-        value(event.old.value(at: index), column, &scratch, into: &json)
+        encode(text, column, &scratch, into: &json)
       case .null, .binary:
+        if event.action == .delete, leavesOutOldNulls(event) { continue }
         envelope.append(column.name, isFirst: isFirst, to: &json)
         json.append("null")
       }
@@ -195,11 +216,12 @@ final class NativeTablePlan: TablePlan {
     return hasUnchanged
   }
 
-  /// `Old`: the whole old row, or its key.
+  /// `Old`: the whole old row, its key, or what a partition's own identity made the server send.
   private func old(
     _ event: borrowing RowEvent, _ scratch: inout ValueScratch, into json: inout ByteWriter
   ) {
     json.append(UInt8(ascii: "{"))
+    let leavesOutNulls = leavesOutOldNulls(event)
     var cursor = event.old.columns
     var isFirst = true
     for index in columns.indices {
@@ -208,9 +230,16 @@ final class NativeTablePlan: TablePlan {
         cursor.skip()
         continue
       }
-      envelope.append(column.name, isFirst: isFirst, to: &json)
+      switch cursor.next() {
+      case .text(let text):
+        envelope.append(column.name, isFirst: isFirst, to: &json)
+        encode(text, column, &scratch, into: &json)
+      case .null, .unchangedToast, .binary:
+        if leavesOutNulls { continue }
+        envelope.append(column.name, isFirst: isFirst, to: &json)
+        json.append("null")
+      }
       isFirst = false
-      value(cursor.next(), column, &scratch, into: &json)
     }
     json.append(UInt8(ascii: "}"))
   }
@@ -223,21 +252,11 @@ final class NativeTablePlan: TablePlan {
     var isFirst = true
     for index in columns.indices {
       guard case .unchangedToast = cursor.next() else { continue }
+      if event.oldImage == .full, case .text = event.old.value(at: index) { continue }
       envelope.append(element: columns[index].name, isFirst: isFirst, to: &json)
       isFirst = false
     }
     json.append(UInt8(ascii: "]"))
-  }
-
-  private func value(
-    _ value: consuming ColumnValue, _ column: Column, _ scratch: inout ValueScratch,
-    into json: inout ByteWriter
-  ) {
-    if case .text(let text) = value {
-      encode(text, column, &scratch, into: &json)
-    } else {
-      json.append("null")
-    }
   }
 
   /// A text that is not what its type promises is kept as it is: a string.

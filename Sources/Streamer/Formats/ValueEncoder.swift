@@ -51,8 +51,16 @@ struct ValueEncoder: Hashable, Sendable, BitwiseCopyable {
       guard JSONNumber.isNumber(text) else { return JSONEscape.append(text, to: &json) }
       json.append(short: text)
     case .timestamp: Self.encode(timestamp: text, into: &json)
-    case .jsonb: try Self.encode(jsonb: text, into: &json)
-    case .json: try Self.encode(json: text, into: &json)
+    case .jsonb:
+      guard try JSONReach.isEmbeddable(text, mayHaveSurrogates: false) else {
+        return JSONEscape.append(text, to: &json)
+      }
+      json.append(text)
+    case .json:
+      guard try JSONReach.isEmbeddable(text, mayHaveSurrogates: true) else {
+        return JSONEscape.append(text, to: &json)
+      }
+      Self.encode(json: text, into: &json)
     case .double: JSONNumber.append(double: text, to: &json)
     case .base64: try Base64.append(hex: text, to: &json)
     case .hex: JSONEscape.append(try Base64.hexDigits(text), to: &json)
@@ -113,21 +121,9 @@ struct ValueEncoder: Hashable, Sendable, BitwiseCopyable {
     json.append(0x22 as UInt8)
   }
 
-  private static func encode(
-    jsonb text: RawSpan, into json: inout ByteWriter
-  ) throws(DecodingError) {
-    guard text.byteCount > 0 else {
-      throw DecodingError(.violation("a JSON document is empty"), at: 0)
-    }
-    json.append(text)
-  }
-
   /// Newlines are legal between JSON's tokens only, where they mean nothing; without them an event
   /// is one line.
-  private static func encode(
-    json text: RawSpan, into json: inout ByteWriter
-  ) throws(DecodingError) {
-    let start = json.count
+  private static func encode(json text: RawSpan, into json: inout ByteWriter) {
     var run = 0
     var at = 0
     while let newline = firstNewline(in: text, from: at) {
@@ -136,9 +132,6 @@ struct ValueEncoder: Hashable, Sendable, BitwiseCopyable {
       at = run
     }
     json.append(text.extracting(run..<text.byteCount))
-    guard json.count > start else {
-      throw DecodingError(.violation("a JSON document is empty"), at: 0)
-    }
   }
 
   private static func firstNewline(in text: RawSpan, from start: Int) -> Int? {

@@ -8,7 +8,7 @@ struct ValueScratch: ~Copyable {
   /// How many buffers are kept.
   static let kept = 4
   /// Above this a buffer gives its memory back: one long value must not hold it for ever.
-  static let capacityLimit = 64 << 10
+  static let capacityLimit = Limits.scratchBytes
 
   private var buffers = InlineArray<4, ByteWriter?> { _ in nil }
   /// Whether a row with fewer fields than its type has attributes is malformed; else it is one of

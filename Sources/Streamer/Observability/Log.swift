@@ -40,7 +40,8 @@ struct Log: Sendable {
   /// Colours need a terminal and an environment without NO_COLOR; JSON has none.
   init(level: Level = .info, format: Format = .logfmt, descriptor: CInt = STDERR_FILENO) {
     let noColour = unsafe getenv("NO_COLOR").map { unsafe $0.pointee != 0 } ?? false
-    let hasColours = format == .logfmt && !noColour && isatty(descriptor) == 1
+    let hasColours =
+      format == .logfmt && !noColour && !TerminalStyle.isDumb && isatty(descriptor) == 1
     output = LogOutput(
       descriptor: descriptor, format: format, level: level, hasColours: hasColours)
     context = []

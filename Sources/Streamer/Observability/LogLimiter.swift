@@ -21,7 +21,7 @@ struct LogLimiter {
     let kind = windows[kind] != nil || windows.count < Self.kinds ? kind : ""
     var window = windows[kind] ?? Window(start: now)
     defer { windows[kind] = window }
-    if now - window.start >= .seconds(1) {
+    if now - window.start >= Limits.logWindow {
       window.start = now
       window.written = 0
     }

@@ -61,9 +61,6 @@ final class PipelineObserver {
       schema: schema, name, hasTopic: hasTopic ?? lanes.map { _ in true }, now: .now)
   }
 
-  /// Drops the series of a table that is gone, without the wait that else lets a reconnect pass.
-  func release(schema: String, name: String) { tables.release(schema: schema, name) }
-
   /// A transaction with that many events was read to its end.
   func committed(events: UInt64) { sourceMetrics.transactionRows.observe(Double(events)) }
 
@@ -83,31 +80,15 @@ final class PipelineObserver {
   /// The connection, a look-up or a save has failed.
   ///
   /// An outage counts once, when a stream that flowed is lost; what fails after that are attempts.
-  func failed(_ error: StreamerError, cause: ReconnectCause? = nil) {
+  func failed(_ error: StreamerError) {
     source.replicaErrors.add()
     sourceMetrics.errors.add()
     if isConnected {
-      let cause = cause ?? (hasLostSink ? .sink : ReconnectCause(error))
+      let cause = hasLostSink ? .sink : ReconnectCause(error)
       sourceMetrics.reconnects(cause: cause).add()
     }
     isConnected = false
     hasLostSink = false
-  }
-
-  /// The pipeline is given up for a new one, which counts from zero, since the server is another
-  /// or on another timeline.
-  func pipelineReplaced() {
-    eventCount = 0
-    malformedCount = 0
-    keepalives = 0
-    source.serverLSN.set(0)
-    source.receivedLSN.set(0)
-    for index in lanes.indices {
-      take(inFlightBytes: 0, index)
-      watches[index].counts = LaneCounts()
-      watches[index].waiting = nil
-      lanes[index].wait(since: nil)
-    }
   }
 
   /// A position could not be saved.

@@ -5,12 +5,8 @@ enum ReconnectCause: String, CaseIterable, Sendable {
   case connection
   /// A sink has failed, and what it has not confirmed is read again.
   case sink
-  /// A position could not be saved.
-  case store
   /// Somebody else has taken the slot.
   case slot
-  /// The server is another, or on another timeline.
-  case history
   /// Open transactions could not be kept: the next connection does without streaming.
   case streaming
   /// Values in binary could not be read: the next connection asks for text.
@@ -21,11 +17,10 @@ enum ReconnectCause: String, CaseIterable, Sendable {
     self =
       switch error.cause {
       case .slotActive: .slot
-      case .historyChanged: .history
       case .streamingFailed: .streaming
       case .binaryUnreadable: .binary
       case .readerGone: .sink
-      case .other: .connection
+      case .failover, .other: .connection
       }
   }
 }

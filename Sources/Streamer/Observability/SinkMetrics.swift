@@ -33,8 +33,8 @@ struct SinkMetrics: Sendable {
       "psql_streamer_delivered_total", "Records that the sink has acknowledged.")
     errors = MetricMaker(metrics, labels, isExposed: true).counter(
       "sink_errors", "Sink errors count")
-    let readsLog = SourceMetrics.readsLog(sourceType)
-    processingTime = MetricMaker(metrics, labels, isExposed: readsLog).histogram(
+    let isLive = SourceMetrics.hasLiveCommits(sourceType)
+    processingTime = MetricMaker(metrics, labels, isExposed: isLive).histogram(
       "sink_event_processing_time_sec", "Sink event processing time (sec)",
       bounds: Histogram.defaultSeconds)
     kafkaQueueMessages = kafka.gauge(

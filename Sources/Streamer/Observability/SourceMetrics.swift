@@ -41,6 +41,9 @@ struct SourceMetrics: Sendable {
   /// Whether the source reads a server's log: a Kafka source has offsets and no positions.
   static func readsLog(_ type: String) -> Bool { type != "kafka" }
 
+  /// Whether the source's commits are of now: the time since a recording's tells nothing.
+  static func hasLiveCommits(_ type: String) -> Bool { type == "postgres" }
+
   /// Looks up the metrics of a source by its name and type in the configuration.
   init(_ metrics: Metrics, name: String, type: String) {
     self.metrics = metrics
@@ -48,6 +51,8 @@ struct SourceMetrics: Sendable {
     self.type = type
     let maker = MetricMaker(
       metrics, [("sourceName", name)], isExposed: Self.readsLog(type))
+    let live = MetricMaker(
+      metrics, [("sourceName", name)], isExposed: Self.hasLiveCommits(type))
     let every = MetricMaker(metrics, [("sourceName", name)], isExposed: true)
     let slot = MetricMaker(metrics, [("sourceName", name)], isExposed: type == "postgres")
     let old = [("sourceName", name), ("sourceType", MetricType.source(type)), ("table", "")]
@@ -61,17 +66,17 @@ struct SourceMetrics: Sendable {
     sentLSN = lsn("sent")
     lagBytes = maker.gauge(
       "psql_streamer_lag_bytes", "Log of the server that is not delivered and saved yet.")
-    lagSeconds = maker.gauge(
+    lagSeconds = live.gauge(
       "psql_streamer_lag_seconds", "Age of the oldest commit that is not confirmed yet.")
     spoolBytes = maker.gauge(
       "psql_streamer_spool_bytes", "Open transactions that are kept in files, in bytes.")
     transactionRows = maker.histogram(
       "psql_streamer_transaction_rows", "Events in a transaction.", bounds: Histogram.rows)
-    commitLatency = maker.histogram(
+    commitLatency = live.histogram(
       "psql_streamer_commit_latency_seconds",
       "From a commit on the server to the acknowledgement of its last record, for each sink.",
       bounds: Histogram.latencySeconds)
-    processingTime = MetricMaker(metrics, old, isExposed: Self.readsLog(type)).histogram(
+    processingTime = MetricMaker(metrics, old, isExposed: Self.hasLiveCommits(type)).histogram(
       "source_event_processing_time_sec", "Source event processing time (sec)",
       bounds: Histogram.defaultSeconds)
     walHeldBytes = slot.gauge(

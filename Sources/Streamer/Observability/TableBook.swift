@@ -19,9 +19,9 @@ struct TableBook {
   /// The value of the labels of all tables beyond the limit.
   static let other = "_other"
   /// How long the series of a table stay that nobody describes: a reconnect must not reset them.
-  static let patience = Duration.seconds(3600)
+  static let patience = Limits.tableSeriesPatience
   /// The shortest pause between two searches for tables that nobody describes.
-  static let pause = Duration.seconds(10)
+  static let pause = Limits.tableSeriesSweep
 
   private struct Name: Hashable {
     let schema: String
@@ -83,11 +83,6 @@ struct TableBook {
       lease: TableLease())
     rest = made
     return made
-  }
-
-  /// Drops a table's series at once.
-  mutating func release(schema: String, _ table: String) {
-    release(Name(schema: schema, table: table))
   }
 
   private mutating func release(_ name: Name) {

@@ -68,6 +68,17 @@ extension Lane where Position == LSN {
     refused(strand: 0, error)
   }
 
+  /// Between transactions, the server has nothing to send below `walEnd`: one that a lost connection
+  /// has cut and that lies there does not come again, and ends with what was produced of it.
+  ///
+  /// Else nothing behind it would be confirmed before the next transaction.
+  mutating func endCut(before walEnd: LSN) {
+    guard openTicket != nil, walEnd > reading.mark.commitLSN else { return }
+    commit(strand: 0, end: walEnd)
+    reading.ticket = nil
+    reading.skipBelow = .max
+  }
+
   /// The transaction ends.
   mutating func commit(endLSN: LSN) {
     guard reading.ticket != nil else { return }

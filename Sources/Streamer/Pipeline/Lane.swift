@@ -34,6 +34,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
 
   private var strands: [Strand] = []
   private var failure: StreamerError?
+  private var isRefusalTold = false
   /// Bytes that became durable since ``takeDeliveredBytes()``.
   private var deliveredBytes = 0
   private let capacity: Int
@@ -93,8 +94,11 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
     return (ticket, tracker.oldestCommitTime)
   }
 
-  /// Whether a record came that the sink can never take: the next ``poll()`` throws.
+  /// Whether a record came that the sink can never take: ``takeRefusal()`` says which.
   var hasFailed: Bool { failure != nil }
+
+  /// Whether the sink has delivered all that it was given and can take.
+  var isDrained: Bool { hasFailed ? inFlightBytes == 0 : isIdle }
 
   // MARK: - Restarts
 
@@ -106,6 +110,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
     batch.removeAll()
     inFlightBytes = 0
     failure = nil
+    isRefusalTold = false
     reading = Reading()
     for index in strands.indices {
       strands[index].tracker.restart(at: strands[index].tracker.confirmed)
@@ -188,7 +193,6 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
     while index < batch.count {
       let size = batch.size(index)
       strands[strand].tracker.produced()
-      inFlightBytes &+= size.payload
       counts.events &+= 1
       guard size.whole <= sink.maximumRecordBytes else {
         batch.truncate(to: index)
@@ -200,6 +204,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
             hint: "Raise message.max.bytes in [sink.\(name).librdkafka] and the topic's "
               + "max.message.bytes, or leave the table out."))
       }
+      inFlightBytes &+= size.payload
       index += 1
     }
     if batch.isLarge { flush() }
@@ -211,8 +216,10 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
     refuse(error)
   }
 
-  /// What was refused stays outstanding, so that no position passes it, nothing after it is
-  /// produced, and the lane fails at the next ``poll()``.
+  /// What was refused stays outstanding, so that no position passes it, and nothing after it is
+  /// produced.
+  ///
+  /// What came before is delivered and counts.
   private mutating func refuse(_ error: StreamerError) {
     if failure == nil { failure = error }
     reading.skipBelow = .max
@@ -227,9 +234,21 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
 
   // MARK: - Delivery
 
-  /// Takes what the sink reports as durable.
+  /// Takes what the sink reports as durable, and throws also when a record was refused.
   mutating func poll() throws(StreamerError) {
+    try takeReports()
     if let failure { throw failure }
+  }
+
+  /// Why a record was refused: told once, since what came before it is still delivered.
+  mutating func takeRefusal() -> StreamerError? {
+    guard let failure, !isRefusalTold else { return nil }
+    isRefusalTold = true
+    return failure
+  }
+
+  /// Takes what the sink reports as durable; throws when the sink itself has failed.
+  mutating func takeReports() throws(StreamerError) {
     guard isOpen else { return }
     try sink.poll { receipt in
       let (strand, number) = StrandTicket.parts(of: receipt.ticket)
@@ -274,7 +293,7 @@ struct LaneCounts {
 /// given away is recognised: 2^48 records take nine years at a million a second.
 enum StrandTicket {
   /// How many strands can be told apart.
-  static let strands = 1 << 16
+  static let strands = Limits.strands
   private static let numberBits: UInt64 = 48
 
   /// Puts a ticket together.

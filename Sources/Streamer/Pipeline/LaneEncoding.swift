@@ -19,6 +19,8 @@ struct StreamOrigin: Hashable, Sendable {
   var host = ""
   /// The database's name.
   var database = ""
+  /// Whether its texts may hold bytes that are no text: the database is in SQL_ASCII.
+  var holdsAnyBytes = false
 }
 
 /// What of a lane depends on the connection: its format, and where logical messages go.

@@ -36,6 +36,12 @@ struct LaneSet<Position: TrackedPosition>: ~Copyable {
     return true
   }
 
+  /// Whether every sink has delivered all that it was given and can take.
+  var isDrained: Bool {
+    for index in indices where !lanes[index].isDrained { return false }
+    return true
+  }
+
   /// Whether all sinks are open.
   var isOpen: Bool {
     for index in indices where !lanes[index].isOpen { return false }

@@ -10,12 +10,14 @@ extension Pipeline {
     guard table.table.fits(change) else {
       throw violation("a row has another number of columns than its relation")
     }
-    guard size <= settings.maxRowSize else { return try refuse(change, table, at: lsn, size) }
+    guard size <= settings.maxRowSize else {
+      return try refuse(change, table, at: lsn, .size(size))
+    }
     guard let binary = table.binary else {
       guard !change.new.hasBinary, !change.old.hasBinary else {
         throw violation("a value came in binary that was not asked for")
       }
-      return try row(ofText: change, table, at: lsn)
+      return try row(ofBytes: change, table, at: lsn)
     }
     var text = rowText.take() ?? ByteWriter()
     let boundary: Int
@@ -26,10 +28,45 @@ extension Pipeline {
       return
     }
     try row(
-      ofText: BinaryRow.change(like: change, in: text, boundary: boundary), table, at: lsn)
+      ofBytes: BinaryRow.change(like: change, in: text, boundary: boundary), table, at: lsn)
     text.removeAll()
     text.shrink(to: Limits.rowTextBytes)
     rowText = consume text
+  }
+
+  /// A row whose values may be no text, which the database has not checked.
+  @inline(__always)
+  private mutating func row(
+    ofBytes change: borrowing Change, _ table: KnownTable, at lsn: LSN
+  ) throws(DecodingError) {
+    guard origin.holdsAnyBytes else { return try row(ofText: change, table, at: lsn) }
+    try row(unchecked: change, table, at: lsn)
+  }
+
+  @inline(never)
+  private mutating func row(
+    unchecked change: borrowing Change, _ table: KnownTable, at lsn: LSN
+  ) throws(DecodingError) {
+    let column = TextRepair.firstInvalidColumn(of: change)
+    if settings.invalidUTF8 == .stop {
+      let relation = table.table.relation
+      if let column {
+        let what = "column \(relation.columns[column].name) of \(table.table.qualifiedName)"
+        return try refuse(change, table, at: lsn, .noText(what))
+      }
+      if table.table.hasInvalidName {
+        let what = "a name of table \(table.table.qualifiedName) or of its columns"
+        return try refuse(change, table, at: lsn, .noText(what))
+      }
+    }
+    guard column != nil else { return try row(ofText: change, table, at: lsn) }
+    var text = rowRepaired.take() ?? ByteWriter()
+    let boundary = try TextRepair.write(change, settings.invalidUTF8, to: &text)
+    try row(
+      ofText: BinaryRow.change(like: change, in: text, boundary: boundary), table, at: lsn)
+    text.removeAll()
+    text.shrink(to: Limits.rowTextBytes)
+    rowRepaired = consume text
   }
 
   private mutating func row(
@@ -131,11 +168,35 @@ extension Pipeline {
       }
       let first = lanes[index].batch.count
       let record = RecordPlace(event: place, route: route, ticket: lanes[index].ticket)
-      encodings[index].format.encode(
-        message, record, &encodings[index].state, into: &lanes[index].batch)
+      if let error = encode(message, record, lane: index) {
+        lanes[index].refused(place, error)
+        continue
+      }
       lanes[index].produced(from: first, place, table: "logical messages")
     }
     if alone { close(endLSN: message.lsn) }
+  }
+
+  /// Adds a message to a lane's batch, its prefix mended where it is no text; or says why it cannot.
+  private mutating func encode(
+    _ message: borrowing LogicalMessage, _ record: RecordPlace, lane index: Int
+  ) -> StreamerError? {
+    guard origin.holdsAnyBytes, UTF8Scan.firstInvalid(in: message.prefix, from: 0) != nil else {
+      encodings[index].format.encode(
+        message, record, &encodings[index].state, into: &lanes[index].batch)
+      return nil
+    }
+    guard settings.invalidUTF8 != .stop else {
+      return noText("the prefix of a logical message", record.event)
+    }
+    var prefix = ByteWriter()
+    TextRepair.append(message.prefix, settings.invalidUTF8, to: &prefix)
+    let mended = LogicalMessage(
+      isTransactional: message.isTransactional, lsn: message.lsn, prefix: prefix.bytes,
+      content: message.content)
+    encodings[index].format.encode(
+      mended, record, &encodings[index].state, into: &lanes[index].batch)
+    return nil
   }
 
   /// Says what became of a prepared transaction; it goes where logical messages go.
@@ -164,11 +225,20 @@ extension Pipeline {
     return ordinal
   }
 
-  // MARK: - Changes that are too large
+  // MARK: - Changes that cannot become events
+
+  /// Why no event is made of a change.
+  private enum Refusal {
+    /// It takes more bytes than maxRowSize allows.
+    case size(Int)
+    /// Something of it is no text.
+    case noText(String)
+  }
 
   /// Refuses a change before anything is made of it, in every lane that it would go to.
   private mutating func refuse(
-    _ change: borrowing Change, _ table: KnownTable, at lsn: LSN, _ size: Int
+    _ change: borrowing Change, _ table: KnownTable, at lsn: LSN,
+    _ refusal: Refusal
   ) throws(DecodingError) {
     table.count(change.kind)
     let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
@@ -178,9 +248,24 @@ extension Pipeline {
         lanes[index].counts.excluded += 1
         continue
       }
-      let what = "a change of \(table.table.qualifiedName)"
-      lanes[index].refused(place, tooLarge(what, place, size))
+      let error: StreamerError
+      switch refusal {
+      case .size(let size):
+        error = tooLarge("a change of \(table.table.qualifiedName)", place, size)
+      case .noText(let what): error = noText(what, place)
+      }
+      lanes[index].refused(place, error)
     }
+  }
+
+  private func noText(_ what: String, _ place: EventPlace) -> StreamerError {
+    StreamerError(
+      what: "source \(settings.source)",
+      why: "\(what) at LSN \(place.lsn), transaction \(transaction?.commitLSN ?? .zero), holds "
+        + "bytes that are no UTF-8: the database is in SQL_ASCII, which takes any",
+      hint:
+        "Set invalidUTF8 = \"replace\" or \"base64\" in [source.\(settings.source)], or leave the "
+        + "table out of the sink.")
   }
 
   private func tooLarge(_ what: String, _ place: EventPlace, _ size: Int) -> StreamerError {

@@ -69,7 +69,7 @@ extension Pipeline {
     case .noticeResponse:
       let notice = try ServerError.decode(body)
       if stopsWithoutPublication, notice.isVanishedPublication { return .server(notice) }
-      if notices.count < Limits.notices { notices.append(notice) }
+      if notices.count < Limits.notices { notices.append(notice) } else { noticesLeftOut += 1 }
     case .copyDone:
       try ByteReader(body).finish()
       return .ended
@@ -95,7 +95,10 @@ extension Pipeline {
       sent = max(sent, walEnd)
       replyRequested = replyRequested || wantsReply
       if transaction == nil {
-        for index in lanes.indices { lanes[index].keepalive(walEnd: walEnd) }
+        for index in lanes.indices {
+          lanes[index].endCut(before: walEnd)
+          lanes[index].keepalive(walEnd: walEnd)
+        }
       }
     }
   }

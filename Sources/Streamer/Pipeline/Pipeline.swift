@@ -16,6 +16,8 @@ struct Pipeline: ~Copyable {
     var inFlightLimit: Int
     /// The largest change, in bytes as it was received, that becomes a record.
     var maxRowSize = Limits.rowBytes
+    /// What is done with bytes that are no text.
+    var invalidUTF8 = InvalidUTF8.replace
     /// How open transactions are kept that come in chunks.
     var spool: Spool.Settings
   }
@@ -92,6 +94,8 @@ struct Pipeline: ~Copyable {
   var transaction: Transaction?
   /// The row that came in binary, as text; nil while it is used.
   var rowText: ByteWriter? = ByteWriter()
+  /// The row that is no text throughout, mended; nil while it is used.
+  var rowRepaired: ByteWriter? = ByteWriter()
   /// A row in binary that cannot be read: the connection has to begin again in text.
   var binaryFault: BinaryFault?
   /// Bytes of this connection's stream before the message that is read next, for errors.
@@ -110,6 +114,8 @@ struct Pipeline: ~Copyable {
   var pings = 0
   /// Notices that came inside the stream; the reader takes them.
   var notices: [ServerError] = []
+  /// How many came beyond those.
+  var noticesLeftOut = 0
   /// Whether a publication that does not exist where the stream stands ends the stream: changes are
   /// missing then.
   var stopsWithoutPublication = false
@@ -161,10 +167,13 @@ struct Pipeline: ~Copyable {
   /// Whether no transaction is open and everything that was read is delivered.
   var isAtRest: Bool { transaction == nil && isSettled }
 
-  /// The notices that came inside the stream since the last call.
-  mutating func takeNotices() -> [ServerError] {
-    defer { notices.removeAll() }
-    return notices
+  /// The notices that came inside the stream since the last call, and how many more there were.
+  mutating func takeNotices() -> (kept: [ServerError], leftOut: Int) {
+    defer {
+      notices.removeAll()
+      noticesLeftOut = 0
+    }
+    return (notices, noticesLeftOut)
   }
 
   /// What came of streamed transactions since the last call.

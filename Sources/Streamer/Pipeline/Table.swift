@@ -8,6 +8,19 @@ struct Table {
   let key: [Int]
   /// "schema.table".
   let qualifiedName: String
+  /// Whether a name of it holds U+FFFD, which stands for bytes that are no text.
+  let hasInvalidName: Bool
+  /// Whether a null of a whole old row may stand for a value that was not sent.
+  ///
+  /// The server calls the old row of a partition whole when the root's identity is, whatever the
+  /// partition's own identity left out of it.
+  let hasPartialOldRows: Bool
+
+  /// What stands last in a catalog's key, where a column's name never is empty: the table has
+  /// partitions whose own replica identity is not the whole row.
+  ///
+  /// So it is remembered and recorded together with the key.
+  static let partialOldRows = ""
 
   /// Takes the key from the replica identity, or, where that is the whole row or nothing, from the
   /// primary key that the catalog names.
@@ -15,6 +28,11 @@ struct Table {
     self.relation = relation
     self.qualifiedName = "\(relation.schema).\(relation.name)"
     let columns = relation.columns.indices
+    hasInvalidName = ([relation.schema, relation.name] + relation.columns.map(\.name))
+      .contains { $0.unicodeScalars.contains("\u{FFFD}") }
+    hasPartialOldRows =
+      relation.replicaIdentity == .full && catalogKey.last == Self.partialOldRows
+    let catalogKey = catalogKey.filter { $0 != Self.partialOldRows }
     switch relation.replicaIdentity {
     case .primaryKey, .index:
       key = columns.filter { relation.columns[$0].isKey }
@@ -30,6 +48,7 @@ struct Table {
     for index in key {
       switch (change.old.value(at: index), change.new.value(at: index)) {
       case (_, .unchangedToast), (.null, .null): continue
+      case (.null, _) where change.oldImage.leavesOutNulls(ofPartial: hasPartialOldRows): continue
       case (.text(let old), .text(let new)), (.binary(let old), .binary(let new)):
         if !old.equals(new) { return true }
       default: return true
@@ -43,5 +62,17 @@ struct Table {
     let count = relation.columns.count
     return (change.kind == .delete || change.new.count == count)
       && (change.oldImage == .none || change.old.count == count)
+  }
+}
+
+extension Change.OldImage {
+  /// Whether nulls of such an old row are values that were not sent; `isPartial` is
+  /// ``Table/hasPartialOldRows``.
+  ///
+  /// The columns of an identity's index are never null: where one is, a partition has another
+  /// identity than the root that it is published as.
+  @inline(__always)
+  func leavesOutNulls(ofPartial isPartial: Bool) -> Bool {
+    self == .key || (self == .full && isPartial)
   }
 }

@@ -32,7 +32,7 @@ struct StoreLock: ~Copyable, Sendable {
       guard code == EWOULDBLOCK else { throw StreamerError(errno: code, name) }
       throw StreamerError(
         what: name, why: "in use by \(Self.owner(opened))",
-        hint: "Stop that process, or give this one a store of its own.", exit: .preflight)
+        hint: "Stop that process, or give this one a store of its own.")
     }
     descriptor = opened
     _ = ftruncate(opened, 0)

@@ -42,16 +42,18 @@ struct StreamRecorder: ~Copyable {
   private var bytes = 0
   private var fileSize = 0
   private var durable = LSN.zero
-  private var statusInterval = Duration.seconds(10)
+  private var statusInterval = Streamer.Limits.statusInterval
   private var lastStatus = ContinuousClock.now
   private var nextFlush = ContinuousClock.now
   private var backoff: Backoff
   private var random = SystemRandomNumberGenerator()
 
   /// Prepares to record a source; without `reconnects` it ends when the connection is lost.
+  ///
+  /// An `interruption` ends waits for the server.
   init(
     _ name: String, _ source: PostgresSourceConfiguration, reconnects: Bool, to path: String,
-    _ limits: Limits, log: Log
+    _ limits: Limits, log: Log, interruption: WaitBreaker
   ) {
     self.name = name
     self.source = source
@@ -60,7 +62,8 @@ struct StreamRecorder: ~Copyable {
     self.limits = limits
     // The recording takes a sink's place: what is durable in it is its position.
     session = PostgresSession(
-      name: name, source, sinks: [path], store: MemoryPositionStore(), log: log)
+      name: name, source, sinks: [path], store: MemoryPositionStore(), log: log,
+      interruption: interruption)
     tap.transactionLimit = limits.transactions
     backoff = Backoff(longest: source.startRetryInterval)
   }
@@ -99,13 +102,15 @@ struct StreamRecorder: ~Copyable {
         try record(&stream, signals, progress)
         try finish()
         acknowledge(&stream)
-        return stream.close()
+        stream.close(within: Streamer.Limits.release, rest: tap.rest)
+        return
       } catch {
         guard error.isRetryable else {
           // The disk is full, most likely: what the file has was cut to whole blocks.
           try? finish()
           throw error
         }
+        if session.isStopping { return try finish() }
         try write { (writer) throws(RecordingError) in
           try writer.disconnected(error.why, now: .now)
         }
@@ -203,22 +208,22 @@ struct StreamRecorder: ~Copyable {
   private func wait(
     for stream: borrowing ReplicationStream, _ signals: borrowing Interruption
   ) -> Bool {
-    var next = min(lastStatus + statusInterval, .now + .milliseconds(250))
+    var next = min(lastStatus + statusInterval, .now + Streamer.Limits.recorderTick)
     if let duration = limits.duration { next = min(next, start + duration) }
-    let timeout = max(Poller.milliseconds(next - .now), 0)
-    var entries = [
-      pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0),
-      pollfd(fd: stream.descriptor, events: Int16(POLLIN), revents: 0),
-    ]
     // In a burst the socket is left alone for a while, as a pipeline does.
     if let readBy = stream.pace.readBy {
-      entries.removeLast()
-      let gulp = Poller.milliseconds(max(readBy - .now, .zero))
-      _ = unsafe poll(&entries, nfds_t(entries.count), min(timeout, gulp))
+      _ = Self.wait(signals.descriptor, -1, until: min(next, readBy))
       return ContinuousClock.now >= readBy
     }
-    _ = unsafe poll(&entries, nfds_t(entries.count), timeout)
-    return entries[1].revents != 0
+    return Self.wait(signals.descriptor, stream.descriptor, until: next)
+  }
+
+  /// Waits to the nanosecond: a gulp's pause is shorter than two milliseconds.
+  private static func wait(
+    _ signals: CInt, _ stream: CInt, until due: ContinuousClock.Instant
+  ) -> Bool {
+    let (seconds, attoseconds) = max(due - .now, .zero).components
+    return clinux_wait(signals, stream, seconds * 1_000_000_000 + attoseconds / 1_000_000_000) != 0
   }
 
   private func receive(_ stream: inout ReplicationStream) throws(StreamerError) {

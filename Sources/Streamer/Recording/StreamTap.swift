@@ -38,7 +38,7 @@ struct StreamTap {
   private var open: [UInt32: [Relation]] = [:]
   private var asked: UInt32?
   /// Bytes left of a message that was begun to be passed on.
-  private var rest = 0
+  private(set) var rest = 0
 
   /// A new connection begins at `start`.
   mutating func connected(at start: LSN) {

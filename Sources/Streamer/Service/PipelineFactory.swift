@@ -1,13 +1,16 @@
 /// Makes drivers and sinks from the configuration: the one place where their kinds are listed.
 enum PipelineFactory {
-  /// Makes the driver of one source.
+  /// Makes the driver of one source; one that is isolated is tried for ever, as the others go on.
   static func make(
     _ source: SourceConfiguration, sinks: [SinkConfiguration], _ configuration: Configuration,
-    store: any SourceStore, observer: PipelineObserver, log: Log, reconnects: Bool = true
+    store: any SourceStore, observer: PipelineObserver, log: Log, reconnects: Bool = true,
+    isIsolated: Bool = false
   ) throws(StreamerError) -> any Service.Pipeline {
     let log = (source.debug ? log.lowered(to: .debug) : log).with(["source": source.name])
     var plan = plan(source, sinks: sinks, configuration)
     plan.rules.reconnects = reconnects
+    // How long a start may take is judged over all sources.
+    if isIsolated { plan.rules.startTimeout = .zero }
     switch source.kind {
     case .postgres(let postgres):
       let session = PostgresSession(
@@ -37,10 +40,14 @@ enum PipelineFactory {
       spool = postgres.spool
       rules.longestPause = postgres.startRetryInterval
     }
-    return DriverPlan(
+    var result = DriverPlan(
       name: source.name, sinks: sinks.map { plan($0, source: source.name, configuration) },
       inFlight: configuration.inFlight.bytes, spool: spool.settings(store: configuration.store),
       rules: rules)
+    if let limit = configuration.startTimeout {
+      result.firstAttempt = max(limit, Limits.shortestAttempt)
+    }
+    return result
   }
 
   /// What a driver needs to know of one of its sinks.
@@ -67,7 +74,8 @@ enum PipelineFactory {
           name: sink.name, kafka, startTimeout: min(start, Limits.kafkaStart), log: log)
       case .stdout: try LineSink(path: nil, rotateSize: nil)
       case .file(let file):
-        try LineSink(path: file.path(for: source), rotateSize: file.rotateSize?.bytes)
+        try LineSink(
+          path: file.path(for: source), rotateSize: file.rotateSize?.bytes, mode: file.mode)
       case .stubLog: StubSink(log: log)
       case .stubDiscard: StubSink(log: sink.verbose ? log : nil)
       }

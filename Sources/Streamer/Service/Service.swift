@@ -22,6 +22,9 @@ final class Service: StatusSource {
   private let store: any SourceStore
   private let metrics: Metrics
   private let pipelines: [any Pipeline]
+  // The sources' names by pipeline: one without a sink has none.
+  private let pipelineSources: [SourceStatus]
+  private let isolates: Bool
   private let ended: EventDescriptor
   private let results = Mutex<[(pipeline: Int, error: StreamerError?)]>([])
 
@@ -39,6 +42,8 @@ final class Service: StatusSource {
     sources = configuration.sources.map(\.status)
     sinks = configuration.sinks.map { SinkStatus(name: $0.name, type: $0.typeName) }
     var pipelines: [any Pipeline] = []
+    pipelineSources = sources.filter { !configuration.sinks(of: $0.name).isEmpty }
+    isolates = configuration.onSourceFailure == .isolate && pipelineSources.count > 1
     for (source, status) in zip(configuration.sources, sources) {
       let mine = configuration.sinks(of: source.name)
       guard !mine.isEmpty else { continue }
@@ -46,7 +51,8 @@ final class Service: StatusSource {
       let observer = PipelineObserver(source: status, sinks: statuses, metrics: metrics)
       pipelines.append(
         try PipelineFactory.make(
-          source, sinks: mine, configuration, store: store, observer: observer, log: log))
+          source, sinks: mine, configuration, store: store, observer: observer, log: log,
+          isIsolated: isolates))
     }
     self.pipelines = pipelines
   }
@@ -79,32 +85,36 @@ final class Service: StatusSource {
   private func wait(
     _ poller: inout Poller, _ signals: borrowing SignalDescriptor
   ) throws(StreamerError) -> Int32 {
-    var running = pipelines.count
-    var isStopping = false
-    var code: Int32 = 0
+    var running = Set(pipelines.indices)
+    var failures = SourceFailures(
+      isolates: configuration.onSourceFailure == .isolate,
+      startTimeout: isolates ? configuration.startTimeout : nil, now: .now)
     var nextTick = configuration.tickerInterval.map { ContinuousClock.now + $0 }
-    while running > 0 {
-      try poller.wait(timeout: nextTick.map { $0 - .now })
+    while !running.isEmpty {
+      let next = [nextTick, failures.deadline].compactMap(\.self).min()
+      try poller.wait(timeout: next.map { max($0 - .now, .zero) })
+      let wasStopping = failures.isStopping
       while let signal = signals.next() {
         if signal == SIGHUP {
           log.warning("the configuration is read at the start only; restart to change it")
-        } else if isStopping {
+        } else if failures.isStopping {
           log.warning("stopping at once; what was not delivered comes again at the next start")
           return 1
         } else {
-          isStopping = true
-          for pipeline in pipelines { pipeline.requestStop() }
+          failures.stopRequested()
         }
       }
       ended.drain()
       for (index, error) in takeResults() {
-        running -= 1
+        running.remove(index)
         guard let error else { continue }
-        let isAtStart = !pipelines[index].hasStarted && !isStopping
-        code = isAtStart ? error.exitCode : max(code, 1)
-        guard isAtStart else { continue }
-        Terminal.complain("\(error)")
-        isStopping = true
+        let hadStarted = pipelines[index].hasStarted
+        if failures.failed(error, hadStarted: hadStarted) { Terminal.complain("\(error)") }
+      }
+      for trouble in failures.expired(running.sorted().map(sight), now: .now) {
+        Terminal.complain(trouble)
+      }
+      if failures.isStopping, !wasStopping {
         for pipeline in pipelines { pipeline.requestStop() }
       }
       if let tick = nextTick, let interval = configuration.tickerInterval, .now >= tick {
@@ -112,7 +122,18 @@ final class Service: StatusSource {
         logNumbers()
       }
     }
-    return code
+    return failures.code
+  }
+
+  /// What a pipeline is seen doing.
+  private func sight(of index: Int) -> (name: String, sight: SourceFailures.Sight) {
+    let record = pipelineSources[index].state
+    // At the start only a failover is waited for as `retrying`.
+    let isIn =
+      pipelines[index].hasStarted || record.state == .standby || record.state == .retrying
+    return (
+      pipelineSources[index].name, SourceFailures.Sight(isIn: isIn, trouble: record.error)
+    )
   }
 
   private func takeResults() -> [(pipeline: Int, error: StreamerError?)] {

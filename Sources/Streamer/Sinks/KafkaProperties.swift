@@ -8,7 +8,7 @@ enum KafkaProperties {
     properties.allowLoss = sink.allowLoss
     properties.log = handler(log)
     properties.set("linger.ms", milliseconds(sink.batchTimeout ?? .zero))
-    properties.set("request.timeout.ms", milliseconds(max(sink.timeout, .seconds(1))))
+    properties.set("request.timeout.ms", milliseconds(max(sink.timeout, Limits.shortestRequest)))
     if let batchSize = sink.batchSize { properties.set("batch.num.messages", "\(batchSize)") }
     if sink.requiredAcks != -1 {
       properties.set("enable.idempotence", "false")

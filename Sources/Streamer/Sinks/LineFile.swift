@@ -2,16 +2,21 @@ import Glibc
 
 /// A file of JSON lines: recognised, cut to whole lines, appended to, rotated.
 ///
-/// Its owner alone may read it, since it holds what the tables hold.
+/// Its owner alone may read it unless its mode says otherwise, since it holds what the tables hold.
 struct LineFile: Sendable {
   private let path: String
   private let rotateSize: Int?
+  private let mode: mode_t
   private let sync: @Sendable (CInt) -> CInt
   private var descriptor: CInt = -1
   private var size = 0
 
   /// The file at `path`; `sync` stands in for fsync in tests.
-  init(path: String, rotateSize: Int?, sync: @escaping @Sendable (CInt) -> CInt = { fsync($0) }) {
+  init(
+    path: String, rotateSize: Int?, mode: mode_t = 0o600,
+    sync: @escaping @Sendable (CInt) -> CInt = { fsync($0) }
+  ) {
+    self.mode = mode
     self.path = path
     self.rotateSize = rotateSize
     self.sync = sync
@@ -24,7 +29,7 @@ struct LineFile: Sendable {
   mutating func open() throws(StreamerError) {
     // Not through a symbolic link, behind which anybody's file could lie, and no waiting for a pipe.
     let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
-    let opened = unsafe Glibc.open(path, flags, 0o600)
+    let opened = unsafe Glibc.open(path, flags, mode)
     guard opened >= 0 else {
       if errno == ELOOP { throw foreign("it is a symbolic link") }
       throw Self.fault("cannot open \(path)", errno)
@@ -76,7 +81,7 @@ struct LineFile: Sendable {
       throw Self.fault("cannot rotate \(path)", errno)
     }
     Glibc.close(descriptor)
-    descriptor = unsafe Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    descriptor = unsafe Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode)
     size = 0
     guard descriptor >= 0 else { throw Self.fault("cannot open \(path)", errno) }
     try syncFolder()

@@ -1,13 +1,22 @@
+import Glibc
 import PGWire
 
 /// Writes one JSON event a line, to a file (`file`) or to standard output (`stdout`).
 ///
-/// Lines gather in memory; a job on the I/O worker writes and, for a file, fsyncs them: only then
-/// are they acknowledged. Standard output counts as delivered when written completely.
+/// Lines gather in memory in pieces; a job on the I/O worker writes one and, for a file, fsyncs it:
+/// only then are its lines acknowledged. Standard output counts as delivered when written
+/// completely.
 final class LineSink: Sink {
+  /// Lines that are written at once, with what is to be reported then.
+  private struct Piece {
+    var lines: [UInt8] = []
+    var receipts: [DeliveryReceipt] = []
+  }
+
   private let output: LineOutput
-  private var gathered: [UInt8] = []
-  private var gatheredReceipts: [DeliveryReceipt] = []
+  /// Pieces that are large enough and wait behind the one that is being written.
+  private var waiting: [Piece] = []
+  private var gathered = Piece()
   private var writing: [DeliveryReceipt]?
   private var durable: [DeliveryReceipt] = []
   private var failure: StreamerError?
@@ -16,9 +25,11 @@ final class LineSink: Sink {
   /// Writes to the file at `path`, or to standard output without one.
   ///
   /// A file larger than `rotateSize` bytes is renamed to `path.N` and begun anew.
-  convenience init(path: String?, rotateSize: Int?) throws(StreamerError) {
+  convenience init(
+    path: String?, rotateSize: Int?, mode: mode_t = 0o600
+  ) throws(StreamerError) {
     if let path {
-      try self.init(LineOutput(.file(LineFile(path: path, rotateSize: rotateSize))))
+      try self.init(LineOutput(.file(LineFile(path: path, rotateSize: rotateSize, mode: mode))))
     } else {
       try self.init(LineOutput(.standardOutput(StandardOutput())))
     }
@@ -38,21 +49,30 @@ final class LineSink: Sink {
     for entry in batch.entries {
       // SAFETY: the pointer does not leave the closure.
       unsafe batch.withParts(of: entry) { _, value in
-        if let value = unsafe value { unsafe gathered.append(contentsOf: value) }
+        if let value = unsafe value { unsafe gathered.lines.append(contentsOf: value) }
       }
-      gathered.append(UInt8(ascii: "\n"))
-      gatheredReceipts.count(entry)
+      gathered.lines.append(UInt8(ascii: "\n"))
+      gathered.receipts.count(entry)
+      // One array for all that is in flight would be copied each time that it doubles.
+      if gathered.lines.count >= Limits.linePieceBytes {
+        waiting.append(gathered)
+        gathered = Piece()
+        gathered.lines.reserveCapacity(Limits.linePieceBytes + Limits.lineBlockBytes)
+      }
     }
   }
 
   func durabilityJob() -> (@Sendable () -> StreamerError?)? {
-    guard writing == nil, failure == nil, !gathered.isEmpty, !output.isClosed else { return nil }
-    let lines = gathered
-    // The job's memory goes with it, so that a burst leaves nothing behind.
-    gathered = []
-    writing = gatheredReceipts
-    gatheredReceipts = []
-    return { [output] in output.write(lines) }
+    guard writing == nil, failure == nil, !output.isClosed else { return nil }
+    if waiting.isEmpty {
+      guard !gathered.lines.isEmpty else { return nil }
+      // The job's memory goes with it, so that a burst leaves nothing behind.
+      waiting = [gathered]
+      gathered = Piece()
+    }
+    let piece = waiting.removeFirst()
+    writing = piece.receipts
+    return { [output] in output.write(piece.lines) }
   }
 
   func durabilityJobEnded(_ error: StreamerError?) {

@@ -2,8 +2,8 @@ import Glibc
 
 /// How many descriptors the process may have open.
 enum DescriptorLimit {
-  /// Raises the limit to what the system allows this process: each open transaction that is kept in a
-  /// file takes one, and so does each connection.
+  /// Raises the limit to what the system allows this process: each source and sink takes some, and
+  /// each connection one.
   static func raise() {
     var limit = rlimit()
     let kind = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)

@@ -24,6 +24,8 @@ import Glibc
     private static let failed = EPOLLERR.rawValue | EPOLLHUP.rawValue
     /// Whether a read will not block; an error counts, since the read tells which one.
     var isReadable: Bool { bits & (Interest.readable.rawValue | Self.failed) != 0 }
+    /// Whether the peer sends nothing more.
+    var hasPeerEnded: Bool { bits & (EPOLLRDHUP.rawValue | Self.failed) != 0 }
     /// Whether a write will not block; an error counts, since the write tells which one.
     var isWritable: Bool { bits & (Interest.writable.rawValue | Self.failed) != 0 }
   }

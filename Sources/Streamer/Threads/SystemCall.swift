@@ -24,15 +24,28 @@ enum SystemCall {
     return text.prefix(1).lowercased() + text.dropFirst()
   }
 
+  /// Whether what the errno says may pass by itself: nobody has to change the file or the system.
+  static func passes(_ code: CInt) -> Bool {
+    isFull(code)
+      || [
+        EADDRINUSE, EAGAIN, EBUSY, EINTR, EIO, EMFILE, ENFILE, ENOBUFS, ENOMEM, ESTALE, ETIMEDOUT,
+      ]
+      .contains(code)
+  }
+
   /// Whether the errno says that a disk, a quota or a file-size limit is full: it may become free.
   static func isFull(_ code: CInt) -> Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
 }
 
 extension StreamerError {
   /// Makes an error from a system call's errno; only a full disk is retryable.
+  ///
+  /// What passes by itself ends the process with 1, whatever `exit` says of the rest.
   init(errno code: CInt, _ what: String, hint: String = "", exit: Exit = .failure) {
+    let isFull = SystemCall.isFull(code)
     self.init(
-      what: what, why: SystemCall.text(of: code), hint: hint, exit: exit,
-      retryable: SystemCall.isFull(code))
+      what: what, why: SystemCall.text(of: code),
+      hint: isFull ? "Free some space on its disk." : hint,
+      exit: SystemCall.passes(code) ? .failure : exit, retryable: isFull)
   }
 }

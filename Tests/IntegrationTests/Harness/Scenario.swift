@@ -166,6 +166,11 @@ final class Scenario: Sendable {
 
   /// The body of a GET, with the status line's number.
   func get(_ path: String) throws -> (status: Int, body: String) {
+    try Self.get(path, port: httpPort)
+  }
+
+  /// The body of a GET from a port of this machine, with the status line's number.
+  static func get(_ path: String, port: Int) throws -> (status: Int, body: String) {
     let program = """
       import sys, urllib.request, urllib.error
       try: answer = urllib.request.urlopen(sys.argv[1], timeout=10)
@@ -173,7 +178,7 @@ final class Scenario: Sendable {
       print(answer.status); sys.stdout.write(answer.read().decode())
       """
     let text = try Subprocess.check(
-      "python3", ["-c", program, "http://127.0.0.1:\(httpPort)\(path)"])
+      "python3", ["-c", program, "http://127.0.0.1:\(port)\(path)"])
     let parts = text.split(separator: "\n", maxSplits: 1)
     return (Int(parts.first ?? "") ?? 0, parts.count > 1 ? String(parts[1]) : "")
   }

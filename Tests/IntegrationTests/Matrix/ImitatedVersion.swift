@@ -143,7 +143,7 @@ enum ImitatedVersion {
         "SELECT 1")
     }
     if query.contains("current_setting('wal_level')") {
-      return rows(["wal_level", "setting"], [["logical", "60000"]], "SELECT 1")
+      return rows(["wal_level", "setting", "recovery"], [["logical", "60000", "f"]], "SELECT 1")
     }
     if query.contains("pg_publication WHERE pubname") {
       let names = query.matches(of: /'(\w+)'/).map { String($0.1) }

@@ -1,14 +1,15 @@
 import Support
 
-/// A pooler that passes a session on and drops what it does not know of the startup packet.
+/// A pooler that passes a session on and drops what it does not know of the startup packet, or
+/// refuses it in pgbouncer's words.
 final class DroppingPooler {
   let port: Int
   private let process: Subprocess
 
-  init(before server: PostgresServer) throws {
+  init(before server: PostgresServer, refusing: Bool = false) throws {
     port = try FreePort.take()
     process = try Subprocess(
-      "python3", ["-c", Self.program, "\(port)", "\(server.port)"])
+      "python3", ["-c", Self.program, "\(port)", "\(server.port)", refusing ? "refusing" : ""])
     let port = port
     try eventually("the pooler") {
       (try? Subprocess.check(
@@ -45,6 +46,10 @@ final class DroppingPooler {
                 if code == 80877103: client.sendall(b'N')
                 else: break
             if code == 196608:
+                if sys.argv[3]:
+                    text = b'SFATAL\\0C08P01\\0Munsupported startup parameter: statement_timeout\\0\\0'
+                    client.sendall(b'E' + struct.pack('!I', len(text) + 4) + text)
+                    return client.close()
                 words = rest.split(b'\\0')
                 kept = [(k, v) for k, v in zip(words[::2], words[1::2])
                         if k in (b'user', b'database', b'replication')]

@@ -110,32 +110,3 @@ struct BoundsTests {
     #expect(server.finish() == 2)
   }
 }
-
-/// Texts that people read and paste.
-struct ShownTextTests {
-  @Test(
-    arguments: [
-      ("pub", "pub"), ("MyPub", "\"MyPub\""), ("Pub-1", "\"Pub-1\""), ("q\"x", "\"q\"\"x\""),
-      ("a1_", "a1_"), ("1a", "\"1a\""), ("user", "\"user\""), ("", "\"\""), ("é", "\"é\""),
-      ("a b", "\"a b\""), ("a.b", "\"a.b\""),
-    ])
-  func namesAreQuotedWhereTheyHaveToBe(name: String, expected: String) {
-    #expect(ReplicationCommand.pasted(name) == expected)
-  }
-
-  @Test(arguments: ["\u{9B}", "\u{202E}", "\u{2028}", "\u{1B}", "\u{7F}", "\u{85}", "\u{2066}"])
-  func linesHoldNothingThatSteersThem(character: String) {
-    var error = ServerError()
-    error.message = "a\(character)b"
-    #expect(error.description.hasSuffix("a b"))
-  }
-
-  @Test func aVanishedPublicationIsToldInEveryLanguage() {
-    var notice = ServerError()
-    notice.code = "55000"
-    notice.message = "Laden der Publikation übersprungen"
-    #expect(!notice.isVanishedPublication)
-    notice.routine = "LoadPublications"
-    #expect(notice.isVanishedPublication)
-  }
-}

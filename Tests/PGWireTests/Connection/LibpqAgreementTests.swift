@@ -12,16 +12,21 @@ struct LibpqAgreementTests {
   private func psqlAccepts(
     _ text: String, version: Int, environment: [String: String] = [:]
   ) throws -> Bool? {
-    let folder = PostgresPrograms.installed[version]
-    let isThere = Requirement.present(
-      folder != nil, else: "no psql of PostgreSQL \(version): run make servers")
-    guard isThere, let folder else { return nil }
+    guard let folder = Self.folder(version) else { return nil }
     let output = try Subprocess.run(
       "\(folder)/psql", ["-X", "-w", text, "-c", ""], environment: environment)
     let complaint = output.standardError
     #expect(output.termination != .exited(0), "psql got a connection with \(text)")
     return complaint.contains("connection to server") || complaint.contains("could not translate")
       || complaint.contains("root certificate file")
+  }
+
+  /// Where a version's psql lies; without it the reason is printed and there is nothing to compare.
+  private static func folder(_ version: Int) -> String? {
+    let folder = PostgresPrograms.installed[version]
+    let isThere = Requirement.present(
+      folder != nil, else: "no psql of PostgreSQL \(version): run make servers")
+    return isThere ? folder : nil
   }
 
   private func isAccepted(_ text: String, environment: [String: String] = [:]) -> Bool {
@@ -115,7 +120,7 @@ struct LibpqAgreementTests {
     ])
   func ports(version: Int, text: String) throws {
     let environment = ["PGPORT": "7"]
-    guard let folder = PostgresPrograms.installed[version] else { return }
+    guard let folder = Self.folder(version) else { return }
     let output = try Subprocess.run(
       "\(folder)/psql", ["-X", "-w", text, "-c", ""], environment: environment)
     let theirs = output.standardError.split(separator: ".s.PGSQL.").dropFirst()

@@ -8,7 +8,7 @@ struct PGErrorTests {
     ("57P03", true), ("53300", true), ("55006", true), ("57P01", true), ("57P02", true),
     ("40001", true), ("08006", true), ("58030", true), ("53100", true), ("", true),
     ("28P01", false), ("28000", false), ("3D000", false), ("42501", false), ("42704", false),
-    ("08P01", false), ("57P04", false), ("53400", false), ("55000", false), ("22023", false),
+    ("08P01", false), ("57P04", false), ("53400", true), ("55000", false), ("22023", false),
     ("0A000", false), ("XX000", false),
   ])
   func bySQLState(code: String, expected: Bool) {

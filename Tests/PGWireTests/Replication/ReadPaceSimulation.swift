@@ -16,6 +16,8 @@ struct ReadPaceSimulation {
   var rowSize = 190
   /// The reader's work for one byte.
   var byteCost = 0.5e-9
+  /// The server's work to wake a reader; much more where other processes wait for its processor.
+  var wakeCost = 6e-6
   /// The longest of the rests that the server takes now and then, about once in 10 000 rows.
   var longestRest = 0.0
   var random: SeededRandom
@@ -31,8 +33,7 @@ struct ReadPaceSimulation {
     var lastWait = 0.0
   }
 
-  /// The cost of waking a reader, the time it takes, and that of a server that was blocked.
-  private static let wakeCost = 6e-6
+  /// The time that waking a reader takes, and that of a server that was blocked.
   private static let wakeTime = 10e-6
   private static let unblockTime = 30e-6
   /// How late a timer is.
@@ -94,7 +95,7 @@ struct ReadPaceSimulation {
     buffered += rowSize
     oldest = oldest ?? time
     if nextRead == nil {
-      time += Self.wakeCost
+      time += wakeCost
       nextRead = max(time + Self.wakeTime, busyUntil)
     }
   }

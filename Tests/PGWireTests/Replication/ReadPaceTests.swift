@@ -26,6 +26,44 @@ import Testing
     #expect(pace.mode == .calm)
   }
 
+  @Test func manyWakeUpsInAWindowBeginADrizzle() throws {
+    var pace = ReadPace()
+    var now = start
+    for _ in 0..<ReadPace.drizzleReads {
+      #expect(pace.mode == .calm)
+      pace.read(200, at: now)
+      now += .microseconds(100)
+    }
+    #expect(pace.pause == ReadPace.drizzlePause)
+    // As long as most pauses find something it goes on, and never longer than that.
+    for _ in 0..<300 {
+      now = try #require(pace.readBy)
+      pace.read(400, at: now)
+      #expect(try #require(pace.pause) <= ReadPace.drizzlePause)
+    }
+    // Few that do end it.
+    for _ in 0..<30 {
+      pace.read(200, at: now)
+      now += .milliseconds(5)
+    }
+    #expect(pace.pause == nil)
+  }
+
+  @Test func aDrizzleThatBringsMuchBecomesABurst() throws {
+    var pace = ReadPace()
+    var now = start
+    for _ in 0..<ReadPace.drizzleReads {
+      pace.read(200, at: now)
+      now += .microseconds(100)
+    }
+    for _ in 0..<400 {
+      let next = try #require(pace.readBy)
+      pace.read(Int((next - now) / .microseconds(1)) * 20, at: next)
+      now = next
+    }
+    #expect(try #require(pace.pause) > ReadPace.drizzlePause)
+  }
+
   /// The server may only have rested: the next byte wakes, and the burst goes on behind it.
   @Test func aReadThatFindsNothingWaitsForTheFirstByte() {
     var pace = ReadPace()
@@ -96,6 +134,16 @@ import Testing
     var simulation = ReadPaceSimulation(seed: 1, offered: 1e6) { _ in capacity }
     let outcome = simulation.run(rows: 20_000)
     #expect(outcome.longestWait < 100e-6)
+  }
+
+  /// Where a wake-up costs so much that a reader which is always woken never sees many bytes in a
+  /// short time, it lets the server be all the same.
+  @Test(arguments: capacities) func wakeUpsHoldNoServerBack(capacity: Int) {
+    var simulation = ReadPaceSimulation(seed: 1) { _ in capacity }
+    simulation.wakeCost = 100e-6
+    let outcome = simulation.run(rows: 100_000)
+    #expect(outcome.seconds / outcome.ideal < 1.2)
+    #expect(outcome.reads < 5000)
   }
 
   /// A single commit, from the middle of a flood to long behind it.

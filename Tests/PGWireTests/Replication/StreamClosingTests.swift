@@ -34,6 +34,25 @@ import Testing
     #expect(farewell == [0x58, 0, 0, 0, 4])
   }
 
+  /// A reader that was inside a message says how much of it is to come.
+  @Test func theRestOfAMessageIsPassedOver() throws {
+    let ends = try SocketPair()
+    var stream = ReplicationStream(adopting: ends.client)
+    ends.send(Array(Conversation.stream.prefix(40)))
+    _ = try stream.receive(now: .now)
+    let length = 1 + Conversation.stream[1...4].reduce(0) { $0 << 8 | Int($1) }
+    let consumed = min(length - 1, stream.received.byteCount)
+    stream.consume(consumed)
+    let server = ends.server
+    let thread = Thread {
+      SocketPair.send(Array(Conversation.stream.dropFirst(40)), to: server)
+      SocketPair.send(Self.done + Self.complete + Scripted.ready, to: server)
+    }
+    let isOrderly = stream.close(within: .seconds(10), rest: length - consumed)
+    thread.join()
+    #expect(isOrderly)
+  }
+
   /// A server that never answers, sends for ever, closes or talks nonsense: the end comes all the same.
   @Test(arguments: [[], Scripted.message("d", [UInt8](repeating: 0, count: 8000)), [0xFF]])
   func aServerThatDoesNotEnd(flood: [UInt8]) throws {

@@ -142,4 +142,43 @@ struct AdminConnectionsTests {
       port: server.port, "GET /health HTTP/1.1\r\nConnection: close\r\n\r\n")
     #expect(String(decoding: bytes, as: UTF8.self).hasPrefix("HTTP/1.1 400"))
   }
+
+  @Test(
+    "A10 a request that can be read in two ways is refused",
+    arguments: [
+      "Host: y\r\n", "Content-Length: 0\r\nContent-Length: 5\r\n",
+      "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: gzip\r\n",
+      "A: \0b\r\n",
+    ], ["GET", "POST"])
+  func ambiguous(_ headers: String, _ method: String) throws {
+    let server = try server(AdminLimits())
+    let bytes = try HTTPAnswer.exchange(
+      port: server.port,
+      "\(method) /health HTTP/1.1\r\nHost: x\r\n\(headers)Connection: close\r\n\r\n")
+    #expect(String(decoding: bytes, as: UTF8.self).hasPrefix("HTTP/1.1 400"))
+  }
+
+  @Test(
+    "A10 a line that ends otherwise than HTTP's lines is refused",
+    arguments: [
+      "GET /health HTTP/1.1\nHost: x\n\n", "GET /health HTTP/1.1\r\nHost: x\nA: b\r\n\r\n",
+      "GET /health HTTP/1.1\rHost: x\r\r", "GET /health HTTP/1.1\r\nHost: x\r\n\n",
+    ])
+  func bareLineFeed(_ request: String) throws {
+    let server = try server(AdminLimits())
+    let bytes = try HTTPAnswer.exchange(port: server.port, request)
+    #expect(String(decoding: bytes, as: UTF8.self).hasPrefix("HTTP/1.1 400"))
+  }
+
+  @Test("A10 a head is judged as its bytes come")
+  func heads() {
+    let head = Array("GET / HTTP/1.1\r\nHost: x\r\n\r\n".utf8)
+    for count in 0..<head.count { #expect(RequestHead.judge(head[..<count]) == .unfinished) }
+    #expect(RequestHead.judge(head[...]) == .whole)
+    #expect(RequestHead.judge((head + [0, 10, 13])[...]) == .whole)
+    #expect(RequestHead.judge(Array("\r\nGET / HTTP/1.1\r\n".utf8)[...]) == .unfinished)
+    #expect(RequestHead.judge(Array("GET / HTTP/1.1\n".utf8)[...]) == .malformed)
+    #expect(RequestHead.judge(Array("GET /\rHTTP/1.1\r\n".utf8)[...]) == .malformed)
+    #expect(RequestHead.judge(Array("GET /\0".utf8)[...]) == .malformed)
+  }
 }

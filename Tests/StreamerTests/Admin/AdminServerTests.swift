@@ -186,6 +186,44 @@ struct AdminServerTests {
   }
 
   @Test(
+    "A15 a page of another site may change nothing",
+    arguments: [
+      ("localhost", "http://evil.example", nil), ("localhost:1", "null", nil),
+      ("127.0.0.1:1", nil, "cross-site"), ("127.0.0.1:1", nil, "same-site"),
+      // A name that its owner pointed at this machine.
+      ("evil.example:1", "http://evil.example:1", "same-origin"),
+      ("evil.example:1", nil, "same-origin"), ("localhost:1", "https://localhost:1", nil),
+    ] as [(String, String?, String?)])
+  func foreign(_ host: String, _ origin: String?, _ site: String?) {
+    let request = AdminRequest(
+      method: "GET", path: "/debug/on", host: host, origin: origin, fetchSite: site)
+    #expect(request.isForeign)
+  }
+
+  @Test(
+    "A15 programs and the page of this very server may",
+    arguments: [
+      ("anything", nil, nil), (nil, nil, nil), ("localhost:1", "http://localhost:1", "same-origin"),
+      ("127.0.0.1:1", "http://127.0.0.1:1", nil), ("[::1]:1", "http://[::1]:1", nil),
+      ("127.0.0.1:1", nil, "none"),
+    ] as [(String?, String?, String?)])
+  func own(_ host: String?, _ origin: String?, _ site: String?) {
+    let request = AdminRequest(
+      method: "GET", path: "/debug/on", host: host, origin: origin, fetchSite: site)
+    #expect(!request.isForeign)
+  }
+
+  @Test("A15 /debug answers 403 to it, and changes nothing")
+  func foreignDebug() throws {
+    let server = try server()
+    for header in ["Origin: http://evil.example", "Sec-Fetch-Site: cross-site"] {
+      #expect(
+        try HTTPAnswer(port: server.port, "GET", "/debug/on", headers: [header]).status == 403)
+    }
+    #expect(pipelines.debugCalls == [])
+  }
+
+  @Test(
     "an address that others reach is for reading only without a token",
     arguments: [":0", "0.0.0.0:0"])
   func withoutToken(_ address: String) throws {
@@ -285,7 +323,7 @@ struct AdminServerTests {
     let error = try #require(throws: StreamerError.self) {
       try server("127.0.0.1:\(first.port)")
     }
-    #expect(error.exit == .preflight)
+    #expect(error.exit == .failure)
     #expect(error.description.contains("127.0.0.1:\(first.port)"))
     #expect(error.description.contains("in use"))
   }

@@ -25,6 +25,15 @@ struct ReadinessTests {
     #expect(reasons(readyWhenStandby: true).isEmpty == isReadyToo)
   }
 
+  @Test("A14 a source whose position cannot be saved is not ready")
+  func unsaved() {
+    pipelines.enterStreaming()
+    pipelines.sources[0].cannotSave = true
+    #expect(reasons() == ["source \"db\" cannot save its position"])
+    pipelines.sources[0].cannotSave = false
+    #expect(reasons() == [])
+  }
+
   @Test("a sink in trouble is not ready")
   func sink() {
     pipelines.enterStreaming()

@@ -15,12 +15,20 @@ import Testing
   }
 
   static let good: [(line: String, request: CommandLineRequest)] = [
-    ("run --config a.toml", .run(configuration: "a.toml")),
-    ("run --config=a=b.toml", .run(configuration: "a=b.toml")),
-    ("run -c a.toml", .run(configuration: "a.toml")),
-    ("-config a.toml", .run(configuration: "a.toml")),
-    ("-config=a.toml", .run(configuration: "a.toml")),
-    ("--config a.toml", .run(configuration: "a.toml")),
+    ("run -c a.toml --accept-gap db", .run(configuration: "a.toml", acceptsGap: "db")),
+    (
+      "position set 0/10 -c a --source s --yes",
+      .position(
+        .init(
+          configuration: "a", action: .set(LSN(16)), source: "s", sink: nil, isConfirmed: true))
+    ),
+    ("drop -c a s", .drop(.init(configuration: "a", source: "s", isConfirmed: false))),
+    ("run --config a.toml", .run(configuration: "a.toml", acceptsGap: nil)),
+    ("run --config=a=b.toml", .run(configuration: "a=b.toml", acceptsGap: nil)),
+    ("run -c a.toml", .run(configuration: "a.toml", acceptsGap: nil)),
+    ("-config a.toml", .run(configuration: "a.toml", acceptsGap: nil)),
+    ("-config=a.toml", .run(configuration: "a.toml", acceptsGap: nil)),
+    ("--config a.toml", .run(configuration: "a.toml", acceptsGap: nil)),
     ("demo", .demo),
     ("check -c a.toml", .check(configuration: "a.toml", json: false)),
     ("check --json --config a.toml", .check(configuration: "a.toml", json: true)),
@@ -96,7 +104,7 @@ import Testing
     ),
     (
       "record DSN -p p -o f --duration soon",
-      "--duration soon: it is none. Such as 30s. See psql-streamer record --help."
+      "--duration soon: it is no duration. Such as 30s. See psql-streamer record --help."
     ),
     (
       "record DSN -p p -o f --transactions 0",
@@ -143,8 +151,8 @@ import Testing
     ),
     (
       "run a.toml -c b",
-      "too many arguments: run takes 0 beside its options. "
-        + "Put quotation marks around an argument with blanks. See psql-streamer run --help."
+      "too many arguments: the file is named with --config. "
+        + "Write psql-streamer run --config FILE. See psql-streamer run --help."
     ),
     ("check -c a --json=yes", "--json: it takes no value. See psql-streamer check --help."),
     ("tail --publication p", "no DSN: tail needs it. See psql-streamer tail --help."),

@@ -16,7 +16,7 @@ import Testing
   }
 
   /// The keys of each section's table.
-  private static func documentedKeys() throws -> [String: [String]] {
+  static func documentedKeys() throws -> [String: [String]] {
     var keys: [String: [String]] = [:]
     var section = ""
     for line in try text("docs/CONFIGURATION.md").split(separator: "\n") {
@@ -115,7 +115,8 @@ import Testing
 
   private static func parse(_ text: String) throws(ConfigurationErrors) -> Configuration {
     try Configuration.parse(
-      text: text, file: "psql-streamer.toml", environment: { _ in "geheim" },
+      text: text, file: "psql-streamer.toml",
+      environment: { $0.hasPrefix("PG") && $0 != "PGPASSWORD" ? nil : "geheim" },
       readFile: { (path: String, limit: Int) throws(FileReadError) -> [UInt8] in
         guard path.hasPrefix("/run/secrets/") else { throw FileReadError(reason: "not there") }
         return Array("geheim".utf8.prefix(limit))

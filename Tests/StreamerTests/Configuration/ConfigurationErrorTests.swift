@@ -120,8 +120,8 @@ import Testing
         + "Put \"*.*\" first for all tables."
     ),
     (
-      "invalidUTF8 = 1",
-      "invalidUTF8: found a key that comes with a later version, expected a key of a postgres source."
+      "heartbeat = 1",
+      "heartbeat: found a key that comes with a later version, expected a key of a postgres source."
         + " Remove it."
     ),
     (

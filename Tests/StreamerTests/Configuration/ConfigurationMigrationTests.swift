@@ -66,7 +66,7 @@ import Testing
       boltdb = "x"
       [source.db1]
       type = "postgres"
-      dsn = "x"
+      dsn = "host=x"
       publication = "p"
       replicationSlot = "Slot"
       [sink.k]

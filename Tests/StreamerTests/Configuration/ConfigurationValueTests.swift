@@ -143,7 +143,7 @@ import Testing
       ConfigurationFixture.minimal + """
         [source.lonely]
         type = "postgres"
-        dsn = "x"
+        dsn = "host=x"
         publication = "p"
         replicationSlot = "lonely"
         [sink.f]

@@ -81,7 +81,7 @@ import Testing
       Issue.record("db1 is no postgres source")
       return
     }
-    #expect(postgres.dsn.revealed == "dbname=test sslmode=disable")
+    #expect(try postgres.dsn.string == ConnectionString("dbname=test sslmode=disable"))
     #expect(postgres.publication == "pub1")
     #expect(postgres.replicationSlot == "db1")
     #expect(postgres.startRetryInterval == .seconds(2))

@@ -6,6 +6,8 @@ import Support
 /// What can happen at a step of the simulation.
 extension DriverSimulation {
   /// The kinds of steps; the seed decides how often each happens.
+  ///
+  /// Another input of a driver, as a request to reload would be, is another case here.
   enum Step: CaseIterable {
     case feed, work, answer, deliver, wait, waitLong
     case cut, silence, failSink, failJob, refuseToOpen, unreachable, slotActive, failLookUps
@@ -22,6 +24,14 @@ extension DriverSimulation {
 
   /// Runs `steps` random steps, then lets everything come to rest; throws the first broken rule.
   func run(steps: Int) throws {
+    let schedule = schedule()
+    for _ in 0..<steps where !isOver { try step(of: schedule) }
+    mend()
+    try settle()
+  }
+
+  /// The steps that this run takes, each as often as it is likely.
+  func schedule() -> [Step] {
     var schedule: [Step] = []
     for step in Step.allCases {
       // Some kinds of steps are rare or missing in one run and frequent in another.
@@ -29,15 +39,17 @@ extension DriverSimulation {
       let weight = weights.randomElement(using: &random) ?? 1
       schedule += Array(repeating: step, count: weight)
     }
-    for _ in 0..<steps where !isOver {
-      guard let step = schedule.randomElement(using: &random) else { return }
-      trace("\(step)")
-      try take(step)
-      guard !isOver else { return }
-      try advance(.milliseconds(Int.random(in: 0...20, using: &random)))
-    }
-    mend()
-    try settle()
+    return schedule
+  }
+
+  /// Takes one step, and lets a little time pass.
+  func step(of schedule: [Step]) throws {
+    guard let step = schedule.randomElement(using: &random) else { return }
+    trace("\(step)")
+    if !step.isOrdinary { summary.fates.count("\(step)", "in \(stateName)") }
+    try take(step)
+    guard !isOver else { return }
+    try advance(.milliseconds(Int.random(in: 0...20, using: &random)))
   }
 
   private func take(_ step: Step) throws {
@@ -61,6 +73,8 @@ extension DriverSimulation {
 
   private func fault(_ step: Step) {
     let lane = Int.random(in: 0..<2, using: &random)
+    // What only an attempt to connect can meet would be mended before the next one.
+    let isNoticed = Bool.random(using: &random)
     switch step {
     case .cut: session.cut()
     case .silence:
@@ -71,8 +85,12 @@ extension DriverSimulation {
       sinks.current[1].faults.failsNextJob = true
       sinks.current[1].faults.writesAllTheSame = Bool.random(using: &random)
     case .refuseToOpen: sinks.refusesToOpen[lane] = true
-    case .unreachable: session.faults.isUnreachable = true
-    case .slotActive: session.faults.isSlotActive = true
+    case .unreachable:
+      session.faults.isUnreachable = true
+      if isNoticed { session.cut() }
+    case .slotActive:
+      session.faults.isSlotActive = true
+      if isNoticed { session.cut() }
     case .failLookUps: session.faults.failsLookUps = true
     case .storeFull:
       session.faults.isStoreFull = true
@@ -87,7 +105,7 @@ extension DriverSimulation {
   }
 
   /// Whatever was wrong is right again.
-  private func mend() {
+  func mend() {
     session.faults = SimulatedSession.Faults()
     sinks.refusesToOpen = [false, false]
     isSilent = false

@@ -1,6 +1,7 @@
-import PGWire
 import Support
+import Synchronization
 
+@testable import PGWire
 @testable import Streamer
 
 /// One run of a whole driver between a simulated server, store, worker and sinks, with everything
@@ -38,6 +39,7 @@ final class DriverSimulation {
     var silences = 0
     var lateStarts = 0
     var turns = 0
+    var fates = AnswerFates()
 
     static func += (sum: inout Summary, run: Summary) {
       sum.runs += 1
@@ -51,6 +53,7 @@ final class DriverSimulation {
       sum.silences += run.silences
       sum.lateStarts += run.lateStarts
       sum.turns += run.turns
+      sum.fates += run.fates
     }
   }
 
@@ -71,19 +74,38 @@ final class DriverSimulation {
   /// The server sends and answers nothing, although the connection stands.
   var isSilent = false
   private let isTraced = TestEnvironment["PSQL_STREAMER_TRACE"] != nil
-  private(set) var now: Instant
+  let shared: Shared
+  let clock = SimulatedClock()
+  private(set) var now: Instant {
+    get { clock.now }
+    set { clock.now = newValue }
+  }
   private var wakeAt: Instant
   private var started: Instant
   /// Whether this process has been a standby, or has streamed.
   private var hasBeenLetIn = false
   private var stopping: Instant?
+  /// Since when this process has been on its way to its end.
+  private var endingSince: Instant?
+  /// How many streams had been started when the slot was another's; nil unless it was when it was
+  /// seen last.
+  private var standbySince: Int?
   /// Since when the driver waits in vain for the server's bytes.
   private var unheardSince: Instant?
   /// The run is over before its end: a gap was found, as it should be.
   private(set) var isOver = false
 
-  /// `directory` is for files of open transactions.
-  init(seed: UInt64, directory: String) throws {
+  /// What several sources of one process have in common: the store, and the sinks' status.
+  struct Shared {
+    let store = MemoryPositionStore()
+    let statuses = SimulatedSinks.names.map { SinkStatus(name: $0, type: "kafka") }
+    let metrics = Metrics()
+  }
+
+  /// `directory` is for files of open transactions; `source` is its name, its own among those that
+  /// share something.
+  init(seed: UInt64, directory: String, source: String = "s", shared: Shared = Shared()) throws {
+    self.shared = shared
     random = SeededRandom(seed: seed)
     let steps = Int.random(in: 20...200, using: &random)
     history = SimulatedWriters.history(seed: random.next(), steps: steps)
@@ -98,25 +120,30 @@ final class DriverSimulation {
       walRetain: Bool.random(using: &random) ? 0 : 100,
       startTimeout: Bool.random(using: &random) ? .zero : .seconds(20))
     session = SimulatedSession(
-      SimulatedServer(history, seed: random.next()), streams: choices.streams,
-      sinks: SimulatedSinks.names)
-    now = .now
-    wakeAt = now
-    started = now
-    queue = try SimulatedWorkQueue()
-    driver = try Self.driver(choices, session, sinks, queue, &random)
+      SimulatedServer(history, seed: random.next()), source: source, streams: choices.streams,
+      sinks: SimulatedSinks.names, store: shared.store)
+    wakeAt = clock.now
+    started = clock.now
+    queue = try Self.queue(clock)
+    driver = try Self.driver(choices, session, sinks, queue, shared, &random)
     driver.start(now: now)
+  }
+
+  private static func queue(
+    _ clock: SimulatedClock
+  ) throws -> SimulatedWorkQueue<SimulatedDriver.Answer> {
+    try SimulatedWorkQueue(now: { clock.now }, describe: { $0.kind })
   }
 
   private static func driver(
     _ choices: Choices, _ session: SimulatedSession, _ sinks: SimulatedSinks,
-    _ queue: SimulatedWorkQueue<SimulatedDriver.Answer>, _ random: inout SeededRandom,
-    repeating: Bool = true
+    _ queue: SimulatedWorkQueue<SimulatedDriver.Answer>, _ shared: Shared,
+    _ random: inout SeededRandom, repeating: Bool = true
   ) throws -> SimulatedDriver {
     let stored = SimulatedSinks.names.map { session.stored($0) ?? .zero }
     sinks.start(at: stored, repeating: repeating)
     let plan = DriverPlan(
-      name: "s", sinks: sinks.plans, inFlight: choices.inFlight, spool: choices.spool,
+      name: session.source, sinks: sinks.plans, inFlight: choices.inFlight, spool: choices.spool,
       rules: PipelineMachine.Rules(
         startTimeout: choices.startTimeout, shutdownTimeout: shutdownTimeout))
     let configuration = try Configuration.own(
@@ -136,8 +163,7 @@ final class DriverSimulation {
       throw Violation("no source")
     }
     let observer = PipelineObserver(
-      source: SourceStatus(name: "s", type: "postgres"),
-      sinks: SimulatedSinks.names.map { SinkStatus(name: $0, type: "kafka") }, metrics: Metrics())
+      source: session.status, sinks: shared.statuses, metrics: shared.metrics)
     let log = Log(level: .error, descriptor: -1)
     let source = try PostgresSource(
       plan, postgres, server: session, observer: observer, log: log)
@@ -162,9 +188,13 @@ final class DriverSimulation {
   func restart(repeating: Bool) throws {
     trace("restart, repeating \(repeating)")
     session.cut()
-    queue = try SimulatedWorkQueue()
-    driver = try Self.driver(choices, session, sinks, queue, &random, repeating: repeating)
+    summary.fates += queue.fates
+    queue = try Self.queue(clock)
+    driver = try Self.driver(
+      choices, session, sinks, queue, shared, &random, repeating: repeating)
     stopping = nil
+    endingSince = nil
+    standbySince = nil
     unheardSince = nil
     hasBeenLetIn = false
     hangsUntil = nil
@@ -195,6 +225,8 @@ final class DriverSimulation {
     let rest = source.rest
     let isClean =
       !rest.isUndelivered && !rest.isUnsaved && source.pipeline.isBetweenTransactions
+    let isLate = now >= (endingSince ?? now) + Self.shutdownTimeout
+    if rest.isUnsaved, !isLate { throw Violation("it ended without saving what was delivered") }
     if session.refusedGap != nil {
       summary.gaps += 1
       guard error != nil || stopping != nil else { throw Violation("a gap ended it in silence") }
@@ -214,6 +246,33 @@ final class DriverSimulation {
     else { throw Violation("it ended by itself: \(error.map { "\($0)" } ?? "no error")") }
     summary.lateStarts += 1
     try restart(repeating: true)
+  }
+
+  /// What the driver is doing, in a word.
+  var stateName: String {
+    switch driver.state {
+    case .idle: "idle"
+    case .establishing: "establishing"
+    case .streaming: "streaming"
+    case .waiting: "waiting"
+    case .standby: "standby"
+    case .draining: "draining"
+    case .closing: "closing"
+    case .ended: "ended"
+    }
+  }
+
+  /// What others see of a source: its positions, and the states of its lanes.
+  struct Standing: Equatable {
+    let stored: [LSN?]
+    let states: [PipelineState]
+  }
+
+  /// What others see of this source.
+  var standing: Standing {
+    Standing(
+      stored: SimulatedSinks.names.map(session.stored),
+      states: shared.statuses.map { $0.lane(of: session.source).state.state })
   }
 
   // MARK: - Time
@@ -280,15 +339,13 @@ final class DriverSimulation {
     guard inFlight < choices.inFlight + message else {
       throw Violation("\(inFlight) bytes are in flight, \(choices.inFlight) may be")
     }
-    var isUnheard = false
-    switch driver.state {
-    case .standby:
-      if !hasBeenLetIn { summary.standbys += 1 }
-      hasBeenLetIn = true
-    case .streaming:
-      hasBeenLetIn = true
+    try checkMemory(source)
+    try checkWords()
+    let isUnheard: Bool
+    if case .streaming = driver.state {
       isUnheard = isSilent && source.pipeline.pause == .needsBytes && source.stream != nil
-    default: break
+    } else {
+      isUnheard = false
     }
     if !isUnheard { unheardSince = nil } else if unheardSince == nil { unheardSince = now }
     if let unheardSince, now > unheardSince + .seconds(60) {
@@ -296,6 +353,45 @@ final class DriverSimulation {
     }
     if let stopping, now > stopping + Self.shutdownTimeout + .seconds(1) {
       throw Violation("a stop took \(now - stopping)")
+    }
+  }
+
+  /// What waits does not grow: jobs, bytes that were received, look-ups.
+  private func checkMemory(_ source: PostgresSource) throws {
+    let jobs = queue.waiting + queue.done
+    // One of each kind; two saves when reading began elsewhere meanwhile.
+    guard jobs <= SimulatedSinks.names.count + 7 else { throw Violation("\(jobs) jobs wait") }
+    let window = source.stream?.received.byteCount ?? 0
+    guard window <= 2 * ConnectionLimits.replicationWindow else {
+      throw Violation("\(window) bytes were received and not read")
+    }
+    let lookUps = source.pipeline.requests.count
+    guard lookUps <= Limits.lookUpsAhead else { throw Violation("\(lookUps) look-ups wait") }
+  }
+
+  /// What is said of the source is what it is doing; a standby stays one until it is let in.
+  private func checkWords() throws {
+    let said = session.status.state.state
+    switch driver.state {
+    case .standby:
+      if !hasBeenLetIn { summary.standbys += 1 }
+      hasBeenLetIn = true
+      standbySince = session.connections
+      guard said == .standby else { throw Violation("a standby is said to be \(said)") }
+    case .streaming:
+      hasBeenLetIn = true
+      standbySince = nil
+      guard said == .streaming || said == .backpressured else {
+        throw Violation("a stream is said to be \(said)")
+      }
+    case .establishing, .waiting:
+      // It may have been let in and have lost the stream, both in this turn.
+      let isStandby = standbySince == session.connections
+      guard said != .streaming, !isStandby || said == .standby else {
+        throw Violation("\(driver.state), a standby \(isStandby), is said to be \(said)")
+      }
+    case .draining, .closing, .ended: endingSince = endingSince ?? now
+    case .idle: break
     }
   }
 
@@ -320,12 +416,20 @@ final class DriverSimulation {
     let stored = SimulatedSinks.names.map { session.stored($0) ?? .zero }
     throw Violation(
       "it did not come to rest: \(driver.state), stored \(stored) of \(end), "
+        + "sent \(session.server.sent), all \(session.server.isExhausted), "
+        + "heard \(driver.source.pipeline.sent), at rest \(driver.source.pipeline.isAtRest), "
+        + "acknowledged \(session.server.confirmedFlush), "
+        + "between \(driver.source.pipeline.isBetweenTransactions), "
+        + "transaction \(driver.source.pipeline.transaction.map { "\($0)" } ?? "none"), "
         + "pause \(driver.source.pipeline.pause), worker \(queue.waiting) and \(queue.done), "
         + "in flight \(driver.source.pipeline.lanes.inFlightBytes), \(sinks.current.map(\.summary))"
     )
   }
 
   private func judge() throws {
+    let lanes = driver.source.pipeline.lanes.indices
+    let kept = lanes.reduce(0) { $0 + driver.source.pipeline.lanes[$1].trackerBytes }
+    guard kept <= 32 << 10 else { throw Violation("at rest \(kept) bytes are kept for tickets") }
     guard sinks.topics.allSatisfy({ $0.deliveredPrefix() == LSN(.max) }) else {
       throw Violation("at rest although not everything is delivered")
     }
@@ -334,5 +438,35 @@ final class DriverSimulation {
       summary.repeats += topic.repeats
     }
     summary.connections = session.connections
+    summary.fates += queue.fates
+  }
+}
+
+/// The time of a simulation, which its worker shares.
+final class SimulatedClock: Sendable {
+  private let time = Mutex(ContinuousClock.now)
+
+  var now: ContinuousClock.Instant {
+    get { time.withLock { $0 } }
+    set { time.withLock { $0 = newValue } }
+  }
+}
+
+extension Driver.Answer where S == PostgresSource {
+  /// Its kind and how it went, for ``AnswerFates``.
+  fileprivate var kind: String {
+    switch self {
+    case .attempted(let attempt): Self.kind("attempted", attempt.result)
+    case .durable(_, _, let error): error == nil ? "durable" : "durable failed"
+    case .released: "released"
+    case .closed: "closed"
+    case .source(.found(_, let result)): Self.kind("found", result)
+    case .source(.saved(_, let error)): error == nil ? "saved" : "saved failed"
+    case .source(.slot): "slot"
+    }
+  }
+
+  private static func kind<T>(_ name: String, _ result: Result<T, StreamerError>) -> String {
+    if case .failure = result { "\(name) failed" } else { name }
   }
 }

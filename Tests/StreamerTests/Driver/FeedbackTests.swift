@@ -101,6 +101,22 @@ import Testing
     feedback.restart(at: [LSN(20)])
     feedback.saveEnded([LSN(50)], true)
     #expect(feedback.saved == [LSN(20)])
+    // It may have been written over what the start has stored, which is stored again at once.
+    #expect(!feedback.isSaved([LSN(20)]) && feedback.saveDeadline([LSN(20)]) != nil)
+    #expect(feedback.positionsToSave([LSN(20)], atOnce: false, now: start) == [LSN(20)])
+    feedback.saveEnded([LSN(20)], true)
     #expect(feedback.isSaved([LSN(20)]))
+    #expect(feedback.positionsToSave([LSN(20)], atOnce: true, now: start) == nil)
+  }
+
+  /// What the server may forget is behind neither of the two.
+  @Test func aSaveThatMayComeLaterHoldsTheAcknowledgementBack() {
+    var feedback = feedback([LSN(10)])
+    _ = feedback.positionsToSave([LSN(15)], atOnce: true, now: start)
+    feedback.restart(at: [LSN(20)])
+    #expect(feedback.acknowledgeable(sent: LSN(100)) == LSN(15))
+    _ = feedback.positionsToSave([LSN(20)], atOnce: false, now: start)
+    feedback.saveEnded([LSN(20)], true)
+    #expect(feedback.acknowledgeable(sent: LSN(100)) == LSN(20))
   }
 }

@@ -37,22 +37,36 @@ final class SimulatedSession: ReplicationServer, @unchecked Sendable {
   private(set) var refusedGap: String?
   /// The first rule that was broken.
   private(set) var complaint: String?
+  /// The source's name.
+  let source: String
+  /// What others see of the source.
+  let status: SourceStatus
   private let streams: Bool
   private let sinks: [String]
 
-  init(_ server: SimulatedServer, streams: Bool, sinks: [String]) {
+  init(
+    _ server: SimulatedServer, source: String = "s", streams: Bool, sinks: [String],
+    store: MemoryPositionStore = MemoryPositionStore()
+  ) {
     self.server = server
+    self.source = source
+    status = SourceStatus(name: source, type: "postgres")
     self.streams = streams
     self.sinks = sinks
-    store = MemoryPositionStore()
+    self.store = store
+    identity = Self.identity(source)
   }
 
-  static let identity = PositionIdentity(
-    source: "s", systemIdentifier: "\(SimulatedHistory.systemIdentifier)", timeline: 1,
-    database: SimulatedHistory.database, slot: "slot", publications: ["p"])
+  private let identity: PositionIdentity
+
+  private static func identity(_ source: String) -> PositionIdentity {
+    PositionIdentity(
+      source: source, systemIdentifier: "\(SimulatedHistory.systemIdentifier)", timeline: 1,
+      database: SimulatedHistory.database, slot: "slot", publications: ["p"])
+  }
 
   /// What is stored for a sink.
-  func stored(_ sink: String) -> LSN? { store.load(source: "s").first { $0.sink == sink }?.lsn }
+  func stored(_ sink: String) -> LSN? { store.load(source: source).first { $0.sink == sink }?.lsn }
 
   /// The least stored position; nil when nothing is stored.
   var leastStored: LSN? { sinks.compactMap(stored).min() }
@@ -77,13 +91,13 @@ final class SimulatedSession: ReplicationServer, @unchecked Sendable {
     }
     if faults.isSlotActive { throw Self.slotActive }
     let start = PostgresStart(
-      source: "s", sinks: sinks, store: store, override: nil, onGap: .stop,
+      source: source, sinks: sinks, store: store, override: nil, onGap: .stop,
       log: Log(level: .error, descriptor: -1))
     let lsns: [LSN]
     do throws(StreamerError) {
       let decided = try start.decide(
         on: PostgresStart.Server(
-          identity: Self.identity, slot: .at(server.confirmedFlush), flushLSN: server.history.end),
+          identity: identity, slot: .at(server.confirmedFlush), flushLSN: server.history.end),
         known: attempt.known)
       lsns = try start.settle(decided, newSlot: nil)
     } catch {
@@ -100,7 +114,7 @@ final class SimulatedSession: ReplicationServer, @unchecked Sendable {
     let link = SimulatedLink()
     self.link = link
     return EstablishedSession(
-      ReplicationStream(adopting: link.takeClientEnd()), identity: Self.identity,
+      ReplicationStream(adopting: link.takeClientEnd()), identity: identity,
       host: SimulatedHistory.host, start: position, streams: streams, positions: lsns,
       statusInterval: .seconds(10),
       recorded: RecordedConnection(

@@ -105,34 +105,24 @@ struct TableMetricsTests {
     withExtendedLifetime((first, third, fourth)) {}
   }
 
-  @Test("S11 a table that is released is gone at once")
-  func release() throws {
-    let metrics = Metrics()
-    let observer = observer(metrics)
-    let table = observer.table(schema: "s", name: "t")
-    observer.release(schema: "s", name: "t")
-    observer.release(schema: "s", name: "t")
-    #expect(try tables(metrics) == [])
-    // Who still holds it may go on counting, for nobody.
-    table.source.events.add()
-    #expect(try tables(metrics) == [])
-  }
-
   @Test("tables of one name in two sources share the sink's series, which outlives one of them")
   func shared() throws {
     let metrics = Metrics()
-    let out = SinkStatus(name: "out", type: "kafka")
-    let observers = ["a", "b"].map { name in
-      PipelineObserver(
-        source: SourceStatus(name: name, type: "postgres"), sinks: [out], metrics: metrics)
+    var books = ["a", "b"].map { name in
+      TableBook(
+        limit: 1, source: SourceMetrics(metrics, name: name, type: "postgres"),
+        sinks: [SinkMetrics(metrics, name: "out", type: "kafka", sourceType: "postgres")])
     }
-    let held = observers.map { $0.table(schema: "s", name: "t") }
-    for table in held { table.sinks[0].events.add() }
-    observers[0].release(schema: "s", name: "t")
+    for index in books.indices {
+      books[index].table(schema: "s", "t", hasTopic: [true], now: start).sinks[0].events.add()
+    }
     let labels = ["sinkName": "out", "sinkType": "Sink-Kafka", "table": "t"]
+    // Nobody describes it any more, and the place is wanted for another table.
+    let first = books[0].table(schema: "s", "u", hasTopic: [true], now: start)
     #expect(try PrometheusParser(metrics.text()).value("sink_events", labels) == 2)
-    observers[1].release(schema: "s", name: "t")
-    #expect(try tables(metrics, "sink_events") == [])
+    let second = books[1].table(schema: "s", "u", hasTopic: [true], now: start)
+    #expect(try tables(metrics, "sink_events") == ["u"])
+    withExtendedLifetime((first, second)) {}
   }
 
   @Test("U11 events of a table without a topic have a counter of their own")

@@ -55,7 +55,8 @@ final class CapturingPipeline {
 
   init(
     position: LSN = .zero, capacity: Int = 16, inFlightLimit: Int = 1 << 20,
-    maxRowSize: Int = Limits.rowBytes, setup: LaneSetup = LaneSetup(routing: .init(fallback: "t")),
+    maxRowSize: Int = Limits.rowBytes, invalidUTF8: InvalidUTF8? = nil,
+    setup: LaneSetup = LaneSetup(routing: .init(fallback: "t")),
     messageTopic: TopicID? = 0,
     spool: Spool.Settings = Spool.Settings(directory: "/nowhere", memory: 1 << 20)
   ) {
@@ -65,11 +66,14 @@ final class CapturingPipeline {
     pipeline = Pipeline(
       lanes: lanes, setups: [setup],
       settings: Pipeline.Settings(
-        source: "db", inFlightLimit: inFlightLimit, maxRowSize: maxRowSize, spool: spool),
+        source: "db", inFlightLimit: inFlightLimit, maxRowSize: maxRowSize,
+        invalidUTF8: invalidUTF8 ?? .replace, spool: spool),
       observer: PipelineObserver(
         source: SourceStatus(name: "s", type: "postgres"),
         sinks: [SinkStatus(name: "sink", type: "kafka")], metrics: Metrics()))
-    pipeline.connected(at: position, Self.origin, messageTopics: [messageTopic])
+    var origin = Self.origin
+    origin.holdsAnyBytes = invalidUTF8 != nil
+    pipeline.connected(at: position, origin, messageTopics: [messageTopic])
   }
 
   /// A new connection after the old one was lost.

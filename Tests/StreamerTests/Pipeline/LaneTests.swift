@@ -61,6 +61,25 @@ import Testing
     #expect(pipeline.sink.values.count == 1 && pipeline.counts.repeated == 1)
   }
 
+  /// The publication may have lost the table meanwhile: the server passes over the transaction.
+  @Test func aCutTransactionThatDoesNotComeAgainHoldsNothingBack() throws {
+    let pipeline = CapturingPipeline()
+    try pipeline.feed { server in
+      server.begin(LSN(0x100), xid: 1)
+      server.relation(Self.table)
+      server.xLogData(LSN(0xF0), ServerBytes.insert(16_384, [.text("1")]))
+    }
+    pipeline.reconnect()
+    // Where the slot stands says nothing of what comes behind it.
+    try pipeline.feed { $0.keepalive(walEnd: LSN(0x80), reply: false) }
+    #expect(pipeline.confirmed < LSN(0x100))
+    try pipeline.feed { $0.keepalive(walEnd: LSN(0x200), reply: false) }
+    try pipeline.feed { _ in }
+    #expect(pipeline.confirmed == LSN(0x200))
+    try feed(pipeline, 0x300)
+    #expect(pipeline.confirmed == LSN(0x308))
+  }
+
   @Test("S12 each settled commit counts in the latency, not only the last")
   func latencies() throws {
     let pipeline = CapturingPipeline()

@@ -137,7 +137,7 @@ import Testing
     #expect(
       pipeline.events == [
         #"delete {"id":1} 0,"Key":{"id":1},"Old":{"id":1}"#,
-        #"insert {"id":2,"a":"x"} 1,"Key":{"id":2},"Unchanged":["b"]"#,
+        #"insert {"id":2,"a":"x"} 1,"Key":{"id":2},"Old":{"id":1},"Unchanged":["b"]"#,
         #"insert {"id":1,"a":null,"b":null} 2,"Key":{"id":1}"#,
       ])
     #expect(pipeline.sink.keys == [#"{"id":1}"#, #"{"id":2}"#, #"{"id":1}"#])

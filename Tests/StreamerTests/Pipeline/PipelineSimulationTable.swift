@@ -77,6 +77,7 @@ struct SimulatedTable {
     let missing = identity == .full ? [] : unchanged
     let columnsJSON = json(newID, after, unchanged: missing)
     var rest = ""
+    if newID != id, !missing.isEmpty { rest += ",\"Old\":{\"id\":\(id)}" }
     if newID == id, identity == .full { rest += ",\"Old\":\(json(id, before, unchanged: []))" }
     if !missing.isEmpty {
       let names = missing.sorted().map { "\"\(columns[$0])\"" }

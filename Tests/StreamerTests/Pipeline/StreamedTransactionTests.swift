@@ -1,3 +1,4 @@
+import Glibc
 import PGWire
 import Support
 import Testing
@@ -309,6 +310,58 @@ import Testing
     #expect(ends.map(\.events) == [2_500, 1])
     #expect((ends[0].spooledBytes > 0) == (memory < 1 << 30))
     #expect(pipeline.spooledBytes == 0)
+  }
+
+  /// Blocks of 512 bytes that each of the spool's files of a directory takes on the disk.
+  private func spoolFiles(in directory: TemporaryDirectory) -> [Int] {
+    (3..<256).compactMap { descriptor in
+      var name = [CChar](repeating: 0, count: 256)
+      let path = "/proc/self/fd/\(descriptor)"
+      let length = unsafe readlink(path, &name, name.count)
+      guard length > 0 else { return nil }
+      let target = String(decoding: name[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      var status = stat()
+      guard target.hasPrefix(directory.path), unsafe fstat(CInt(descriptor), &status) == 0 else {
+        return nil
+      }
+      return Int(status.st_blocks)
+    }
+  }
+
+  @Test("S21 open transactions share one file; what one gives back goes to the disk")
+  func oneFile() throws {
+    let directory = try TemporaryDirectory()
+    let pipeline = CapturingPipeline(
+      inFlightLimit: 1 << 30, spool: Spool.Settings(directory: directory.path, memory: 0))
+    let xids = (1...20 as ClosedRange<UInt32>).map { $0 * 10 }
+    // In turns, so that their blocks lie among each other.
+    for part in 0..<3 {
+      try pipeline.feed { server in
+        for xid in xids {
+          let first = Int(xid) * 1000 + part * 1000
+          chunk(&server, xid, first: part == 0, first..<first + 1000, of: xid + UInt32(part))
+        }
+      }
+    }
+    let full = try #require(spoolFiles(in: directory).first)
+    #expect(spoolFiles(in: directory).count == 1)
+    #expect(full * 512 >= pipeline.spooledBytes && pipeline.spooledBytes > 15 << 20)
+    try pipeline.feed { server in
+      for xid in xids where xid % 20 == 0 { server.streamAbort(xid, xid) }
+      for xid in xids where xid % 20 != 0 { server.streamAbort(xid, xid + 2) }
+    }
+    let left = try #require(spoolFiles(in: directory).first)
+    #expect(left * 512 < pipeline.spooledBytes + (21 * Limits.spoolBlockBytes))
+    #expect(left < full / 2)
+    try pipeline.feed { server in
+      for xid in xids where xid % 20 != 0 {
+        server.streamCommit(xid, LSN(UInt64(xid) * 10_000), end: LSN(UInt64(xid) * 10_000 + 10))
+      }
+    }
+    #expect(spoolFiles(in: directory).isEmpty && pipeline.spooledBytes == 0)
+    let ids = pipeline.sink.keys.compactMap { $0.flatMap { Int($0.filter(\.isNumber)) } }
+    let wanted = xids.filter { $0 % 20 != 0 }.flatMap { Int($0) * 1000..<Int($0) * 1000 + 2000 }
+    #expect(ids == Array(wanted))
   }
 
   @Test func aFileHasALimit() throws {

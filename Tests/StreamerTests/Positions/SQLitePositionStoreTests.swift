@@ -61,7 +61,7 @@ struct SQLitePositionStoreTests {
   func locked() throws {
     let first = try SQLitePositionStore(path: path)
     let error = try refusal()
-    #expect(error.exit == .preflight)
+    #expect(error.exit == .failure)
     #expect(error.description.contains(path))
     #expect(error.description.contains("process \(getpid())"))
     // A look at it is possible all the same.

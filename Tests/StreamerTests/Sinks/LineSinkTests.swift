@@ -103,6 +103,22 @@ struct LineFileTests {
 
   private func text() -> String { String(decoding: directory.read("events"), as: UTF8.self) }
 
+  @Test("A9 a file is its owner's alone unless its mode says otherwise", arguments: [0o600, 0o640])
+  func mode(_ mode: mode_t) throws {
+    let old = umask(0)
+    defer { umask(old) }
+    let output = try LineOutput(.file(LineFile(path: path, rotateSize: 1, mode: mode)))
+    defer { output.close() }
+    try output.open()
+    for _ in 0..<2 { #expect(output.write(Array("{\"new\":1}\n".utf8)) == nil) }
+    for name in directory.names {
+      var status = stat()
+      #expect(unsafe stat("\(directory.path)/\(name)", &status) == 0)
+      #expect(status.st_mode & 0o777 == mode, "\(name)")
+    }
+    #expect(directory.names.count == 3)
+  }
+
   @Test(
     "a line that a crash left unfinished is cut off, an event that lacks only its end stays",
     arguments: [

@@ -1,6 +1,7 @@
 /// `check`: examines everything that a configuration needs, without changing anything.
 enum CheckCommand {
-  /// Prints what was found; 0 when nothing failed, 3 otherwise, 2 for a wrong configuration.
+  /// Prints what was found; 0 when nothing failed, 2 for a wrong configuration, 1 when all that
+  /// failed may pass by itself, else 3.
   static func run(configuration path: String, json: Bool) throws(StreamerError) -> Int32 {
     let configuration: Configuration
     do throws(ConfigurationErrors) { configuration = try Configuration.load(path: path) } catch {
@@ -33,6 +34,6 @@ enum CheckCommand {
     } else {
       Terminal.print(report.text(TerminalStyle()))
     }
-    return report.hasFailed ? StreamerError.Exit.preflight.rawValue : 0
+    return report.exit.rawValue
   }
 }

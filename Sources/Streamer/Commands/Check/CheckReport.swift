@@ -20,11 +20,15 @@ struct CheckFinding: Hashable, Sendable {
   let found: String
   /// What to do about it; nil when there is nothing to do.
   let remedy: String?
+  /// How `run` would end because of it.
+  let exit: StreamerError.Exit
 
   /// Makes a finding.
   init(
-    _ check: String, _ target: String, _ result: Result, _ found: String, _ remedy: String? = nil
+    _ check: String, _ target: String, _ result: Result, _ found: String, _ remedy: String? = nil,
+    exit: StreamerError.Exit = .preflight
   ) {
+    self.exit = result == .fail ? exit : .done
     self.check = check
     self.target = target
     self.result = result
@@ -45,7 +49,8 @@ struct CheckReport {
   mutating func add(_ check: String, _ target: String, _ error: StreamerError) {
     add(
       CheckFinding(
-        check, target, .fail, error.why.isEmpty ? error.what : error.why, error.hint))
+        check, target, .fail, error.why.isEmpty ? error.what : error.why, error.hint,
+        exit: error.exit))
   }
 
   /// "1 table", "2 tables".
@@ -53,8 +58,12 @@ struct CheckReport {
     "\(number) \(noun)\(number == 1 ? "" : "s")"
   }
 
-  /// Whether anything failed.
-  var hasFailed: Bool { findings.contains { $0.result == .fail } }
+  /// How the command ends: 0 when nothing failed, 1 when all that failed may pass by itself, 3 when
+  /// the file, a server or a person must change something.
+  var exit: StreamerError.Exit {
+    let exits = Set(findings.map(\.exit)).subtracting([.done])
+    return exits.isEmpty ? .done : exits == [.failure] ? .failure : .preflight
+  }
 
   /// `[{"check","target","result":"ok|warn|fail","found","remedy"}]`; a missing remedy is null.
   var json: [UInt8] {

@@ -11,10 +11,18 @@ extension SourceCheck {
     let identity: Relation.ReplicaIdentity
     let hasPrimaryKey: Bool
     let hasLargeValues: Bool
-    let generated: String?
+    /// Generated columns that are not published.
+    let unpublished: String?
+    /// What of the table's key the publication's column list leaves out.
+    let keyLeftOut: String?
+    /// Partitions that are published as this table and whose identity is not the whole row.
+    let partialPartitions: String?
+    /// Why the server refuses updates and deletes; nil when it takes them.
+    let refusal: String?
+    let isRoot: Bool
 
     init?(row: [String?]) {
-      guard row.count == 6, let schema = row[0], let name = row[1],
+      guard row.count == 10, let schema = row[0], let name = row[1],
         let identity = row[2]?.utf8.first.flatMap(Relation.ReplicaIdentity.init(rawValue:))
       else { return nil }
       self.schema = schema
@@ -22,7 +30,11 @@ extension SourceCheck {
       self.identity = identity
       hasPrimaryKey = row[3] == "t"
       hasLargeValues = row[4] == "t"
-      generated = row[5]
+      unpublished = row[5]
+      keyLeftOut = row[6]
+      partialPartitions = row[7]
+      refusal = row[8]
+      isRoot = row[9] == "t"
     }
 
     var qualifiedName: String { "\(schema).\(name)" }
@@ -33,6 +45,7 @@ extension SourceCheck {
     _ connection: inout Connection, _ report: inout CheckReport
   ) throws(PGError) -> [(schema: String, name: String)] {
     let literal = ReplicationCommand.literal(source.publication)
+    let publication = ReplicationCommand.identifier(source.publication)
     let truncate = connection.serverVersion.major >= 11 ? "pubtruncate" : "true"
     let rows = try ask(
       &connection,
@@ -55,12 +68,13 @@ extension SourceCheck {
       report.add(
         .init(
           "publication", target, .warn, "\(found); without \(left.joined(separator: ", "))",
-          "ALTER PUBLICATION … SET (publish = 'insert, update, delete, truncate') for all."))
+          "ALTER PUBLICATION \(publication) SET (publish = 'insert, update, delete, truncate') for all."
+        ))
     } else {
       report.add(
         .init(
           "publication", target, tables.isEmpty ? .warn : .ok, found,
-          tables.isEmpty ? "ALTER PUBLICATION \(source.publication) ADD TABLE …" : nil))
+          tables.isEmpty ? "ALTER PUBLICATION \(publication) ADD TABLE …" : nil))
     }
     examine(tables, changesRows: kinds[1] == "t" || kinds[2] == "t", &report)
     return tables.map { ($0.schema, $0.name) }
@@ -74,20 +88,48 @@ extension SourceCheck {
     }
     return CheckFinding(
       "publication", target, .fail, found,
-      "CREATE PUBLICATION \(ReplicationCommand.pasted(source.publication)) FOR ALL TABLES; or set "
-        + "createPublication = true.")
+      "\(Publication.create(source.publication, tables: [])); or set createPublication = true.")
   }
 
   private static func tablesQuery(_ publication: String, _ major: Int) -> String {
     let column =
       "pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+    // From 15 on the server itself says which columns it publishes, and from 18 on generated ones may be.
+    let isLeftOut = "AND NOT a.attname = ANY (p.attnames)"
     let generated =
       major >= 12
-      ? "(SELECT string_agg(a.attname, ', ') FROM \(column) AND a.attgenerated <> '')" : "NULL"
+      ? "(SELECT string_agg(a.attname, ', ') FROM \(column) AND a.attgenerated <> '' "
+        + "\(major >= 18 ? isLeftOut : ""))"
+      : "NULL"
+    let key =
+      major >= 15
+      ? "(SELECT string_agg(a.attname, ', ') FROM \(column) \(isLeftOut) AND EXISTS (SELECT FROM "
+        + "pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indislive "
+        + "AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) AND CASE c.relreplident "
+        + "WHEN 'i' THEN i.indisreplident ELSE i.indisprimary AND i.indimmediate END))"
+      : "NULL"
+    let partitions =
+      major >= 13
+      ? "(SELECT string_agg(l.oid::regclass::text, ', ' ORDER BY l.oid) "
+        + "FROM pg_catalog.pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class l ON l.oid = t.relid "
+        + "WHERE c.relkind = 'p' AND c.relreplident = 'f' AND t.isleaf AND l.relkind = 'r' "
+        + "AND l.relreplident <> 'f')"
+      : "NULL"
+    let refusal =
+      major >= 18
+      ? "CASE WHEN c.relreplident = 'f' AND EXISTS (SELECT FROM \(column) AND a.attgenerated = 'v') "
+        + "THEN 'the whole row is its identity, and it has virtual generated columns' "
+        + "WHEN EXISTS (SELECT FROM \(column) AND a.attgenerated <> '' "
+        + "AND NOT a.attname = ANY (p.attnames) AND EXISTS (SELECT FROM pg_catalog.pg_index i "
+        + "WHERE i.indrelid = c.oid AND a.attnum = ANY (i.indkey) AND CASE c.relreplident "
+        + "WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END)) "
+        + "THEN 'its identity has a generated column that is not published' END"
+      : "NULL"
     return """
       SELECT n.nspname, c.relname, c.relreplident, EXISTS (SELECT FROM pg_catalog.pg_index i \
       WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate), \
-      EXISTS (SELECT FROM \(column) AND a.attstorage IN ('x', 'e')), \(generated) \
+      EXISTS (SELECT FROM \(column) AND a.attstorage IN ('x', 'e')), \(generated), \
+      \(key), \(partitions), \(refusal), c.relkind = 'p' \
       FROM pg_catalog.pg_publication_tables p \
       JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname \
       JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename \
@@ -102,12 +144,7 @@ extension SourceCheck {
     var findings: [CheckFinding] = []
     for table in tables {
       if let identity = identity(of: table, changesRows: changesRows) { findings.append(identity) }
-      if let generated = table.generated {
-        findings.append(
-          CheckFinding(
-            "generated columns", "table \(table.qualifiedName)", .warn,
-            "not published: \(generated)", "Compute them again where the events are read."))
-      }
+      findings += columns(of: table, changesRows: changesRows)
     }
     let keyed = tables.count { identity(of: $0, changesRows: changesRows) == nil }
     if keyed > 0 {
@@ -120,6 +157,14 @@ extension SourceCheck {
     if findings.count > Self.shownTables {
       report.add(
         .init("tables", target, .warn, "\(findings.count - Self.shownTables) more such findings"))
+    }
+    let roots = tables.count(where: \.isRoot)
+    if roots > 0 {
+      report.add(
+        .init(
+          "partitions", target, .ok,
+          "\(CheckReport.count(roots, "table")) published as the root of partitions: TRUNCATE, ATTACH "
+            + "and DETACH of one partition send no event (docs/LIMITS.md)"))
     }
     let large = tables.filter { $0.hasLargeValues && $0.identity != .full }
     guard changesRows, !large.isEmpty else { return }
@@ -136,6 +181,15 @@ extension SourceCheck {
       CheckFinding("replica identity", "table \(table.qualifiedName)", .warn, found, remedy)
     }
     switch table.identity {
+    case _ where table.keyLeftOut != nil:
+      // The server refuses updates and deletes unless the whole row is the identity.
+      let refused =
+        changesRows && table.identity != .nothing
+        ? ", and the server refuses updates and deletes on it" : ""
+      return warn(
+        "the publication's columns leave out \(table.keyLeftOut ?? "") of the key: "
+          + "records have no key\(refused)",
+        "ALTER PUBLICATION … SET TABLE … with the key's columns in the list.")
     case .index: return nil
     case .primaryKey where table.hasPrimaryKey: return nil
     case .primaryKey, .nothing:
@@ -150,6 +204,33 @@ extension SourceCheck {
     case .full where table.hasPrimaryKey: return nil
     case .full: return warn("whole rows, no primary key: records have no key", "Add a primary key.")
     }
+  }
+
+  /// What of a table's columns its readers do not get, and what the server refuses for them.
+  private func columns(of table: PublishedTable, changesRows: Bool) -> [CheckFinding] {
+    var findings: [CheckFinding] = []
+    func warn(_ check: String, _ found: String, _ remedy: String) {
+      findings.append(
+        CheckFinding(check, "table \(table.qualifiedName)", .warn, found, remedy))
+    }
+    if let columns = table.unpublished {
+      warn(
+        "generated columns", "not published: \(columns)",
+        "Compute them again where the events are read; from PostgreSQL 18 on, stored ones with "
+          + "publish_generated_columns = stored.")
+    }
+    if changesRows, let refusal = table.refusal {
+      warn(
+        "replica identity", "the server refuses updates and deletes on it: \(refusal)",
+        "ALTER TABLE … REPLICA IDENTITY DEFAULT, or publish the generated columns of the key.")
+    }
+    if changesRows, let partitions = table.partialPartitions {
+      warn(
+        "replica identity",
+        "whole rows, but not those of \(partitions): their old rows hold the key only",
+        "ALTER TABLE … REPLICA IDENTITY FULL for each partition, as for the root.")
+    }
+    return findings
   }
 
   /// ": a, b, c" with ten names at most.

@@ -51,7 +51,9 @@ enum InspectCommand {
   ) throws(StreamerError) -> Int32 {
     let configurations: [Configuration]
     do throws(ConfigurationErrors) {
-      configurations = [try Configuration.load(path: a), try Configuration.load(path: b)]
+      configurations = [
+        try Configuration.loadUnconnected(path: a), try Configuration.loadUnconnected(path: b),
+      ]
     } catch {
       error.complain()
       return error.exit.rawValue

@@ -10,26 +10,22 @@ enum TailCommand {
   static func run(_ options: CommandLineRequest.TailOptions) throws(StreamerError) -> Int32 {
     // Before any other thread, which would get the signals instead.
     let interruption = try Interruption()
+    _ = try options.dsn.dsn(for: "tail")
     switch options.subject {
     case .publication(let name):
       return try stream(options, publication: name, interruption)
     case .tables(let names):
       var publication = try TailPublication.create(
-        of: try names.map { (name) throws(StreamerError) in try TailTable(name) }, options.dsn)
+        of: try names.map { (name) throws(StreamerError) in try TailTable(name) }, options.dsn,
+        interruption)
+      defer { publication.drop() }
       if !publication.insertOnly.isEmpty {
         let tables = publication.insertOnly.joined(separator: ", ")
         Terminal.complain(
           "only inserts and truncates are shown: \(tables) has no replica identity, and the server "
             + "refuses updates and deletes that such a publication would cover")
       }
-      do throws(StreamerError) {
-        let code = try stream(options, publication: publication.name, interruption)
-        publication.drop()
-        return code
-      } catch {
-        publication.drop()
-        throw error
-      }
+      return try stream(options, publication: publication.name, interruption)
     }
   }
 

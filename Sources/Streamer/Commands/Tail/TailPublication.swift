@@ -49,14 +49,11 @@ struct TailPublication: ~Copyable {
   ///
   /// Throws `StreamerError` when the server refuses.
   static func create(
-    of tables: [TailTable], _ dsn: Secret
+    of tables: [TailTable], _ dsn: Secret, _ interruption: borrowing Interruption
   ) throws(StreamerError) -> TailPublication {
     let name = "\(prefix)\(getpid())"
     do throws(PGError) {
-      var session = try Self.connect(dsn)
-      _ = try session.query(
-        "SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings "
-          + "WHERE name = 'idle_session_timeout'")
+      var session = try Self.connect(dsn, interruption.breaker)
       _ = try session.query("SELECT pg_advisory_lock(\(Self.lockClass), \(getpid()))")
       try Self.dropStale(&session)
       let insertOnly = try Self.tablesWithoutIdentity(tables, &session)
@@ -88,12 +85,12 @@ struct TailPublication: ~Copyable {
     }
   }
 
-  private static func connect(_ dsn: Secret) throws(PGError) -> Connection {
-    let parameters = try ConnectionParameters(
-      ConnectionString(dsn.revealed), environment: ConnectionParameters.processEnvironment())
-    return try Connection.open(
-      parameters, startup: [(name: "client_min_messages", value: "warning")],
-      timeout: .seconds(10))
+  private static func connect(
+    _ dsn: Secret, _ interruption: WaitBreaker? = nil
+  ) throws(PGError) -> Connection {
+    let parameters = try DSN(dsn.revealed).parameters()
+    return try SessionSettings.open(
+      parameters, timeout: .seconds(10), interruption: interruption)
   }
 
   /// Drops the publications whose owner no longer holds its lock.
@@ -145,7 +142,9 @@ struct TailPublication: ~Copyable {
       hint =
         switch server.code {
         case "42P01": "Write --table schema.table as the catalog spells it."
-        case "42501": "Publications want CREATE on the database and the tables' owner."
+        case "42501":
+          "Publications want CREATE on the database and the tables' owner; or name one that exists with "
+            + "--publication."
         default: ""
         }
     }

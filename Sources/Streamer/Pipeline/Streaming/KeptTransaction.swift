@@ -25,9 +25,7 @@ final class KeptTransaction {
   let carriesSubtransactions: Bool
   /// What is in memory.
   private(set) var tail: ByteWriter
-  /// How many bytes are in the file.
-  private(set) var fileLength = 0
-  private var file: SpoolFile?
+  private var extent: SpoolExtent?
   private var starts: [Start] = []
   private var indexes: [UInt32: Int] = [:]
   private var last: UInt32
@@ -47,6 +45,9 @@ final class KeptTransaction {
 
   /// How many subtransactions it knows the start of.
   var knownSubtransactions: Int { starts.count }
+
+  /// How many bytes are in the file.
+  var fileLength: Int { extent?.length ?? 0 }
 
   /// Whether some of it is in a file.
   var hasFile: Bool { fileLength > 0 }
@@ -86,7 +87,7 @@ final class KeptTransaction {
   }
 
   /// Cuts off a subtransaction that was rolled back.
-  func rollBack(_ subtransaction: UInt32) throws(SpoolFault) {
+  func rollBack(_ subtransaction: UInt32) {
     guard let index = indexes[subtransaction] else {
       // Nothing of it has come, unless it was a message.
       if endsWithMessage { doubt = doubt ?? length }
@@ -96,27 +97,25 @@ final class KeptTransaction {
     for inside in starts[index...] { indexes[inside.xid] = nil }
     starts.removeSubrange(index...)
     last = xid
-    try cut(to: start.offset)
+    cut(to: start.offset)
     endsWithMessage = start.followsMessage
     if let doubt, doubt > start.offset { self.doubt = nil }
     if start.followsMessage { doubt = doubt ?? start.offset }
   }
 
-  private func cut(to offset: Int) throws(SpoolFault) {
+  private func cut(to offset: Int) {
     while let last = relations.last, last >= offset { relations.removeLast() }
     guard offset < fileLength else { return tail.truncate(to: offset - fileLength) }
     tail.removeAll()
-    try file?.truncate(to: offset)
-    fileLength = offset
+    extent?.truncate(to: offset)
   }
 
   // MARK: - The file
 
-  /// Writes what is in memory behind what is in the file, which is made at the first call.
-  func spill(into directory: String) throws(SpoolFault) {
-    if file == nil { file = try SpoolFile(in: directory) }
-    try file?.write(tail.bytes, at: fileLength)
-    fileLength += tail.count
+  /// Writes what is in memory behind what is in the file.
+  func spill(into file: SpoolFile) throws(SpoolFault) {
+    if extent == nil { extent = SpoolExtent(in: file) }
+    try extent?.append(tail.bytes)
     tail.removeAll()
   }
 
@@ -130,9 +129,6 @@ final class KeptTransaction {
     return taken
   }
 
-  /// Takes its file out of it; nil when all of it is in memory.
-  func takeFile() -> SpoolFile? {
-    fileLength = 0
-    return file.take()
-  }
+  /// Takes what is in the file out of it; nil when all of it is in memory.
+  func takeExtent() -> SpoolExtent? { extent.take() }
 }

@@ -2,20 +2,20 @@ import PGWire
 
 /// Keeps the changes of open transactions that come in chunks, until their end.
 ///
-/// All of them share ``Settings/memory``; when it is full, what takes the most of it is written to a
-/// file of its own, and from then on in blocks. They never count against the in-flight budget: they
-/// hold nothing that a sink could deliver.
+/// All of them share ``Settings/memory``; when it is full, what takes the most of it is written to the
+/// one file, and from then on in blocks. They never count against the in-flight budget: they hold
+/// nothing that a sink could deliver.
 ///
 /// A fault is remembered, not thrown, so that a message's way stays one of decoding errors; the
 /// pipeline looks at ``fault`` after each message. Nothing is kept after it.
 struct Spool: ~Copyable {
   /// How much may be kept, and where.
   struct Settings: Hashable, Sendable {
-    /// Where the files are made.
+    /// Where the file is made.
     var directory: String
     /// Bytes in memory, over all open transactions.
     var memory: Int
-    /// Bytes in files, over all open transactions; nil for half of what is free on the disk.
+    /// Bytes in the file, over all open transactions; nil for half of what is free on the disk.
     var limit: Int?
   }
 
@@ -23,10 +23,12 @@ struct Spool: ~Copyable {
   private var transactions: [UInt32: KeptTransaction] = [:]
   private var current: KeptTransaction?
   private var spare: ByteWriter?
+  /// The file; nil while nothing is in it.
+  private var file: SpoolFile?
   private var limit: Int
   private var memoryBytes = 0
   private var subtransactions = 0
-  /// Bytes in files, those of a transaction that is being read included.
+  /// Bytes in the file, those of a transaction that is being read included.
   private(set) var fileBytes = 0
   /// Why nothing can be kept any more.
   private(set) var fault: SpoolFault?
@@ -49,6 +51,7 @@ struct Spool: ~Copyable {
     memoryBytes = 0
     subtransactions = 0
     fileBytes = 0
+    file = nil
     fault = nil
   }
 
@@ -121,16 +124,16 @@ struct Spool: ~Copyable {
     let before = (
       transaction.tail.count, transaction.fileLength, transaction.knownSubtransactions
     )
-    do throws(SpoolFault) { try transaction.rollBack(subtransaction) } catch { fault = error }
+    transaction.rollBack(subtransaction)
     memoryBytes += transaction.tail.count - before.0
-    fileBytes += transaction.fileLength - before.1
+    leaveFile(before.1 - transaction.fileLength)
     subtransactions += transaction.knownSubtransactions - before.2
   }
 
   /// A transaction is gone.
   mutating func drop(_ xid: UInt32) {
     guard let transaction = remove(xid) else { return }
-    fileBytes -= transaction.fileLength
+    leaveFile(transaction.fileLength)
     keepSpare(transaction.takeTail())
   }
 
@@ -150,8 +153,14 @@ struct Spool: ~Copyable {
 
   /// Takes back what a transaction that has been read took.
   mutating func giveBack(_ replay: consuming StreamReplay) {
-    fileBytes -= replay.spooledBytes
+    leaveFile(replay.spooledBytes)
     keepSpare(replay.intoTail())
+  }
+
+  /// So many bytes of the file are not needed any more.
+  private mutating func leaveFile(_ bytes: Int) {
+    fileBytes -= bytes
+    if fileBytes == 0 { file = nil }
   }
 
   private mutating func keepSpare(_ tail: consuming ByteWriter) {
@@ -161,7 +170,7 @@ struct Spool: ~Copyable {
 
   // MARK: - Bounds
 
-  /// Writes to a file what is too much for memory.
+  /// Writes to the file what is too much for memory.
   private mutating func bound(_ transaction: KeptTransaction) {
     if transaction.hasFile, transaction.tail.count >= Limits.spoolBlockBytes {
       spill(transaction)
@@ -187,7 +196,11 @@ struct Spool: ~Copyable {
       fault = .limit(limit)
       return
     }
-    do throws(SpoolFault) { try transaction.spill(into: settings.directory) } catch {
+    do throws(SpoolFault) {
+      let file = if let file { file } else { try SpoolFile(in: settings.directory) }
+      self.file = file
+      try transaction.spill(into: file)
+    } catch {
       fault = error
       return
     }

@@ -31,7 +31,7 @@ struct StreamReplay: ~Copyable {
   /// The memory that can be given back.
   private(set) var tail: ByteWriter
   private let xid: UInt32
-  private let file: SpoolFile?
+  private let extent: SpoolExtent?
   private let fileLength: Int
   private var input: InputBuffer
   /// How many bytes of the file have been read into the buffer.
@@ -57,7 +57,7 @@ struct StreamReplay: ~Copyable {
     // What is in memory is read where it is.
     input = InputBuffer(capacity: kept.fileLength > 0 ? Limits.spoolBlockBytes : 16)
     tail = kept.takeTail()
-    file = kept.takeFile()
+    extent = kept.takeExtent()
   }
 
   /// The bytes that it holds in a file.
@@ -128,7 +128,7 @@ struct StreamReplay: ~Copyable {
       let at = offset + buffer.count
       precondition(at < fileLength, "a record reaches beyond the bytes that were written")
       _ = try Self.read(
-        file, at: at, left: fileLength - at, missing: buffer.count + 1, into: &buffer)
+        extent, at: at, left: fileLength - at, missing: buffer.count + 1, into: &buffer)
     }
     let record = KeptRecord(buffer.readable)
     let end = KeptRecord.headerSize + record.length
@@ -149,18 +149,18 @@ struct StreamReplay: ~Copyable {
     while input.count < count {
       let (offset, left) = (read, fileLength - read)
       precondition(left > 0, "a record reaches beyond the bytes that were written")
-      read += try Self.read(file, at: offset, left: left, missing: count, into: &input)
+      read += try Self.read(extent, at: offset, left: left, missing: count, into: &input)
     }
   }
 
   private static func read(
-    _ file: borrowing SpoolFile?, at offset: Int, left: Int, missing count: Int,
+    _ extent: borrowing SpoolExtent?, at offset: Int, left: Int, missing count: Int,
     into input: inout InputBuffer
   ) throws(SpoolFault) -> Int {
     let missing = count - input.count
     return try unsafe input.withFreeSpace(minimum: missing) { room throws(SpoolFault) -> Int in
       let part = unsafe UnsafeMutableRawBufferPointer(rebasing: room[..<min(room.count, left)])
-      return try unsafe file?.read(into: part, at: offset) ?? 0
+      return try unsafe extent?.read(into: part, at: offset) ?? 0
     }
   }
 

@@ -168,11 +168,7 @@ final class KafkaSource: Source {
   // MARK: - Jobs
 
   func takeJobs(isEnding: Bool, now: Instant) -> [@Sendable () -> Answer] {
-    var jobs: [@Sendable () -> Answer] = []
-    if !isLookingUp, let job = lookUp() {
-      isLookingUp = true
-      jobs.append(job)
-    }
+    var jobs = lookUp().map { [$0] } ?? []
     guard let consumer else { return jobs }
     if let places = placesToGiveBack(now: now) {
       jobs.append { [session] in .revoked(places, session.commit(places, on: consumer)) }
@@ -185,8 +181,10 @@ final class KafkaSource: Source {
   }
 
   private func lookUp() -> (@Sendable () -> Answer)? {
+    guard !isLookingUp else { return nil }
     let requests = flow.takeRequests()
-    guard !requests.isEmpty else { return nil }
+    isLookingUp = !requests.isEmpty
+    guard isLookingUp else { return nil }
     let sinks = SinkList(Array(flow.lanes.sinks.prefix(plan.sinks.count)))
     return {
       .found(
@@ -199,17 +197,17 @@ final class KafkaSource: Source {
     _ answer: Answer, _ poller: inout Poller, now: Instant
   ) throws(StreamerError) {
     switch answer {
+    case .revoked(let places, let error): try revoked(places, error, now: now)
+    case .probed(let probe): try probed(probe, now: now)
     case .found(let requests, let result):
       isLookingUp = false
       for (request, topics) in zip(requests, try result.get()) { flow.answer(request, topics) }
-    case .revoked(let places, let error): try revoked(places, error, now: now)
-    case .probed(let probe): try probed(probe, now: now)
     }
   }
 
   // MARK: - Where it stands
 
-  var rest: PipelineMachine.Rest { PipelineMachine.Rest(isUndelivered: !flow.isIdle) }
+  var rest: PipelineMachine.Rest { PipelineMachine.Rest(isUndelivered: !flow.lanes.isDrained) }
 
   var isExhausted: Bool { false }
 

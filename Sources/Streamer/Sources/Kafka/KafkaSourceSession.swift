@@ -61,7 +61,7 @@ struct KafkaSourceSession: Sendable {
   func probe(_ consumer: Consumer) -> Probe {
     do throws(KafkaError) {
       for topic in source.topics {
-        _ = try consumer.describeTopic(topic, timeout: .seconds(1))
+        _ = try consumer.describeTopic(topic, timeout: Limits.kafkaProbe)
       }
       return .over
     } catch {

@@ -40,7 +40,7 @@ final class EstablishedSession: Sendable {
   var origin: StreamOrigin {
     StreamOrigin(
       systemIdentifier: UInt64(identity.systemIdentifier) ?? 0, host: host,
-      database: identity.database)
+      database: identity.database, holdsAnyBytes: recorded.holdsAnyBytes)
   }
 
   /// The stream, at the first call.

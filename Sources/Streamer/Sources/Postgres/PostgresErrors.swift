@@ -8,8 +8,11 @@ extension StreamerError {
     let isUsage: Bool
     if case .connectionString = error { isUsage = true } else { isUsage = false }
     self.init(
-      what: "source \(name)", why: "\(error)",
-      hint: cause.flatMap { Self.hint($0, source: source) } ?? "",
+      what: "source \(name)", why: "\(error)" + (cause.map(Self.place) ?? ""),
+      hint: cause.flatMap { Self.hint($0, source: source) }
+        ?? (error.isUnanswered
+          ? "A lock on the server's catalogs may hold it up, or a pooler without a free connection."
+          : ""),
       exit: isUsage ? .usage : error.isRetryable ? .failure : .preflight,
       retryable: error.isRetryable, cause: cause?.code == "55006" ? .slotActive : .other)
   }
@@ -23,16 +26,17 @@ extension StreamerError {
   ) {
     switch fault {
     case .server(let error) where error.isVanishedPublication:
-      let publication = ReplicationCommand.pasted(source.publication)
       self.init(
         what: "source \(name)",
-        why: "gap: publication \(publication) does not exist where the stream stands, and changes "
-          + "are missing (\(PGError.server(error)))",
-        hint: "Create it if it does not exist; onGap = \"accept\" then goes on over the gap, or "
-          + "drop slot \(source.replicationSlot) and begin anew.", exit: .preflight)
+        why: "changes are missing: publication \"\(source.publication)\" does not exist where the "
+          + "stream stands (\(PGError.server(error)))",
+        hint: "\(Publication.create(source.publication, tables: [])) if it does not exist; run "
+          + "once with --accept-gap \(name) to go on over the gap; onGap = \"accept\" does so each "
+          + "time.",
+        exit: .preflight)
     case .server(let error) where streams && !PGError.server(error).isRetryable:
       self.init(
-        what: "source \(name)", why: "\(PGError.server(error))",
+        what: "source \(name)", why: "\(PGError.server(error))" + Self.place(error),
         hint: "The next connection does without streaming.", retryable: true,
         cause: .streamingFailed)
     case .malformed(let error, let place):
@@ -58,6 +62,14 @@ extension StreamerError {
   /// What happens after values in binary could not be read.
   static let textInstead = "Reading begins again with values as text."
 
+  /// Where decoding failed, from the error's context; empty where that says none.
+  private static func place(_ error: ServerError) -> String {
+    let marker = "associated LSN "
+    guard let context = error.context, let found = context.firstRange(of: marker) else { return "" }
+    let digits = context[found.upperBound...].prefix { $0.isHexDigit || $0 == "/" }
+    return LSN(String(digits)).map { " (at LSN \($0))" } ?? ""
+  }
+
   /// The remedy, by SQLSTATE (manual: "PostgreSQL Error Codes").
   private static func hint(
     _ error: ServerError, source: PostgresSourceConfiguration
@@ -77,7 +89,7 @@ extension StreamerError {
     case "53400": "Raise max_replication_slots, or drop a slot that nobody reads."
     case "53300": "Raise max_wal_senders or max_connections."
     case "42704" where error.message.contains("publication"):
-      "CREATE PUBLICATION \(ReplicationCommand.pasted(source.publication)) FOR ALL TABLES; if it exists now but did not where "
+      "\(Publication.create(source.publication, tables: [])); if it exists now but did not where "
         + "the slot stands, drop slot \(source.replicationSlot) and begin anew."
     case "55000" where error.message.contains("wal_level"):
       "Set wal_level = logical in postgresql.conf and restart the server."
@@ -88,7 +100,13 @@ extension StreamerError {
       "The server has removed WAL that slot \(source.replicationSlot) needed: drop it and begin anew."
     case "0A000":
       "The server lacks what the source asks for: docs/COMPATIBILITY.md says which versions have it."
-    case "22021": "The database holds bytes that are no valid text; see server_encoding."
+    case "22021", "22P05":
+      "The database holds bytes that have no place in UTF-8, and the server cannot convert them (see "
+        + "server_encoding). Mend or remove them; what is in the WAL already is passed over only by "
+        + "walPositionOverride = a position behind that transaction's commit, which leaves it out."
+    case "XX000" where error.message.contains("invalid memory alloc request size"):
+      "A value is too long for its text, such as a bytea above 512 MiB. binary = true in the source "
+        + "reads it (PostgreSQL 14 and later); see maxRowSize."
     default: nil
     }
   }

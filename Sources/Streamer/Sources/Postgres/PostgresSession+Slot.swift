@@ -36,7 +36,10 @@ extension PostgresSession {
         source.replicationSlot, temporary: source.temporary, failover: source.failover,
         serverVersion: server.version.number)
     }
+    try checkGoingOn()
+    let begin = ContinuousClock.now
     let created = try wait(for: command, &replication, &plain)
+    deadline += .now - begin
     guard let point = created.first.flatMap({ $0.count > 1 ? $0[1] : nil }).flatMap({ LSN($0) })
     else {
       throw StreamerError(
@@ -51,7 +54,9 @@ extension PostgresSession {
     if let refusal = SlotRefusal(of: slot, database: database) {
       throw StreamerError(
         what: "source \(name)", why: "slot \"\(slot.name)\" \(refusal.why)",
-        hint: refusal.hint, exit: .preflight, retryable: refusal.isTemporary)
+        hint: refusal.hint, exit: refusal.isTemporary ? .failure : .preflight,
+        retryable: refusal.isTemporary,
+        cause: refusal.isTemporary && awaitsFailover(inRecovery: true) ? .failover : .other)
     }
     if let pid = slot.activePID {
       throw StreamerError(
@@ -74,6 +79,7 @@ extension PostgresSession {
     let command = try mapped { () throws(PGError) in
       try ReplicationCommand.alterSlot(slot.name, failover: true, serverVersion: version)
     }
+    try checkGoingOn()
     _ = try ask(&replication, command)
     log.info("made the slot a failover slot", ["slot": slot.name])
   }

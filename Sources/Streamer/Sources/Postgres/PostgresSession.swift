@@ -14,12 +14,13 @@ protocol ReplicationServer: AnyObject, Sendable {
   func slot() -> ReplicationSlot?
   /// Lets go of the connection for look-ups.
   func close()
-  /// Ends what ``establish(_:)`` waits for, from any thread and for good.
-  func interrupt()
+  /// A stop has begun: what ``establish(_:)`` waits for is over, and nothing is made any more; the one
+  /// call from another thread.
+  func stopping()
 }
 
 extension ReplicationServer {
-  func interrupt() {}
+  func stopping() {}
 }
 
 /// What one attempt to start a stream is to do.
@@ -55,7 +56,8 @@ extension TableAnswer {
 
 /// Connects a source to its server: checks, publication, slot, positions, START_REPLICATION, and
 /// later the look-ups and saves.
-// SAFETY: only the driver's one I/O worker thread calls its methods, one after the other.
+// SAFETY: only the driver's one I/O worker thread calls its methods, one after the other; but for
+// `stopping`, which touches an atomic.
 final class PostgresSession: ReplicationServer, @unchecked Sendable {
   /// The source's name in the configuration.
   let name: String
@@ -65,20 +67,24 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   let store: any SourceStore
   let log: Log
   private var catalog: TableCatalog?
-  private let interruption = WaitBreaker()
-  /// Until when the questions of the attempt have to be answered.
-  private var deadline = ContinuousClock.now
-  /// Since when the slot has been missing after a failover.
-  var missingSince: ContinuousClock.Instant?
+  /// Comes when a stop has begun.
+  private let interruption: WaitBreaker
+  /// Until when the questions of the attempt have to be answered; a slot's creation does not count.
+  var deadline = ContinuousClock.now
+  /// Since when a failover has been waited for, and whether the server was in recovery.
+  var failover: (since: ContinuousClock.Instant, inRecovery: Bool)?
   /// How to reach the server that the stream comes from, without its fellows in `dsn`.
   private var here: ConnectionParameters?
   /// Whether the stream's values come in binary.
   private var isBinary = false
+  /// Whether the database is in SQL_ASCII: its texts are asked for as they are.
+  private var holdsAnyBytes = false
 
   init(
     name: String, _ source: PostgresSourceConfiguration, sinks: [String],
-    store: any SourceStore, log: Log
+    store: any SourceStore, log: Log, interruption: WaitBreaker = WaitBreaker()
   ) {
+    self.interruption = interruption
     self.name = name
     self.source = source
     self.sinks = sinks
@@ -150,10 +156,22 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
 
   func close() { catalog?.disconnect() }
 
-  func interrupt() { interruption.interrupt() }
+  func stopping() { interruption.interrupt() }
 
   /// How long the next question of the attempt may take.
   var timeLeft: Duration { max(deadline - .now, .zero) }
+
+  /// Refuses to make anything on the server once a stop has begun.
+  func checkGoingOn() throws(StreamerError) {
+    if isStopping { throw stopped }
+  }
+
+  /// Whether a stop has begun.
+  var isStopping: Bool { interruption.hasCome }
+
+  private var stopped: StreamerError {
+    StreamerError(what: "source \(name)", why: "it is being stopped", retryable: true)
+  }
 
   // MARK: - Steps
 
@@ -161,22 +179,23 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     _ attempt: PostgresAttempt
   ) throws(StreamerError) -> EstablishedSession {
     let parameters = try mapped { () throws(PGError) in
-      try ConnectionParameters(
-        ConnectionString(source.dsn.revealed),
-        environment: ConnectionParameters.processEnvironment())
+      try source.dsn.parameters()
     }
-    var plain = try mapped { () throws(PGError) in try open(parameters, replication: false) }
+    var plain = try mapped { () throws(PGError) in
+      try open(parameters, replication: false, until: deadline)
+    }
     // Everything else must be asked of this very server: another host may be another one.
     let here = parameters.only(plain.reachedHost)
     if self.here?.hosts != here.hosts { catalog?.disconnect() }
     self.here = here
     let server = try ServerFacts(asking: &plain, source: source, name: name, within: timeLeft)
+    try checkDecoding(server, attempt.known)
     try preparePublication(&plain, server)
     let version = server.version
     catalog = catalog ?? makeCatalog(parameters, version)
 
     var replication = try mapped { () throws(PGError) in
-      try open(here, replication: true, server: version)
+      try open(here, replication: true, server: version, until: deadline)
     }
     let system = try identify(&replication)
     let identity = PositionIdentity(
@@ -210,16 +229,17 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
 
 extension PostgresSession {
   private func open(
-    _ parameters: ConnectionParameters, replication: Bool, server: ServerVersion? = nil
+    _ parameters: ConnectionParameters, replication: Bool, server: ServerVersion? = nil,
+    until end: ContinuousClock.Instant
   ) throws(PGError) -> Connection {
+    let end = min(end, .now + source.timeout)
+    let asked = SessionSettings.startup(for: server, asBytes: holdsAnyBytes)
     var connection = try Connection.open(
-      parameters, startup: SessionSettings.startup(for: server), replication: replication,
-      timeout: source.timeout, interruption: interruption)
-    let set = try SessionSettings.hold(on: &connection, timeout: max(timeLeft, source.timeout))
-    // Those of later versions were not asked for before the version was known.
-    let dropped = set.filter { name in
-      SessionSettings.startup(for: server).contains { $0.name == name }
-    }
+      parameters, startup: asked, replication: replication, timeout: max(end - .now, .zero),
+      interruption: interruption)
+    holdsAnyBytes = SessionSettings.holdsAnyBytes(connection)
+    let dropped = try SessionSettings.hold(
+      on: &connection, asked: asked, timeout: max(end - .now, .zero))
     if !dropped.isEmpty {
       log.warning(
         "settings of the startup packet were dropped, by a pooler perhaps, and set by SQL",
@@ -231,9 +251,10 @@ extension PostgresSession {
   private func makeCatalog(
     _ parameters: ConnectionParameters, _ server: ServerVersion
   ) -> TableCatalog {
-    TableCatalog(memory: store, serverMajor: server.major) {
+    TableCatalog(memory: store, serverMajor: server.major, log: log) {
       [unowned self] () throws(PGError) in
-      try open(here ?? parameters, replication: false, server: server)
+      try open(
+        here ?? parameters, replication: false, server: server, until: .now + source.timeout)
     }
   }
 
@@ -247,12 +268,11 @@ extension PostgresSession {
     guard source.createPublication else {
       throw StreamerError(
         what: "source \(name)", why: "publication \"\(source.publication)\" does not exist",
-        hint: "CREATE PUBLICATION \(ReplicationCommand.pasted(source.publication)) FOR ALL TABLES; "
-          + "or set createPublication = true.", exit: .preflight)
+        hint: "\(Publication.create(source.publication, tables: [])); or set "
+          + "createPublication = true.", exit: .preflight)
     }
     let tables = try publishedTables(&plain)
-    // A transaction of its own: the setting holds for those that begin after it.
-    _ = try ask(&plain, "SET default_transaction_read_only = off")
+    try checkGoingOn()
     _ = try ask(&plain, Publication.create(source.publication, tables: tables))
     log.info("created a publication", ["publication": source.publication])
   }
@@ -291,14 +311,8 @@ extension PostgresSession {
     let slot = try findSlot(&plain, &replication, server, database: identity.database)
     let start = PostgresStart(
       source: name, sinks: sinks, store: store, override: source.walPositionOverride,
-      onGap: source.onGap, log: log)
-    if case .missing = slot {
-      let positions: [Position]
-      if let known { positions = known } else { positions = try store.load(source: name) }
-      try awaitFailover(&plain, identity, positions)
-    } else {
-      missingSince = nil
-    }
+      onGap: source.acceptsFirstGap && known == nil ? .accept : source.onGap, log: log)
+    if case .missing = slot { try awaitSlot(server, identity, known) } else { failover = nil }
     let decided = try start.decide(
       on: PostgresStart.Server(
         identity: identity, slot: slot, flushLSN: system.flushLSN,
@@ -338,7 +352,8 @@ extension PostgresSession {
   }
 
   func mapped(_ error: PGError) -> StreamerError {
-    StreamerError(error, source: source, name: name)
+    if case .timeout = error, isStopping { return stopped }
+    return StreamerError(error, source: source, name: name)
   }
 
   func mapped<T: ~Copyable>(

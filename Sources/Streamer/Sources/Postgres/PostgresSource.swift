@@ -46,6 +46,8 @@ final class PostgresSource: Source {
   private var avoidsBinary = false
   /// Since when the server has been asking in vain for a position.
   var pingedSince: Instant?
+  /// Notices of the server that nothing has been said of.
+  var noticesUntold = 0
   private var isLookingUp = false
   private var isLookingAtSlot = false
   private var nextSlotLook = Instant.now
@@ -62,8 +64,8 @@ final class PostgresSource: Source {
     self.observer = observer
     self.log = log
     pipeline = try plan.pipeline(
-      maxRowSize: configuration.maxRowSize.bytes, observer: observer, log: log)
-    pipeline.stopsWithoutPublication = configuration.onGap == .stop
+      maxRowSize: configuration.maxRowSize.bytes, invalidUTF8: configuration.invalidUTF8,
+      observer: observer, log: log)
     feedback = Feedback(
       saved: [], saveInterval: configuration.flushInterval,
       statusInterval: Limits.statusInterval, walRetain: UInt64(configuration.walRetain.bytes),
@@ -88,7 +90,7 @@ final class PostgresSource: Source {
       // What ends with its first failure must not fail for want of room.
       streams: plan.rules.reconnects && !avoidsStreaming,
       binary: configuration.output.binary && !avoidsBinary,
-      limit: plan.rules.startTimeout > .zero ? plan.rules.startTimeout : Limits.question)
+      limit: identity == nil ? plan.firstAttempt : Limits.question)
     let topics = plan.sinks.map(\.messageTopic)
     return { [server] in
       Result { () throws(StreamerError) in
@@ -106,6 +108,9 @@ final class PostgresSource: Source {
   ) throws(StreamerError) {
     let session = established.session
     guard let stream = session.takeStream() else { return }
+    // A gap that is accepted once is one of the first connection.
+    pipeline.stopsWithoutPublication =
+      configuration.onGap == .stop && !(configuration.acceptsFirstGap && identity == nil)
     identity = session.identity
     if established.isElsewhere {
       feedback.restart(at: session.positions)
@@ -125,15 +130,15 @@ final class PostgresSource: Source {
     log.info("streaming", ["slot": session.identity.slot, "lsn": "\(pipeline.startLSN)"])
   }
 
-  func interrupt() {
-    // What reads on to its commit may still have to look up a table.
-    if stream == nil { server.interrupt() }
-  }
-
   func discard(_ established: Established) -> (@Sendable () -> Void)? {
     // It closes itself.
     _ = established.session.takeStream()
     return nil
+  }
+
+  func stopping() {
+    // What reads on to its commit may still have to look up a table.
+    if stream == nil { server.stopping() }
   }
 
   func disconnect(
@@ -147,6 +152,8 @@ final class PostgresSource: Source {
   }
 
   func goodbye(within limit: Duration, _ poller: inout Poller) -> @Sendable () -> Void {
+    // What is still asked of the catalog is of no use any more.
+    server.stopping()
     guard var stream = stream.take() else { return { [server] in server.close() } }
     poller.forget(stream.descriptor)
     feedback.statusRequested()

@@ -91,7 +91,9 @@ struct StartingPositions {
     guard onGap == .accept else {
       throw StreamerError(
         what: "source \(identity.source), slot \(identity.slot)",
-        why: "changes may be missing: \(cause)", hint: "Set onGap = \"accept\" \(remedy).",
+        why: "changes may be missing: \(cause)",
+        hint: "Run once with --accept-gap \(identity.source) \(remedy); onGap = \"accept\" does so "
+          + "each time.",
         exit: .preflight)
     }
     return Decision(start: start, acceptedGap: cause)
@@ -126,7 +128,10 @@ struct StartingPositions {
     if position.database != identity.database {
       return "the position belongs to database \(position.database)"
     }
-    if position.slot != identity.slot { return "the position belongs to slot \(position.slot)" }
+    if position.slot != identity.slot {
+      return "the stored position belongs to slot \"\(position.slot)\", not to "
+        + "\"\(identity.slot)\""
+    }
     if position.publications != identity.publications {
       return "the position belongs to publication \(position.publications.joined(separator: ", "))"
     }

@@ -9,6 +9,7 @@ final class TableCatalog {
   private let memory: any SourceMemory
   /// The database that the stream comes from, known once the server has named its cluster.
   var origin: SourceOrigin?
+  private let log: Log
   private let connect: () throws(PGError) -> Connection
   private var connection: Connection?
   private var types = TypeCatalog()
@@ -16,11 +17,12 @@ final class TableCatalog {
   private(set) var serverMajor: Int
 
   init(
-    memory: any SourceMemory, serverMajor: Int,
+    memory: any SourceMemory, serverMajor: Int, log: Log,
     connect: @escaping () throws(PGError) -> Connection
   ) {
     self.memory = memory
     self.serverMajor = serverMajor
+    self.log = log
     self.connect = connect
   }
 
@@ -67,7 +69,7 @@ final class TableCatalog {
     } catch { return .failure(error) }
     var found: [UInt32: [String]] = [:]
     for row in rows {
-      guard row.count == 2, let oid = row[0].flatMap({ UInt32($0) }), let name = row[1] else {
+      guard row.count == 3, let oid = row[0].flatMap({ UInt32($0) }), let name = row[1] else {
         continue
       }
       found[oid, default: []].append(name)
@@ -76,9 +78,20 @@ final class TableCatalog {
       let request = requests[index]
       keys[index] = found[request.relation.oid] ?? []
       guard let table = described(request.relation) else { continue }
-      try memory.rememberKeyColumns(keys[index], of: table, at: request.position)
+      do throws(StreamerError) {
+        try memory.rememberKeyColumns(keys[index], of: table, at: request.position)
+      } catch {
+        // A full disk holds back neither the stream nor this table; it is remembered when it is
+        // described again.
+        guard error.isRetryable else { throw error }
+        complain("a table's key was not remembered", error)
+      }
     }
     return .success(keys)
+  }
+
+  private func complain(_ what: StaticString, _ error: StreamerError) {
+    log.limited("memory")?.warning(what, ["error": "\(error)"])
   }
 
   private static func needsCatalog(_ relation: Relation) -> Bool {
@@ -96,12 +109,16 @@ final class TableCatalog {
   func prune(before position: LSN) {
     guard let origin else { return }
     // It is tried again at the next look at the slot.
-    try? memory.prune(origin, before: position)
+    do throws(StreamerError) { try memory.prune(origin, before: position) } catch {
+      complain("what is remembered of tables was not pruned", error)
+    }
   }
 
   /// A slot as the server shows it; nil when there is none of that name.
   func slot(named name: String) throws(PGError) -> ReplicationSlot? {
-    let rows = try query { ReplicationSlot.query(name: name, serverVersion: $0 * 10_000) }
+    let rows = try query(within: Limits.slotAnswer) {
+      ReplicationSlot.query(name: name, serverVersion: $0 * 10_000)
+    }
     return rows.lazy.compactMap(ReplicationSlot.init(row:)).first
   }
 
@@ -110,23 +127,37 @@ final class TableCatalog {
 
   /// A deferrable primary key identifies no row while a transaction is open: it is none.
   ///
-  /// Columns that an index only carries (INCLUDE, from 11) are no part of the key.
+  /// Columns that an index only carries (INCLUDE, from 11) are no part of the key. The last row of a
+  /// table that can be published as the root of partitions (from 13) says whether one of them has
+  /// another identity than the whole row: see ``Table/partialOldRows``.
   private static func keyQuery(_ tables: [UInt32], serverMajor: Int) -> String {
     let carried =
       serverMajor >= 11 ? "(i.indkey::int2[])[0:i.indnkeyatts - 1]" : "i.indkey"
+    let oids = tables.map(String.init).joined(separator: ", ")
+    let partial =
+      serverMajor >= 13
+      ? """
+       UNION ALL SELECT c.oid, '\(Table.partialOldRows)', 32767 FROM pg_catalog.pg_class c \
+      WHERE c.oid IN (\(oids)) AND c.relkind = 'p' AND c.relreplident = 'f' AND EXISTS (\
+      SELECT FROM pg_catalog.pg_partition_tree(c.oid) t \
+      JOIN pg_catalog.pg_class l ON l.oid = t.relid \
+      WHERE t.isleaf AND l.relkind = 'r' AND l.relreplident <> 'f')
+      """ : ""
     return """
-      SELECT i.indrelid, a.attname FROM pg_catalog.pg_index i \
+      SELECT i.indrelid, a.attname, a.attnum FROM pg_catalog.pg_index i \
       JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (\(carried)) \
-      WHERE i.indrelid IN (\(tables.map(String.init).joined(separator: ", "))) \
-      AND i.indisprimary AND i.indimmediate ORDER BY i.indrelid, a.attnum
+      WHERE i.indrelid IN (\(oids)) \
+      AND i.indisprimary AND i.indimmediate\(partial) ORDER BY 1, 3
       """
   }
 
-  private func query(_ text: (_ serverMajor: Int) -> String) throws(PGError) -> [[String?]] {
+  private func query(
+    within limit: Duration = Limits.question, _ text: (_ serverMajor: Int) -> String
+  ) throws(PGError) -> [[String?]] {
     var connection: Connection
     if let kept = self.connection.take() { connection = kept } else { connection = try connect() }
     serverMajor = connection.serverVersion.major
-    let rows = try connection.query(text(serverMajor))
+    let rows = try connection.query(text(serverMajor), timeout: limit)
     self.connection = consume connection
     return rows.first?.rows ?? []
   }

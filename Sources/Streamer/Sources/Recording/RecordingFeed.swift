@@ -137,6 +137,11 @@ extension RecordedConnection {
   ///
   /// Inside a name or a literal of the command the quotes would be doubled.
   var asksForBinary: Bool { command.contains("\"binary\" 'true'") }
+
+  /// Whether its texts may hold bytes that are no text: the server has not converted them.
+  var holdsAnyBytes: Bool {
+    parameters.contains { $0.name == "client_encoding" && $0.value == "SQL_ASCII" }
+  }
 }
 
 extension StreamerError {

@@ -72,7 +72,8 @@ final class RecordingSource: Source {
     guard let feed = established.feed.take() else { return }
     let origin = StreamOrigin(
       systemIdentifier: UInt64(feed.header.systemIdentifier) ?? 0,
-      host: feed.firstConnection?.host ?? "", database: feed.header.database)
+      host: feed.firstConnection?.host ?? "", database: feed.header.database,
+      holdsAnyBytes: feed.firstConnection?.holdsAnyBytes ?? false)
     pipeline.connected(
       at: feed.firstConnection?.startLSN ?? .zero, origin,
       messageTopics: established.messageTopics)
@@ -171,6 +172,7 @@ final class RecordingSource: Source {
   // MARK: - Jobs
 
   func takeJobs(isEnding: Bool, now: Instant) -> [@Sendable () -> Answer] {
+    // How long ago a recorded commit was tells nothing: there is no metric of it.
     for index in pipeline.lanes.indices {
       _ = pipeline.lanes[index].takeSettled()
     }

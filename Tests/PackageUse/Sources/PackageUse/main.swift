@@ -1,6 +1,13 @@
 // Reads two messages of a replication stream with PGWire alone, as another program would; with a
 // connection string as its argument it asks that server for its version as well.
+import Glibc
 import PGWire
+
+/// Says what is wrong and ends the program.
+func fail(_ what: String) -> Never {
+  print("package-use: \(what)")
+  exit(1)
+}
 
 /// Relation 16384, public.t (id integer), as pgoutput sends it.
 let relation: [UInt8] =
@@ -14,11 +21,11 @@ let insert: [UInt8] =
 var decoder = PgOutputDecoder()
 _ = try decoder.decode(unsafe relation.span.bytes)
 guard case .change(let change) = try decoder.decode(unsafe insert.span.bytes) else {
-  fatalError("an insert is a change")
+  fail("an insert was decoded as something else than a change")
 }
 var columns = change.new.columns
 guard case .text(let value) = columns.next(), value.text == "7" else {
-  fatalError("the row's value is 7")
+  fail("the row's value is not 7")
 }
 print("decoded: \(value.text)")
 

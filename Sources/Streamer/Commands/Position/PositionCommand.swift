@@ -1,0 +1,105 @@
+import Glibc
+import PGWire
+
+/// `position show|set|reset`: looks at stored positions, and moves them while nothing runs.
+enum PositionCommand {
+  /// Does it; 1 when the answer to the question was no.
+  static func run(_ options: CommandLineRequest.PositionOptions) throws(StreamerError) -> Int32 {
+    let configuration: Configuration
+    do throws(ConfigurationErrors) {
+      configuration = try Configuration.loadUnconnected(path: options.configuration)
+    } catch {
+      error.complain()
+      return error.exit.rawValue
+    }
+    guard let path = configuration.store else {
+      throw StreamerError(
+        what: "position", why: "the configuration keeps no positions", exit: .usage)
+    }
+    if case .show = options.action {
+      return try show(configuration, store: path)
+    }
+    guard unsafe access(path, F_OK) == 0 else { throw nothing(options, path) }
+    let source = try configuration.postgresSource(named: options.source).0.name
+    // Its lock keeps out an instance that would write its own over them.
+    let store = try SQLitePositionStore(path: path)
+    let stored = try store.load(source: source).filter {
+      options.sink == nil || $0.sink == options.sink
+    }
+    guard !stored.isEmpty else { throw nothing(options, path) }
+    let effects = stored.map { effect(of: options.action, on: $0) } + [warning(options.action)]
+    guard
+      try Confirmation.ask(effects, isGiven: options.isConfirmed, command: "position")
+    else { return StreamerError.Exit.failure.rawValue }
+    switch options.action {
+    case .show: break
+    case .set(let lsn):
+      try store.save(
+        stored.map { position in
+          var moved = position
+          moved.lsn = lsn
+          return moved
+        })
+    case .reset:
+      for position in stored { try store.forget(source: source, sink: position.sink) }
+    }
+    return 0
+  }
+
+  private static func show(
+    _ configuration: Configuration, store path: String
+  ) throws(StreamerError) -> Int32 {
+    var table = TextTable(
+      ["SOURCE", "SINK", "POSITION", "SLOT", "DATABASE", "TIMELINE", "SYSTEM"].map { .init($0) })
+    var count = 0
+    if unsafe access(path, F_OK) == 0 {
+      let store = try SQLitePositionStore(path: path, readOnly: true)
+      for source in configuration.sources {
+        for position in try store.load(source: source.name) {
+          count += 1
+          table.add(
+            [
+              position.source, position.sink, "\(position.lsn)", position.slot, position.database,
+              "\(position.timeline)", position.systemIdentifier,
+            ].map { .init($0) })
+        }
+      }
+    }
+    if count == 0 { Terminal.note("\(path) holds no position of these sources.") }
+    Terminal.print(table.text)
+    return 0
+  }
+
+  private static func effect(
+    of action: CommandLineRequest.PositionOptions.Action, on position: Position
+  ) -> String {
+    let subject = "\(position.source) → \(position.sink), now at \(position.lsn)"
+    switch action {
+    case .show: return subject
+    case .reset: return "\(subject): forgotten"
+    case .set(let lsn) where lsn < position.lsn:
+      return "\(subject): back to \(lsn); what was delivered since comes again"
+    case .set(let lsn) where lsn > position.lsn:
+      return "\(subject): on to \(lsn); what lies between is never delivered"
+    case .set: return "\(subject): stays"
+    }
+  }
+
+  private static func warning(_ action: CommandLineRequest.PositionOptions.Action) -> String {
+    switch action {
+    case .show: ""
+    case .reset: "The next start begins where the slot stands, as if it were the first."
+    case .set:
+      "The next start refuses a position before the slot's confirmed_flush_lsn: that WAL is gone."
+    }
+  }
+
+  private static func nothing(
+    _ options: CommandLineRequest.PositionOptions, _ path: String
+  ) -> StreamerError {
+    StreamerError(
+      what: "position store \"\(path)\"", why: "it holds no such position",
+      hint: "`psql-streamer position show` lists them; walPositionOverride names a first one.",
+      exit: .preflight)
+  }
+}
