@@ -110,3 +110,26 @@ struct BoundsTests {
     #expect(server.finish() == 2)
   }
 }
+
+/// Texts that people read and paste.
+struct ShownTextTests {
+  @Test(
+    arguments: [
+      ("pub", "pub"), ("MyPub", "\"MyPub\""), ("Pub-1", "\"Pub-1\""), ("q\"x", "\"q\"\"x\""),
+      ("a1_", "a1_"), ("1a", "\"1a\""), ("user", "\"user\""), ("", "\"\""), ("é", "\"é\""),
+      ("a b", "\"a b\""), ("a.b", "\"a.b\""),
+    ])
+  func namesAreQuotedWhereTheyHaveToBe(name: String, expected: String) {
+    #expect(ReplicationCommand.pasted(name) == expected)
+    #expect(Publication.suggestion(name) == "CREATE PUBLICATION \(expected) FOR ALL TABLES")
+  }
+
+  @Test func aVanishedPublicationIsToldInEveryLanguage() {
+    var notice = ServerError()
+    notice.code = "55000"
+    notice.message = "Laden der Publikation übersprungen"
+    #expect(!notice.isVanishedPublication)
+    notice.routine = "LoadPublications"
+    #expect(notice.isVanishedPublication)
+  }
+}

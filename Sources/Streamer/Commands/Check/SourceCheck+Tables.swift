@@ -45,7 +45,7 @@ extension SourceCheck {
     _ connection: inout Connection, _ report: inout CheckReport
   ) throws(PGError) -> [(schema: String, name: String)] {
     let literal = ReplicationCommand.literal(source.publication)
-    let publication = ReplicationCommand.identifier(source.publication)
+    let publication = ReplicationCommand.pasted(source.publication)
     let truncate = connection.serverVersion.major >= 11 ? "pubtruncate" : "true"
     let rows = try ask(
       &connection,
@@ -88,7 +88,7 @@ extension SourceCheck {
     }
     return CheckFinding(
       "publication", target, .fail, found,
-      "\(Publication.create(source.publication, tables: [])); or set createPublication = true.")
+      "\(Publication.suggestion(source.publication)); or set createPublication = true.")
   }
 
   private static func tablesQuery(_ publication: String, _ major: Int) -> String {

@@ -95,10 +95,17 @@ struct SourceCheck {
       (SELECT count(*) FROM pg_catalog.pg_replication_slots), \
       current_setting('max_wal_senders'), (SELECT count(*) FROM pg_catalog.pg_stat_replication), \
       (SELECT count(*) FROM pg_catalog.pg_replication_slots \
-      WHERE slot_name = \(ReplicationCommand.literal(source.replicationSlot)))
+      WHERE slot_name = \(ReplicationCommand.literal(source.replicationSlot))), \
+      pg_catalog.pg_is_in_recovery()
       """)
     let values = (rows.first ?? []).map { $0 ?? "" }
-    guard values.count == 6 else { return }
+    guard values.count == 7 else { return }
+    if values[6] == "t", connection.serverVersion.major < 16 {
+      report.add(
+        .init(
+          "recovery", target, .fail, PostgresSession.recovery(connection.serverVersion),
+          "Name the primary in dsn; `run` waits for a promotion.", exit: .failure))
+    }
     let isLogical = values[0] == "logical"
     report.add(
       .init(

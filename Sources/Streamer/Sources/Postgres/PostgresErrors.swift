@@ -30,7 +30,7 @@ extension StreamerError {
         what: "source \(name)",
         why: "changes are missing: publication \"\(source.publication)\" does not exist where the "
           + "stream stands (\(PGError.server(error)))",
-        hint: "\(Publication.create(source.publication, tables: [])) if it does not exist; run "
+        hint: "\(Publication.suggestion(source.publication)) if it does not exist; run "
           + "once with --accept-gap \(name) to go on over the gap; onGap = \"accept\" does so each "
           + "time.",
         exit: .preflight)
@@ -89,7 +89,7 @@ extension StreamerError {
     case "53400": "Raise max_replication_slots, or drop a slot that nobody reads."
     case "53300": "Raise max_wal_senders or max_connections."
     case "42704" where error.message.contains("publication"):
-      "\(Publication.create(source.publication, tables: [])); if it exists now but did not where "
+      "\(Publication.suggestion(source.publication)); if it exists now but did not where "
         + "the slot stands, drop slot \(source.replicationSlot) and begin anew."
     case "55000" where error.message.contains("wal_level"):
       "Set wal_level = logical in postgresql.conf and restart the server."

@@ -90,10 +90,14 @@ extension PostgresSession {
     guard server.isInRecovery, server.version.major < 16 else { return }
     let isFailover = try !positions(known).isEmpty && awaitsFailover(inRecovery: true)
     throw StreamerError(
-      what: "source \(name)",
-      why: "the server is in recovery, and PostgreSQL \(server.version) decodes nothing there",
+      what: "source \(name)", why: Self.recovery(server.version),
       hint: "Name the primary in dsn; a promotion is waited for.", retryable: true,
       cause: isFailover ? .failover : .other)
+  }
+
+  /// Why a standby of an old version cannot be read.
+  static func recovery(_ version: ServerVersion) -> String {
+    "the server is in recovery, and PostgreSQL \(version) decodes nothing there"
   }
 
   /// A slot that is missing where positions are known may still come: the server is in recovery, or

@@ -268,7 +268,7 @@ extension PostgresSession {
     guard source.createPublication else {
       throw StreamerError(
         what: "source \(name)", why: "publication \"\(source.publication)\" does not exist",
-        hint: "\(Publication.create(source.publication, tables: [])); or set "
+        hint: "\(Publication.suggestion(source.publication)); or set "
           + "createPublication = true.", exit: .preflight)
     }
     let tables = try publishedTables(&plain)
