@@ -139,6 +139,8 @@ extension Integration {
       let other = try server.session()
       try other.run("BEGIN")
       try other.run("INSERT INTO t VALUES (1)")
+      // It would end the wait for the slot before anything is said.
+      try server.psql("ALTER DATABASE postgres SET lock_timeout = '500ms'")
       let pid = try server.psql(
         "SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction'")
       let directory = try TemporaryDirectory("sessions")
