@@ -86,6 +86,12 @@ enum Limits {
   static let kafkaStart = Duration.seconds(10)
   /// How long Kafka may take to answer about a topic.
   static let kafkaRequest = Duration.seconds(10)
+  /// How long the report of a refused record is waited for once the producer has ended over it.
+  static let kafkaReason = Duration.seconds(2)
+  /// How often topics are looked at for partitions that were added.
+  static let partitionsCheck = Duration.seconds(30)
+  /// How long that may take.
+  static let partitionsAnswer = Duration.seconds(2)
   /// Records of one partition and sink that are read from Kafka and not yet delivered.
   static let kafkaUnsettledRecords = 1 << 12
   /// Tables whose events came from Kafka, before all are looked up again.

@@ -31,6 +31,10 @@ public struct StreamerError: Error, Hashable, Sendable {
     case streamingFailed
     /// Values in binary could not be read: the next connections ask for text.
     case binaryUnreadable
+    /// A table's topic has a name that Kafka does not take: nothing else is concerned.
+    case topicName
+    /// A table's topic does not exist, or may not be used: nothing else is concerned.
+    case topicMissing
   }
 
   /// What failed, as a short noun: "source db1", "unknown option --confg".
@@ -45,6 +49,8 @@ public struct StreamerError: Error, Hashable, Sendable {
   public let isRetryable: Bool
   /// What a pipeline does about it beyond trying again.
   public let cause: Cause
+  /// The name that Kafka has for it, "NOT_ENOUGH_REPLICAS"; nil for what is not Kafka's.
+  public var kafkaCode: String?
 
   /// Makes an error; texts are without a final full stop but for the hint.
   public init(

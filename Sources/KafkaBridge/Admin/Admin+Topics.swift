@@ -48,6 +48,12 @@ extension Admin {
     return try createTopics([topic], timeout: timeout)[0].get()
   }
 
+  /// Asks whether topics could be made like this one, and makes none; throws what the cluster says
+  /// against it.
+  public func validate(_ topic: NewTopic, timeout: Duration) throws(KafkaError) {
+    try handle.validate(topic, timeout: timeout)
+  }
+
   /// Deletes a topic with its records; one that does not exist is an error.
   public func deleteTopic(_ name: String, timeout: Duration) throws(KafkaError) {
     try handle.deleteTopic(name, timeout: timeout)
@@ -55,6 +61,11 @@ extension Admin {
 }
 
 extension Producer {
+  /// Asks like ``Admin/validate(_:timeout:)``, on the producer's own connections.
+  public func validate(_ topic: NewTopic, timeout: Duration) throws(KafkaError) {
+    try handle.validate(topic, timeout: timeout)
+  }
+
   /// Creates topics like ``Admin/createTopics(_:timeout:)``, on the producer's own connections;
   /// blocks, and may be called from any thread.
   public func createTopics(

@@ -1,4 +1,5 @@
 import CRdKafka
+import Synchronization
 
 // The requests to a cluster's controller, which any client may send.
 extension ClientHandle {
@@ -29,6 +30,16 @@ extension ClientHandle {
     return results
   }
 
+  /// Asks whether topics could be made like this one, and makes none; throws what the cluster says
+  /// against it.
+  func validate(_ topic: NewTopic, timeout: Duration) throws(KafkaError) {
+    let deadline = Deadline(timeout)
+    // Nobody decides on topics there (the mock cluster).
+    let controller = unsafe rd_kafka_controllerid(client, 0)
+    guard brokers.withLock({ $0.isEmpty || $0[controller] != nil }) else { return }
+    _ = try create([topic][...], deadline: deadline, onlyValidates: true)[0].get()
+  }
+
   /// Deletes a topic with its records; one that does not exist is an error.
   func deleteTopic(_ name: String, timeout: Duration) throws(KafkaError) {
     let operation = "delete topic \(name)"
@@ -50,7 +61,7 @@ extension ClientHandle {
 
   // One request. Whether a topic is new; one that exists is not.
   private func create(
-    _ topics: ArraySlice<NewTopic>, deadline: Deadline
+    _ topics: ArraySlice<NewTopic>, deadline: Deadline, onlyValidates: Bool = false
   ) -> [Result<Bool, KafkaError>] {
     var refused: [String: KafkaError] = [:]
     var requests: [OpaquePointer?] = unsafe []
@@ -68,6 +79,9 @@ extension ClientHandle {
       let operation =
         topics.count == 1 ? "create topic \(topics.first?.name ?? "")" : "create topics"
       let answers = try unsafe request(operation, deadline: deadline) { options, queue in
+        if onlyValidates {
+          unsafe rd_kafka_AdminOptions_set_validate_only(options, 1, nil, 0)
+        }
         unsafe rd_kafka_CreateTopics(
           client, &requests, requests.count, options, queue)
       }

@@ -1,6 +1,7 @@
 import CLinux
 import CRdKafka
 import Glibc
+import Synchronization
 
 /// What librdkafka's callbacks reach through their opaque pointer.
 ///
@@ -8,8 +9,13 @@ import Glibc
 class ClientContext {
   /// Where log lines go.
   final let log: KafkaLogHandler?
+  /// What brokers refuse and librdkafka tries again; nil for a client that does not ask for it.
+  final let refusals: BrokerRefusals?
 
-  init(log: KafkaLogHandler?) { self.log = log }
+  init(log: KafkaLogHandler?, refusals: BrokerRefusals? = nil) {
+    self.log = log
+    self.refusals = refusals
+  }
 }
 
 // A class because callbacks, topics and threads refer to one instance.
@@ -27,12 +33,16 @@ class ClientContext {
   private let context: Unmanaged<ClientContext>
   /// Whether ``destroy(within:)`` was called.
   private(set) var isDestroyed = false
+  /// The brokers that the last answer named.
+  let brokers = Mutex<[Int32: String]>([:])
   /// The bootstrap servers as configured, for error texts.
   let bootstrapServers: String
   /// The SASL mechanism as configured, for error texts.
   let mechanism: String?
   /// The largest record the client accepts, in bytes.
   let maximumMessageBytes: Int
+  /// The largest batch the client makes of several records, in bytes.
+  let maximumBatchBytes: Int
 
   /// Makes the instance, which starts its threads and connects in the background.
   ///
@@ -48,6 +58,7 @@ class ClientContext {
     unsafe ClientHandle.setLog(on: conf)
     unsafe prepare(conf)
     let limit = unsafe KafkaConfiguration.value(of: "message.max.bytes", in: conf)
+    let batch = unsafe KafkaConfiguration.value(of: "batch.size", in: conf)
     var text = [CChar](repeating: 0, count: 512)
     // SAFETY: on success the instance takes the configuration, on failure we destroy it.
     guard let client = unsafe rd_kafka_new(type, conf, &text, text.count) else {
@@ -64,6 +75,7 @@ class ClientContext {
     self.bootstrapServers = configuration.value(of: "bootstrap.servers") ?? ""
     self.mechanism = configuration.value(of: "sasl.mechanism")
     self.maximumMessageBytes = limit.flatMap { Int($0) } ?? 1_000_000
+    self.maximumBatchBytes = min(batch.flatMap { Int($0) } ?? 1_000_000, maximumMessageBytes)
   }
 
   deinit { if !isDestroyed { _ = destroy(within: .zero) } }
@@ -75,6 +87,9 @@ class ClientContext {
       guard let client = unsafe client, let opaque = unsafe rd_kafka_opaque(client) else { return }
       // SAFETY: the context is released only after the instance is gone.
       let context = unsafe Unmanaged<ClientContext>.fromOpaque(opaque).takeUnretainedValue()
+      if let refusals = context.refusals, level == KafkaLogLine.Level.debug.rawValue {
+        return unsafe refusals.take(facility: facility, text: text)
+      }
       guard let log = context.log else { return }
       let line = unsafe KafkaLogLine(
         level: KafkaLogLine.Level(rawValue: level) ?? .notice,
@@ -104,11 +119,15 @@ class ClientContext {
   /// Destroys the instance on a thread of its own and waits at most `timeout` for the end.
   ///
   /// Returns whether it is gone. When it is not, the thread goes on alone and nothing waits for it.
-  /// Every topic, queue and event of the instance must have been destroyed before.
-  func destroy(within timeout: Duration) -> Bool {
+  /// Every topic, queue and event of the instance must have been destroyed before, or be by
+  /// `preparation`, which runs first on that thread.
+  func destroy(
+    within timeout: Duration, after preparation: @escaping @Sendable () -> Void = {}
+  ) -> Bool {
     precondition(!isDestroyed, "a Kafka client is destroyed once")
     isDestroyed = true
-    let destruction = unsafe Destruction(client: client, context: context)
+    let destruction = unsafe Destruction(
+      client: client, context: context, preparation: preparation)
     return destruction.run(waiting: timeout)
   }
 }
@@ -119,9 +138,14 @@ class ClientContext {
 @safe private final class Destruction: @unchecked Sendable {
   private let client: OpaquePointer
   private let context: Unmanaged<ClientContext>
+  private let preparation: @Sendable () -> Void
   private let done: CInt
 
-  init(client: OpaquePointer, context: Unmanaged<ClientContext>) {
+  init(
+    client: OpaquePointer, context: Unmanaged<ClientContext>,
+    preparation: @escaping @Sendable () -> Void
+  ) {
+    self.preparation = preparation
     unsafe self.client = client
     unsafe self.context = context
     self.done = eventfd(0, CInt(EFD_CLOEXEC))
@@ -154,6 +178,7 @@ class ClientContext {
 
   private func perform() {
     unsafe clinux_name_thread("kafka-destroy")
+    preparation()
     // SAFETY: the only call that destroys the instance; callbacks end with it, then their context.
     // A consumer has left its group before, or could not: it is not tried again without a limit.
     unsafe rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)

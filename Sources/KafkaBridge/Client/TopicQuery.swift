@@ -1,4 +1,5 @@
 import CRdKafka
+import Synchronization
 
 /// How long and for what the cluster is asked about topics.
 struct TopicQuery {
@@ -158,6 +159,7 @@ extension ClientHandle {
     defer { unsafe rd_kafka_metadata_destroy(metadata) }
     answer.broker = unsafe metadata.pointee.orig_broker_id
     answer.brokerCount = Int(unsafe metadata.pointee.broker_cnt)
+    unsafe learn(brokersOf: metadata)
     let count = Int(unsafe metadata.pointee.topic_cnt)
     answer.topics.reserveCapacity(count)
     for index in 0..<count {
@@ -169,5 +171,17 @@ extension ClientHandle {
       }
     }
     return answer
+  }
+
+  /// Keeps each broker's advertised address.
+  func learn(brokersOf metadata: UnsafePointer<rd_kafka_metadata>) {
+    var found: [Int32: String] = [:]
+    for index in 0..<Int(unsafe metadata.pointee.broker_cnt) {
+      // SAFETY: the array has the count that the answer names.
+      let broker = unsafe metadata.pointee.brokers[index]
+      guard let host = unsafe broker.host else { continue }
+      found[unsafe broker.id] = unsafe "\(String(cString: host)):\(broker.port)"
+    }
+    brokers.withLock { $0 = found }
   }
 }

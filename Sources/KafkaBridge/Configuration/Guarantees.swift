@@ -68,6 +68,8 @@ extension KafkaConfiguration {
         try unsafe set(property, on: conf)
       }
       for property in properties { try unsafe set(property, on: conf) }
+      // What brokers refuse and librdkafka tries again by itself stands in this log alone.
+      if role == .producer, !isDebugged { try unsafe set(Property("debug", "msg"), on: conf) }
       if !allowLoss { try unsafe checkGuarantees(of: conf) }
     } catch {
       unsafe rd_kafka_conf_destroy(conf)

@@ -114,6 +114,9 @@ public struct KafkaConfiguration: Sendable {
       ?? defaults.last { names.contains($0.name) }?.value
   }
 
+  /// Whether the user wants librdkafka's own lines for developers, which we read otherwise.
+  var isDebugged: Bool { !(value(of: "debug") ?? "").isEmpty }
+
   /// Checks every property and every guarantee.
   ///
   /// Throws a ``KafkaError`` of the category `configuration` that names the property.

@@ -98,34 +98,17 @@ extension Consumer {
     answerForOwner()
     // The reference to the queue has to go before the consumer closes.
     wakeUp = nil
-    leaveGroup(until: deadline)
+    let departure = unsafe Departure(handle.client, context)
+    let hasLeft = departure.run(until: deadline)
     if isSubscribed, !context.wasAssigned, !KafkaVersion.destroysUnassignedMembers {
       handle.abandon()
       return false
     }
+    guard hasLeft else {
+      // Destroyed now, librdkafka would turn without a pause until the group lets it go.
+      return handle.destroy(within: .zero) { _ = departure.run(until: nil) }
+    }
     return handle.destroy(within: .milliseconds(Int64(deadline.milliseconds())))
-  }
-
-  // Everything that is on its way to the owner comes to this queue, records that were fetched too.
-  // Those have no callback, and serving the queue by callbacks ends the process when it meets one
-  // (an assertion of librdkafka): so everything is taken as an event, and a rebalance, whose callback
-  // does not run then, is answered here.
-  private func leaveGroup(until deadline: Deadline) {
-    guard let queue = unsafe rd_kafka_queue_new(handle.client) else { return }
-    // SAFETY: the queue and every event of it are destroyed, after their last use.
-    defer { unsafe rd_kafka_queue_destroy(queue) }
-    if let error = unsafe rd_kafka_consumer_close_queue(handle.client, queue) {
-      unsafe rd_kafka_error_destroy(error)
-      return
-    }
-    while unsafe rd_kafka_consumer_closed(handle.client) == 0, !deadline.isPast {
-      let wait = deadline.milliseconds(atMost: 50)
-      guard let event = unsafe rd_kafka_queue_poll(queue, wait) else { continue }
-      defer { unsafe rd_kafka_event_destroy(event) }
-      guard unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE else { continue }
-      unsafe context.rebalance(
-        handle.client, rd_kafka_event_error(event), rd_kafka_event_topic_partition_list(event))
-    }
   }
 
   // A group that waits for an answer would keep the instance from leaving it.
@@ -145,5 +128,51 @@ extension Consumer {
     PartitionList(
       places.map(\.partition),
       offsets: Dictionary(places.map { ($0.partition, $0.offset) }) { max($0, $1) })
+  }
+}
+
+/// A member's way out of its group.
+///
+/// Everything that is on its way to the owner comes to the queue that closing uses, records that were
+/// fetched too. Those have no callback, and serving the queue by callbacks ends the process when it
+/// meets one (an assertion of librdkafka): so everything is taken as an event, and a rebalance, whose
+/// callback does not run then, is answered here.
+// SAFETY: used by one thread after the other, the owner's and then the one that destroys the instance.
+@safe private final class Departure: @unchecked Sendable {
+  private let client: OpaquePointer
+  private let context: ConsumerContext
+  /// Where what is on its way comes; nil when there is nothing to leave.
+  private let queue: OpaquePointer?
+
+  /// Asks the instance to leave.
+  init(_ client: OpaquePointer, _ context: ConsumerContext) {
+    unsafe self.client = client
+    self.context = context
+    let queue = unsafe rd_kafka_queue_new(client)
+    if let error = unsafe rd_kafka_consumer_close_queue(client, queue) {
+      // There is nothing to leave.
+      unsafe rd_kafka_error_destroy(error)
+      unsafe rd_kafka_queue_destroy(queue)
+      unsafe self.queue = nil
+    } else {
+      unsafe self.queue = queue
+    }
+  }
+
+  /// Serves what comes until the group has been left, or until `deadline`, and says whether it has.
+  func run(until deadline: Deadline?) -> Bool {
+    guard let queue = unsafe queue else { return true }
+    while unsafe rd_kafka_consumer_closed(client) == 0 {
+      if let deadline, deadline.isPast { return false }
+      let wait = deadline?.milliseconds(atMost: 50) ?? 1000
+      // SAFETY: every event is destroyed after its last use.
+      guard let event = unsafe rd_kafka_queue_poll(queue, wait) else { continue }
+      defer { unsafe rd_kafka_event_destroy(event) }
+      guard unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE else { continue }
+      unsafe context.rebalance(
+        client, rd_kafka_event_error(event), rd_kafka_event_topic_partition_list(event))
+    }
+    unsafe rd_kafka_queue_destroy(queue)
+    return true
   }
 }

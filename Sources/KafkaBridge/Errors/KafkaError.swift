@@ -11,6 +11,10 @@ public struct KafkaError: Error, Sendable {
     case configuration
     /// The topic or the partition does not exist.
     case missingTopic
+    /// Kafka takes no topic of that name: it is illegal, or collides with another one's.
+    case invalidTopic
+    /// Kafka does not create topics as they are asked for, whatever their names.
+    case creationRefused
     /// The broker does not accept the credentials or the mechanism.
     case authentication
     /// The broker denies the operation to this user.
@@ -142,6 +146,31 @@ extension KafkaError {
     KafkaError(
       RD_KAFKA_RESP_ERR__INVALID_ARG, text: text, operation: "configure the Kafka client",
       category: .configuration, remedy: remedy, isRetriable: false)
+  }
+
+  /// A topic has another number of partitions than its producer began with.
+  public static func partitionsChanged(_ topic: String, from: Int, to: Int) -> KafkaError {
+    KafkaError(
+      RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+      text: "it had \(from) partitions and has \(to): records are spread over all from now on",
+      operation: "look at topic \(topic)", topic: topic, category: .other, isRetriable: true)
+  }
+
+  /// Kafka takes no topic of that name.
+  public static func invalidTopic(_ name: String) -> KafkaError {
+    KafkaError(
+      RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION,
+      text: "\"\(name)\" is no topic's name: those have 1 to 249 letters, digits, \".\", \"_\" "
+        + "and \"-\"",
+      operation: "find a topic", topic: name)
+  }
+
+  /// The same error of something else that was being done.
+  public func with(operation: String) -> KafkaError {
+    KafkaError(
+      rd_kafka_resp_err_t(rawValue: code), text: text, operation: operation, topic: nil,
+      category: category, remedy: remedy, isFatal: isFatal, isRetriable: isRetriable,
+      requiresAbort: requiresAbort)
   }
 
   /// The same error with another remedy.

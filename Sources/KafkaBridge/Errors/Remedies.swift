@@ -16,6 +16,10 @@ extension KafkaError.Category {
       case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
         RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
         .missingTopic
+      case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION: .invalidTopic
+      case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR, RD_KAFKA_RESP_ERR_INVALID_PARTITIONS,
+        RD_KAFKA_RESP_ERR_INVALID_CONFIG, RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+        .creationRefused
       case RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
         RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
         .authentication
@@ -72,7 +76,7 @@ extension KafkaError {
     case "NOT_ENOUGH_REPLICAS", "NOT_ENOUGH_REPLICAS_AFTER_APPEND":
       return "fewer brokers are in sync than the topic's min.insync.replicas asks for"
     case "INVALID_REPLICATION_FACTOR":
-      return "the cluster has fewer brokers than the replication factor asks for"
+      return "the cluster has fewer brokers than the replication factor asks for: lower it"
     default: break
     }
     switch category {
@@ -85,6 +89,8 @@ extension KafkaError {
     case .recordTooLarge:
       return "raise message.max.bytes here and max.message.bytes of the topic"
     case .fenced: return "another instance uses the same transactional.id, or it timed out"
+    case .invalidTopic: return "map the table to a topic of another name"
+    case .creationRefused: return "change how topics are created, or create the topic"
     case .configuration, .queueFull, .other: return nil
     }
   }

@@ -11,7 +11,7 @@ public struct DeliveryReport: Sendable {
   /// Where the record lies in its partition; -1 when that is unknown or it was not delivered.
   public let offset: Int64
   /// Why it was not delivered; nil when every replica in sync has it.
-  public let error: KafkaError?
+  public internal(set) var error: KafkaError?
 
   /// The topic's name, of a record that was not delivered.
   public var topicName: String? { error?.topic }

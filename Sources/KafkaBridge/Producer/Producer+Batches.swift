@@ -28,6 +28,9 @@ extension Producer {
     }
     unsafe message._private = UnsafeMutableRawPointer(bitPattern: opaque)
     list(topic, index)
+    if unsafe message.key_len + message.len + Topic.recordOverhead > topic.window {
+      topic.batches[index].hasLarge = true
+    }
     unsafe topic.batches[index].messages.append(message)
   }
 
@@ -97,7 +100,7 @@ extension Producer {
   /// Hands over what one partition has, held records first.
   func submit(_ topic: Topic, _ partition: Int) {
     renewStanding(topic, partition)
-    if topic.batches[partition].standing != .known { holdAll(topic, partition) }
+    if !mayFlow(topic, partition) { holdAll(topic, partition) }
     if !topic.batches[partition].held.isEmpty {
       retryHeld(topic, partition)
       if !topic.batches[partition].held.isEmpty {
@@ -123,6 +126,7 @@ extension Producer {
     let messages = unsafe topic.batches[partition].messages
     for index in unsafe messages.indices { unsafe hold(messages[index], topic, partition) }
     unsafe topic.batches[partition].messages.removeAll(keepingCapacity: true)
+    topic.batches[partition].hasLarge = false
   }
 
   /// After a long pause the leader may have forgotten this producer.

@@ -15,7 +15,8 @@ extension Producer {
     precondition(
       index >= 0 && index < topic.partitionCount, "a record's partition lies outside its topic")
     submit(topic, index)
-    if topic.batches[index].held.isEmpty, topic.batches[index].standing == .known {
+    let size = unsafe (key?.count ?? 0) + (value?.count ?? 0) + Topic.recordOverhead
+    if topic.batches[index].held.isEmpty, size + 1024 <= topic.window, mayFlow(topic, index) {
       let code = unsafe hand(
         topic, index, key: key, value: value, headers: headers, timestamp: timestamp ?? 0,
         opaque: opaque)
@@ -60,13 +61,17 @@ extension Producer {
   func retryHeld(_ topic: Topic, _ partition: Int) {
     var done = 0
     for record in topic.batches[partition].held {
-      if topic.batches[partition].standing == .probing { break }
+      let size = record.size
+      guard topic.batches[partition].standing != .probing, hasRoom(size, topic, partition) else {
+        break
+      }
       let code = hand(record, topic, partition)
       if code == RD_KAFKA_RESP_ERR__QUEUE_FULL { break }
       done += 1
       if code == RD_KAFKA_RESP_ERR_NO_ERROR {
         inLibrary += 1
         probe(topic, partition)
+        count(size, topic, partition)
       } else {
         refuse(
           code, topic, partition, opaque: record.opaque, byteCount: record.byteCount)

@@ -22,6 +22,23 @@ extension Producer {
     try handle.describe(topic: name, timeout: timeout)
   }
 
+  /// Topics whose number of partitions is not the one that records are spread over, with the number
+  /// now; blocks, from any thread.
+  public func changedTopics(timeout: Duration) -> [(topic: Topic, partitionCount: Int)] {
+    let known = topics.withLock { Array($0.values) }
+    guard !known.isEmpty else { return [] }
+    var query = TopicQuery(timeout: timeout)
+    query.known = known.count
+    let answers = handle.describe(topics: known.map(\.name), query)
+    return zip(known, answers).compactMap { topic, answer in
+      // One that is missing or without a leader for a moment is another matter.
+      guard let found = try? answer.get(), found.partitionCount != topic.partitionCount else {
+        return nil
+      }
+      return (topic, found.partitionCount)
+    }
+  }
+
   /// The topic by which records are produced; blocks for its description when it is new.
   ///
   /// Throws an error of the category `missingTopic` when there is none.
@@ -56,23 +73,32 @@ extension Producer {
       query.missingUntil = Deadline(min(missingFor, timeout))
       query.known = known
       let answers = handle.describe(topics: new, query)
+      let limits = handle.batchLimits(
+        of: zip(new, answers).filter { (try? $1.get()) != nil }.map(\.0),
+        timeout: min(timeout, Producer.limitsTimeout))
       for (name, answer) in zip(new, answers) {
         found[name] = answer.flatMap { description in
-          Result { () throws(KafkaError) in try open(description) }
+          Result { () throws(KafkaError) in try open(description, limit: limits[name]) }
         }
       }
     }
     return names.map { found[$0] ?? .failure(.missing($0)) }
   }
 
-  private func open(_ description: TopicDescription) throws(KafkaError) -> Topic {
+  /// How long the brokers may take to say how large a topic's batches may be.
+  private static let limitsTimeout = Duration.seconds(5)
+
+  private func open(
+    _ description: TopicDescription, limit: Int?
+  ) throws(KafkaError) -> Topic {
     let name = description.name
     // SAFETY: the handle belongs to the topic and is destroyed when the producer closes.
     guard let pointer = unsafe rd_kafka_topic_new(handle.client, name, nil) else {
       throw KafkaError(rd_kafka_last_error(), operation: "open topic \(name)", topic: name)
     }
     let topic = unsafe Topic(
-      name: name, partitionCount: description.partitionCount, handle: pointer)
+      name: name, partitionCount: description.partitionCount, maximumBatchBytes: limit,
+      producerBatchBytes: handle.maximumBatchBytes, handle: pointer)
     // Two threads may have asked at once: the first one's topic stays.
     let kept = topics.withLock { topics in
       let kept = topics[name] ?? topic

@@ -20,6 +20,7 @@ import Synchronization
   static let keptMessages = 8192
 
   let handle: ClientHandle
+  private let refusals: BrokerRefusals?
   /// The main queue with its descriptor; nil after closing.
   var wakeUp: WakeUp?
   let topics = Mutex<[String: Topic]>([:])
@@ -32,6 +33,8 @@ import Synchronization
   var spareCapacity = 0
   /// Refused records that the next flush returns.
   var refused: [DeliveryReport] = []
+  /// The partitions of which only so much may be under way, with records that are.
+  var bounded: [(topic: Topic, partition: Int)] = []
   /// The partitions whose first record is on its way alone.
   var probes: [(topic: Topic, partition: Int)] = []
   /// How many records wait in the producer with copied bytes.
@@ -56,9 +59,10 @@ import Synchronization
   /// ``checkConnection(timeout:)``.
   public init(configuration: KafkaConfiguration) throws(KafkaError) {
     precondition(configuration.role == .producer, "a producer wants a producer's configuration")
+    refusals = configuration.isDebugged ? nil : BrokerRefusals()
     handle = try unsafe ClientHandle(
       RD_KAFKA_PRODUCER, configuration: configuration,
-      context: ClientContext(log: configuration.log)
+      context: ClientContext(log: configuration.log, refusals: refusals)
     ) { conf in
       unsafe rd_kafka_conf_set_events(
         conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS)
@@ -78,8 +82,8 @@ import Synchronization
 
   /// The largest key and value together that the client accepts, in bytes (`message.max.bytes`).
   ///
-  /// The topic's own limit may be lower. One record that is too large costs the whole producer under
-  /// the gapless guarantee, so sizes are checked before.
+  /// The topic's own limit may be lower: what may exceed it goes alone, and nothing of its partition
+  /// follows before it is acknowledged.
   public var maximumMessageBytes: Int { handle.maximumMessageBytes }
 
   /// How many records and events librdkafka's queues hold, delivery reports not yet polled included.
@@ -104,6 +108,9 @@ import Synchronization
     return count
   }
 
+  /// What brokers refuse at the moment, though librdkafka goes on trying; nil when nothing.
+  public var refusal: KafkaError? { refusals?.current(now: .now) }
+
   /// The error that was reported last, once: the next call gives only what came since.
   public func takeError() -> KafkaError? {
     defer { lastError = nil }
@@ -123,7 +130,12 @@ import Synchronization
           inLibrary &-= 1
           count &+= 1
           if !probes.isEmpty { unsafe acknowledged(message) }
-          body(unsafe DeliveryReport(message))
+          if !bounded.isEmpty { unsafe arrived(message) }
+          if unsafe message.pointee.err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE {
+            body(unsafe tooLarge(message))
+          } else {
+            body(unsafe DeliveryReport(message))
+          }
         }
       } else {
         unsafe note(event)

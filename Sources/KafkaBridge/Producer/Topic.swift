@@ -14,14 +14,36 @@ import CRdKafka
   /// How many partitions it had when it was described; partitions added later are not used.
   public let partitionCount: Int
 
+  /// The largest batch that the topic takes, in bytes as they are sent (`max.message.bytes`); nil
+  /// when the broker does not say.
+  public let maximumBatchBytes: Int?
+
+  /// Records of so many bytes together fit into one batch, however they are compressed.
+  let window: Int
+  /// Whether the producer's batches may be larger than the topic takes.
+  let isNarrow: Bool
   /// librdkafka's handle; the producer destroys it.
   let handle: OpaquePointer
   /// The records of each partition that wait for the next flush.
   var batches: [PartitionBatch]
 
-  init(name: String, partitionCount: Int, handle: OpaquePointer) {
+  /// What Kafka takes unless topic or broker say otherwise.
+  private static let usualBatchBytes = 1_048_588
+  /// What a batch takes besides its records.
+  private static let batchOverhead = 128
+  /// What a record takes besides its key, value and headers, at most.
+  static let recordOverhead = 64
+
+  init(
+    name: String, partitionCount: Int, maximumBatchBytes: Int?, producerBatchBytes: Int,
+    handle: OpaquePointer
+  ) {
     self.name = name
     self.partitionCount = partitionCount
+    self.maximumBatchBytes = maximumBatchBytes
+    let limit = maximumBatchBytes ?? Topic.usualBatchBytes
+    window = limit - Topic.batchOverhead
+    isNarrow = limit < producerBatchBytes
     unsafe self.handle = handle
     self.batches = [PartitionBatch](repeating: PartitionBatch(), count: partitionCount)
   }
@@ -36,6 +58,10 @@ import CRdKafka
   var held: [HeldRecord] = []
   /// What the broker knows of this producer in this partition.
   var standing = Standing.unknown
+  /// Whether `messages` has one that may be too large for the topic.
+  var hasLarge = false
+  /// Records under way that count against the topic's window, and their bytes.
+  var underWay = (count: 0, bytes: 0)
   /// When something was last handed over.
   var lastSubmit = ContinuousClock.now
   /// Whether the producer's list of partitions with work has this one.
@@ -69,6 +95,13 @@ struct HeldRecord {
   let opaque: UInt
 
   var byteCount: Int { (key?.count ?? 0) + (value?.count ?? 0) }
+
+  /// What it takes in a batch, at most.
+  var size: Int {
+    headers.reduce(byteCount + Topic.recordOverhead) {
+      $0 + $1.name.utf8.count + ($1.value?.count ?? 0) + 10
+    }
+  }
 }
 
 /// One header of a record.

@@ -4,7 +4,7 @@ import PGWire
 ///
 /// `{"ok","version","sources":[{"name","type","state","since","error","slot","receivedLSN",
 /// "confirmedLSN","lagBytes","walHeldBytes","spoolBytes"}],"sinks":[{"name","type","state","since",
-/// "error","inFlightBytes"}]}`
+/// "error","inFlightBytes","excludedTables":[{"table","reason"}]}]}`
 struct StatusDocument: Sendable {
   /// Whether nothing is retrying, stopped or failed.
   let isOK: Bool
@@ -62,6 +62,20 @@ struct StatusDocument: Sendable {
       write(name: sink.name, type: sink.type, state, to: &json)
       json.key("inFlightBytes")
       json.value(sink.inFlightBytes)
+      // Only where there are some: most sinks leave nothing out.
+      let left = sink.lanes.flatMap(\.excludedTables)
+      guard !left.isEmpty else { return }
+      json.key("excludedTables")
+      json.array { json in
+        for (table, reason) in left {
+          json.object { json in
+            json.key("table")
+            json.value(table)
+            json.key("reason")
+            json.value(reason.rawValue)
+          }
+        }
+      }
     }
   }
 

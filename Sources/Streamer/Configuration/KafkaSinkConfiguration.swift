@@ -20,6 +20,14 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
     case fail
   }
 
+  /// What becomes of partitions that are added to a topic while records go there.
+  enum PartitionsAction: String, CaseIterable, Sendable {
+    /// They get no records before the next start, so that keys stay where they are.
+    case keep
+    /// They get records within half a minute, and most keys move.
+    case use
+  }
+
   /// How topics are created.
   struct NewTopics: Hashable, Sendable {
     /// How many partitions; -1 leaves it to the broker.
@@ -34,6 +42,9 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
   let hosts: [String]
   /// Which table goes where.
   let topics: TopicRouting
+  /// What the trouble of one table with its topic does; `nil` stops for a table that was there at
+  /// the start, and leaves out one that appears later.
+  let onTableError: TableErrorAction?
   /// Where logical messages go; `nil` leaves them out.
   let messageTopic: String?
   /// How long one request may take (2s).
@@ -56,6 +67,8 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
   let createTopics: TopicCreation
   /// How topics are created.
   let newTopics: NewTopics
+  /// What becomes of partitions that are added to a topic while records go there.
+  let onPartitionsChanged: PartitionsAction
   /// What to do with a record that is larger than the broker takes.
   let oversized: OversizedAction
   /// Properties that go to librdkafka verbatim.
@@ -77,6 +90,9 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
     hosts = reader.hosts()
     reader.checkHandlers()
     topics = reader.topicRouting()
+    onTableError =
+      reader.has("onTableError")
+      ? reader.choice("onTableError", default: TableErrorAction.exclude) : nil
     messageTopic = reader.topic("messageTopic")
     timeout = reader.duration("timeout", default: .seconds(2))
     allowLoss = reader.boolean("allowLoss", default: false)
@@ -92,6 +108,7 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
     headers = reader.boolean("headers", default: false)
     createTopics = reader.choice("createTopics", default: TopicCreation.require)
     newTopics = reader.newTopics(isUsed: createTopics == .create)
+    onPartitionsChanged = reader.choice("onPartitionsChanged", default: PartitionsAction.keep)
     oversized = reader.choice("oversized", default: OversizedAction.fail, later: ["dead-letter"])
     librdkafka = reader.librdkafkaProperties(rules: LibrdkafkaRule.producer, allowLoss: allowLoss)
     reader.readIneffectiveKeys()
@@ -185,6 +202,6 @@ extension ConfigurationReader {
     _ = integer("maxAttempts", default: 3, in: 1...Int.max)
     note("maxAttempts", "has no effect: sending is retried until it succeeds, in order")
     _ = duration("rebalanceInterval", default: .seconds(15))
-    note("rebalanceInterval", "has no effect: librdkafka learns of new partitions itself")
+    note("rebalanceInterval", "has no effect: onPartitionsChanged says what new partitions do")
   }
 }

@@ -14,6 +14,13 @@ struct TopicRouting: Sendable {
   var template: String?
   /// The topic of what is left.
   var fallback: String?
+  /// Tables that are left out, whatever else covers them.
+  var excluded: [TablePattern] = [] {
+    didSet { exclusions = TopicIndex(excluded.map { Mapping(tables: $0, topic: "") }) }
+  }
+  /// What becomes of a name that the template makes and Kafka does not take.
+  var names = TopicNames.refuse
+  private var exclusions = TopicIndex([])
   private var index: TopicIndex
 
   /// Routes by `mappings`, then by `template`, then to `fallback`.
@@ -24,13 +31,28 @@ struct TopicRouting: Sendable {
     index = TopicIndex(mappings)
   }
 
+  /// What becomes of a topic's name that Kafka does not take.
+  enum TopicNames: String, CaseIterable, Sendable {
+    /// The table has no topic.
+    case refuse
+    /// What is not permitted becomes "_".
+    case replace
+  }
+
+  /// Whether a table is left out, whatever else covers it.
+  func excludes(schema: String, table: String) -> Bool {
+    !excluded.isEmpty && exclusions.first(schema: schema, table: table) != nil
+  }
+
   /// The topic of a table; `nil` leaves the table out.
   ///
-  /// It makes strings: once for a relation, not for each row.
+  /// It makes strings: once for a relation, not for each row. A name may come out that Kafka does
+  /// not take, see ``isTopicName(_:)``.
   func topic(database: String, schema: String, table: String) -> String? {
+    if excludes(schema: schema, table: table) { return nil }
     if let place = index.first(schema: schema, table: table) { return mappings[place].topic }
     guard let template else { return fallback }
-    return Self.expand(template) { name in
+    let topic = Self.expand(template) { name in
       switch name {
       case "database": database
       case "schema": schema
@@ -38,7 +60,20 @@ struct TopicRouting: Sendable {
       default: nil
       }
     }
+    return names == .replace ? topic.map(Self.legalName) : topic
   }
+
+  /// A name that Kafka takes: what is not permitted becomes "_", and what is too long is cut.
+  static func legalName(_ name: String) -> String {
+    var legal = ""
+    for scalar in name.unicodeScalars.prefix(longestName) {
+      legal.unicodeScalars.append(isTopicName("a\(scalar)") ? scalar : "_")
+    }
+    return isTopicName(legal) ? legal : "_" + legal.dropFirst()
+  }
+
+  /// How many bytes a topic's name has at most.
+  private static let longestName = 249
 
   /// Replaces each {name}; `nil` when a name is unknown or a brace has no partner.
   static func expand(_ template: String, _ value: (Substring) -> String?) -> String? {
@@ -66,7 +101,7 @@ struct TopicRouting: Sendable {
       default: false
       }
     }
-    return allowed && (1...249).contains(name.utf8.count) && name != "." && name != ".."
+    return allowed && (1...longestName).contains(name.utf8.count) && name != "." && name != ".."
   }
 }
 
@@ -74,6 +109,7 @@ extension TopicRouting: Hashable {
   /// Compares what was configured.
   static func == (a: TopicRouting, b: TopicRouting) -> Bool {
     a.mappings == b.mappings && a.template == b.template && a.fallback == b.fallback
+      && a.excluded == b.excluded && a.names == b.names
   }
 
   /// Hashes what was configured.
@@ -81,6 +117,8 @@ extension TopicRouting: Hashable {
     hasher.combine(mappings)
     hasher.combine(template)
     hasher.combine(fallback)
+    hasher.combine(excluded)
+    hasher.combine(names)
   }
 }
 
@@ -124,6 +162,16 @@ extension ConfigurationReader {
       }
       routing.mappings = sorted.map(\.element)
     }
+    for text in texts("exclude") {
+      if let pattern = TablePattern(text.value) {
+        routing.excluded.append(pattern)
+      } else {
+        fail(
+          "exclude", at: text.position, found: text.shown,
+          expected: "\"table\" or \"schema.table\", with * for any characters")
+      }
+    }
+    routing.names = choice("topicNames", default: TopicRouting.TopicNames.refuse)
     let isEmpty = routing.mappings.isEmpty && routing.template == nil && routing.fallback == nil
     if isEmpty, errors.count == hadErrors {
       fail(

@@ -42,6 +42,10 @@ struct SinkPlan {
   let messageTopic: String?
   /// Whether its records carry headers.
   let headers: Bool
+  /// What the trouble of one table with its topic does; nil depends on when the table appeared.
+  var onTableError: TableErrorAction?
+  /// Whether the configuration routes each table to a topic of its own choice.
+  var routesTables = false
   /// How its events write values.
   let values: ValueOptions
   /// How its lane's events are routed and written.

@@ -76,12 +76,23 @@ struct SinkList: @unchecked Sendable {
   ///
   /// Each sink is asked once for all of its topics.
   func prepare(_ topics: [[String?]]) throws(StreamerError) -> [[TopicID?]] {
-    var numbers = topics.map { $0.map { _ in TopicID?.none } }
+    var numbers: [[TopicID?]] = []
+    for table in answers(topics) {
+      var row: [TopicID?] = []
+      for answer in table { row.append(try answer?.get()) }
+      numbers.append(row)
+    }
+    return numbers
+  }
+
+  /// What each sink says of its topic for each of several tables, as ``prepare(_:)`` takes them.
+  func answers(_ topics: [[String?]]) -> [[Result<TopicID, StreamerError>?]] {
+    var numbers = topics.map { $0.map { _ in Result<TopicID, StreamerError>?.none } }
     for (index, sink) in sinks.enumerated() {
       let wanted = topics.indices.filter { topics[$0][index] != nil }
       guard !wanted.isEmpty else { continue }
       let found = sink.prepare(topics: wanted.compactMap { topics[$0][index] })
-      for (table, number) in zip(wanted, found) { numbers[table][index] = try number.get() }
+      for (table, number) in zip(wanted, found) { numbers[table][index] = number }
     }
     return numbers
   }

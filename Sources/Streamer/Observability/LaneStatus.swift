@@ -1,3 +1,5 @@
+import Synchronization
+
 /// What one source's way to one sink tells about itself.
 ///
 /// Several sources may share a sink, and one of them may be well while another one's topic cannot
@@ -22,6 +24,25 @@ final class LaneStatus: Sendable {
   let errors = AtomicCounter()
   /// How many records the sink has acknowledged.
   let kafkaMessages = AtomicCounter()
+
+  /// The tables that the sink leaves out, with the reason; so many are listed.
+  private static let listedTables = 100
+  private let leftOut = Mutex<[String: LeftOut]>([:])
+
+  /// Notes that a table is left out, or not any more; what `exclude` names was asked for and is
+  /// listed too.
+  func leaves(_ table: String, _ reason: LeftOut?) {
+    leftOut.withLock { tables in
+      if reason == nil || tables[table] != nil || tables.count < Self.listedTables {
+        tables[table] = reason
+      }
+    }
+  }
+
+  /// The tables that the sink leaves out, with the reason, by their names.
+  var excludedTables: [(table: String, reason: LeftOut)] {
+    leftOut.withLock { $0.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
+  }
 
   /// Makes the status of a lane that is starting.
   init(source: String) { self.source = source }

@@ -15,6 +15,8 @@ final class PipelineObserver {
     var queued = 0
     /// The sink itself says that it cannot deliver for now.
     var isTroubled = false
+    /// The code that Kafka has for the trouble.
+    var code: String?
     /// How much was delivered when records began to wait.
     var waiting: (delivered: Int, since: ContinuousClock.Instant)?
   }
@@ -51,14 +53,19 @@ final class PipelineObserver {
   /// whether the table has a topic there, and without it all have one.
   ///
   /// Whoever asks keeps the value as long as the table is described: the series go with it.
-  func table(_ relation: Relation, hasTopic: [Bool]? = nil) -> TableMetrics {
-    table(schema: relation.schema, name: relation.name, hasTopic: hasTopic)
+  func table(
+    _ relation: Relation, hasTopic: [Bool]? = nil, left: [LeftOut?] = []
+  ) -> TableMetrics {
+    table(schema: relation.schema, name: relation.name, hasTopic: hasTopic, left: left)
   }
 
   /// The counters of one table by its names.
-  func table(schema: String, name: String, hasTopic: [Bool]? = nil) -> TableMetrics {
-    tables.table(
-      schema: schema, name, hasTopic: hasTopic ?? lanes.map { _ in true }, now: .now)
+  func table(
+    schema: String, name: String, hasTopic: [Bool]? = nil, left: [LeftOut?] = []
+  ) -> TableMetrics {
+    for (lane, reason) in zip(lanes, left) { lane.leaves("\(schema).\(name)", reason) }
+    return tables.table(
+      schema: schema, name, hasTopic: hasTopic ?? lanes.map { _ in true }, left: left, now: .now)
   }
 
   /// A transaction with that many events was read to its end.
@@ -111,6 +118,7 @@ final class PipelineObserver {
     hasLostSink = true
     watches[index].isTroubled = false
     count(errorOf: index)
+    if let code = error.kafkaCode { sinkMetrics[index].kafkaTrouble(code).add() }
     lanes[index].enter(error.isRetryable ? .retrying : .failed, error: error.description)
   }
 
@@ -215,10 +223,15 @@ final class PipelineObserver {
     watches[index].queued = queued
     if let trouble = sink.trouble {
       if !watches[index].isTroubled { count(errorOf: index) }
+      if let code = trouble.kafkaCode, code != watches[index].code {
+        sinkMetrics[index].kafkaTrouble(code).add()
+      }
+      watches[index].code = trouble.kafkaCode
       watches[index].isTroubled = true
       lanes[index].enter(.retrying, error: trouble.description)
     } else if watches[index].isTroubled {
       watches[index].isTroubled = false
+      watches[index].code = nil
       lanes[index].enter(.streaming)
     }
   }

@@ -43,6 +43,14 @@ struct SinkMetrics: Sendable {
       "psql_streamer_kafka_errors_total", "Errors that Kafka or librdkafka reported.")
   }
 
+  /// How often each of Kafka's codes kept the sink from delivering.
+  func kafkaTrouble(_ code: String) -> Counter {
+    metrics.counter(
+      "psql_streamer_kafka_trouble_total",
+      "Times that Kafka kept the sink from delivering, by its code.",
+      [("sinkName", name), ("code", code)])
+  }
+
   // MARK: - Tables
 
   private func eventLabels(_ table: String) -> Metrics.Labels {
@@ -53,10 +61,20 @@ struct SinkMetrics: Sendable {
     [("sinkName", name), ("schema", schema), ("table", table)]
   }
 
+  private func excludedLabels(
+    _ schema: String, _ table: String, _ reason: LeftOut
+  ) -> Metrics.Labels {
+    [
+      ("sinkName", name), ("schema", schema), ("table", table), ("reason", reason.rawValue),
+    ]
+  }
+
   /// Looks up the metrics of one table: once for each Relation message, not for each row.
   ///
   /// A table has one of two series, as it has a topic in this sink or none; nil asks for both.
-  func table(schema: String, _ table: String, hasTopic: Bool?) -> SinkTableMetrics {
+  func table(
+    schema: String, _ table: String, hasTopic: Bool?, left: LeftOut? = nil
+  ) -> SinkTableMetrics {
     SinkTableMetrics(
       events: hasTopic == false
         ? Counter() : metrics.counter("sink_events", "Sink events count", eventLabels(table)),
@@ -64,14 +82,22 @@ struct SinkMetrics: Sendable {
         ? Counter()
         : metrics.counter(
           "psql_streamer_no_topic_total", "Events of tables that have no topic in the sink.",
-          noTopicLabels(schema, table)))
+          noTopicLabels(schema, table)),
+      excluded: hasTopic == true
+        ? Counter()
+        : metrics.counter(
+          "psql_streamer_excluded_events_total",
+          "Events of tables that the sink leaves out, by the reason.",
+          excludedLabels(schema, table, left ?? .noTopic)))
   }
 
-  /// Gives up what ``table(schema:_:hasTopic:)`` has looked up.
-  func release(schema: String, _ table: String, hasTopic: Bool?) {
+  /// Gives up what ``table(schema:_:hasTopic:left:)`` has looked up.
+  func release(schema: String, _ table: String, hasTopic: Bool?, left: LeftOut? = nil) {
     if hasTopic != false { metrics.release("sink_events", eventLabels(table)) }
     if hasTopic != true {
       metrics.release("psql_streamer_no_topic_total", noTopicLabels(schema, table))
+      metrics.release(
+        "psql_streamer_excluded_events_total", excludedLabels(schema, table, left ?? .noTopic))
     }
   }
 }
@@ -82,4 +108,12 @@ struct SinkTableMetrics: Sendable {
   let events: Counter
   /// Events that were left out, because the table has no topic in the sink.
   let noTopic: Counter
+  /// The same, by the reason.
+  let excluded: Counter
+
+  /// Counts an event that is left out.
+  func leaveOut() {
+    noTopic.add()
+    excluded.add()
+  }
 }

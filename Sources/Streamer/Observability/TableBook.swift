@@ -32,6 +32,7 @@ struct TableBook {
     let source: SourceTableMetrics
     let sinks: [SinkTableMetrics]
     let hasTopic: [Bool]
+    let left: [LeftOut?]
     weak var lease: TableLease?
     var unusedSince: ContinuousClock.Instant?
   }
@@ -53,10 +54,11 @@ struct TableBook {
 
   /// The counters of a table; `hasTopic` tells for each sink whether the table has a topic there.
   mutating func table(
-    schema: String, _ table: String, hasTopic: [Bool], now: ContinuousClock.Instant
+    schema: String, _ table: String, hasTopic: [Bool], left: [LeftOut?] = [],
+    now: ContinuousClock.Instant
   ) -> TableMetrics {
     let name = Name(schema: schema, table: table)
-    if let known = entries[name], known.hasTopic == hasTopic {
+    if let known = entries[name], known.hasTopic == hasTopic, known.left == left {
       let lease = known.lease ?? TableLease()
       entries[name]?.lease = lease
       entries[name]?.unusedSince = nil
@@ -69,8 +71,10 @@ struct TableBook {
     let lease = TableLease()
     let entry = Entry(
       source: source.table(schema: schema, table),
-      sinks: zip(sinks, hasTopic).map { $0.table(schema: schema, table, hasTopic: $1) },
-      hasTopic: hasTopic, lease: lease)
+      sinks: sinks.indices.map {
+        sinks[$0].table(
+          schema: schema, table, hasTopic: hasTopic[$0], left: $0 < left.count ? left[$0] : nil)
+      }, hasTopic: hasTopic, left: left, lease: lease)
     entries[name] = entry
     return TableMetrics(source: entry.source, sinks: entry.sinks, lease: lease)
   }
@@ -88,8 +92,10 @@ struct TableBook {
   private mutating func release(_ name: Name) {
     guard let entry = entries.removeValue(forKey: name) else { return }
     source.release(schema: name.schema, name.table)
-    for (sink, hasTopic) in zip(sinks, entry.hasTopic) {
-      sink.release(schema: name.schema, name.table, hasTopic: hasTopic)
+    for (index, sink) in sinks.enumerated() {
+      sink.release(
+        schema: name.schema, name.table, hasTopic: entry.hasTopic[index],
+        left: index < entry.left.count ? entry.left[index] : nil)
     }
   }
 

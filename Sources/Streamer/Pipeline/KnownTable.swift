@@ -73,6 +73,8 @@ struct TableAnswer: Sendable {
   let types: TypeCatalog
   /// The number of each lane's topic, in the lanes' order.
   let topics: [TopicID?]
+  /// Why lanes leave the table out, in their order; empty when nobody asked.
+  var left: [LeftOut?] = []
   /// Turns rows that come in binary into text; nil where rows come as text.
   var binary: BinaryRow?
 }

@@ -105,7 +105,7 @@ extension Pipeline {
       guard lanes[index].wants(event.place.ordinal) else { continue }
       guard let lane = table.lanes[index] else {
         lanes[index].counts.excluded += 1
-        table.metrics.sinks[index].noTopic.add()
+        table.metrics.sinks[index].leaveOut()
         continue
       }
       lane.metrics.events.add()
@@ -130,7 +130,7 @@ extension Pipeline {
       for index in lanes.indices where lanes[index].wants(place.ordinal) {
         guard let lane = table.lanes[index] else {
           lanes[index].counts.excluded += 1
-          table.metrics.sinks[index].noTopic.add()
+          table.metrics.sinks[index].leaveOut()
           continue
         }
         let first = lanes[index].batch.count

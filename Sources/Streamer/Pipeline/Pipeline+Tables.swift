@@ -67,7 +67,7 @@ extension Pipeline {
     guard request.connection == connection, tables.isOutstanding(request.number) else { return }
     let table = Table(request.relation, catalogKey: answer.catalogKey)
     let metrics = observer.table(
-      request.relation, hasTopic: answer.topics.map { $0 != nil })
+      request.relation, hasTopic: answer.topics.map { $0 != nil }, left: answer.left)
     var tableLanes: [TableLane?] = []
     for index in encodings.indices {
       guard let topic = answer.topics[index] else {

@@ -57,15 +57,19 @@ enum PipelineFactory {
     var routing = TopicRouting(fallback: "")
     var messageTopic: String? = ""
     var headers = false
+    var onTableError: TableErrorAction?
+    var routesTables = false
     let start = configuration.startTimeout ?? Limits.kafkaStart
     if case .kafka(let kafka) = sink.kind {
       routing = kafka.topics
       messageTopic = kafka.messageTopic
       headers = kafka.headers
+      onTableError = kafka.onTableError
+      routesTables = true
     }
     return SinkPlan(
       name: sink.name, routing: routing, messageTopic: messageTopic, headers: headers,
-      values: sink.format.values
+      onTableError: onTableError, routesTables: routesTables, values: sink.format.values
     ) { (log) throws(StreamerError) in
       let log = log.with(["sink": sink.name])
       return switch sink.kind {

@@ -11,11 +11,21 @@ extension StreamerError {
     _ error: KafkaError, sink: String, isDelivery: Bool = false, createsTopics: Bool = false
   ) {
     let isMissing = error.category == .missingTopic
+    var cause = Cause.other
     let isRefusal: Bool
     switch error.category {
-    case .authentication, .tls, .authorization, .configuration, .recordTooLarge:
+    case .authentication, .tls, .configuration, .creationRefused: isRefusal = true
+    case .authorization:
       isRefusal = true
-    case .missingTopic: isRefusal = !isDelivery
+      if error.topic != nil, !isDelivery { cause = .topicMissing }
+    case .invalidTopic:
+      isRefusal = true
+      cause = .topicName
+    // The topic's limit may have changed since it was asked for: a fresh producer learns it.
+    case .recordTooLarge: isRefusal = !(isDelivery && error.isRetriable)
+    case .missingTopic:
+      isRefusal = !isDelivery
+      if !isDelivery { cause = .topicMissing }
     default: isRefusal = false
     }
     self.init(
@@ -23,6 +33,7 @@ extension StreamerError {
       hint: isMissing && !createsTopics
         ? "createTopics = \"create\" lets psql-streamer create it." : "",
       exit: isRefusal ? .preflight : .failure,
-      retryable: !isRefusal)
+      retryable: !isRefusal, cause: cause)
+    kafkaCode = error.name
   }
 }

@@ -66,3 +66,24 @@ enum KafkaProperties {
     }
   }
 }
+
+extension KafkaSinkConfiguration.NewTopics {
+  /// A name for asking whether topics could be made, under which none is.
+  private static let trial = "psql-streamer-validates-only"
+
+  /// Asks whether topics can be made like this; throws what concerns every name.
+  ///
+  /// What the broker leaves to itself it has checked itself, so only what is set is asked about.
+  func validate(
+    timeout: Duration, _ ask: (NewTopic, Duration) throws(KafkaError) -> Void
+  ) throws(KafkaError) {
+    guard partitions != -1 || replication != -1 || !config.isEmpty else { return }
+    let topic = NewTopic(
+      Self.trial, partitions: partitions, replicationFactor: replication, config: config)
+    do throws(KafkaError) { try ask(topic, timeout) } catch {
+      // A right or a policy may depend on the name.
+      guard error.category == .creationRefused, error.name != "POLICY_VIOLATION" else { return }
+      throw error.with(operation: "create topics as `topics` says")
+    }
+  }
+}

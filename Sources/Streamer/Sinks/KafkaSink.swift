@@ -4,6 +4,9 @@ import KafkaBridge
 final class KafkaSink: Sink {
   private let writer: KafkaWriter
   private let namedTopics: [String]
+  private let usesNewPartitions: Bool
+  private var nextLook = ContinuousClock.now + Limits.partitionsCheck
+  private var failure: StreamerError?
 
   /// Makes a sink that is not connected; `startTimeout` bounds one attempt to connect.
   init(
@@ -17,6 +20,7 @@ final class KafkaSink: Sink {
       StreamerError(error, sink: name, isDelivery: isDelivery, createsTopics: creates)
     }
     namedTopics = configuration.namedTopics
+    usesNewPartitions = configuration.onPartitionsChanged == .use
   }
 
   var eventDescriptor: CInt? { writer.eventDescriptor }
@@ -32,7 +36,23 @@ final class KafkaSink: Sink {
 
   func send(_ batch: borrowing RecordBatch) { writer.send(batch) }
 
-  func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError) { try writer.poll(report) }
+  func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError) {
+    try writer.poll(report)
+    if let failure { throw failure }
+  }
+
+  /// Now and then the topics are looked at; nothing that is written waits for it.
+  func durabilityJob() -> (@Sendable () -> StreamerError?)? {
+    let now = ContinuousClock.now
+    guard now >= nextLook else { return nil }
+    nextLook = now + Limits.partitionsCheck
+    return { [writer, usesNewPartitions] in
+      writer.lookAtPartitions(usingNew: usesNewPartitions)
+    }
+  }
+
+  // A fresh producer spreads keys over all partitions there are.
+  func durabilityJobEnded(_ error: StreamerError?) { if failure == nil { failure = error } }
 
   func close(within timeout: Duration) { writer.close(within: timeout) }
 }

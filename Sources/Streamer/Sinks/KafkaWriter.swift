@@ -21,6 +21,8 @@ final class KafkaWriter: @unchecked Sendable {
   private struct Table {
     var topics: [Topic] = []
     var numbers: [String: TopicID] = [:]
+    /// The changed numbers of partitions that were told of.
+    var told: [String: Int] = [:]
   }
 
   private let properties: KafkaConfiguration
@@ -32,8 +34,14 @@ final class KafkaWriter: @unchecked Sendable {
   private let table = Mutex(Table())
   private var producer: Producer?
   private var failure: StreamerError?
+  /// When the producer ended whose reason has not been reported yet.
+  private var fatalSince: ContinuousClock.Instant?
   /// What librdkafka reported since something was delivered.
-  private(set) var trouble: StreamerError?
+  private var reported: StreamerError?
+  /// What brokers refuse now, though librdkafka goes on trying.
+  private var refused: StreamerError?
+  /// What keeps records from being delivered, though librdkafka goes on trying.
+  var trouble: StreamerError? { refused ?? reported }
 
   /// Makes a writer that is not connected; `startTimeout` bounds one attempt to connect.
   init(
@@ -76,6 +84,11 @@ extension KafkaWriter {
     let producer = try Producer(configuration: properties)
     do throws(KafkaError) {
       try producer.checkConnection(timeout: startTimeout)
+      // One broker of several that is down may lead none of the topics: its records wait, and tell.
+      for broker in try producer.unreachableBrokers(timeout: startTimeout) {
+        log.warning("a broker cannot be reached", ["error": "\(broker)"])
+      }
+      if let newTopics { try newTopics.validate(timeout: startTimeout, producer.validate) }
     } catch {
       producer.close(timeout: .zero)
       throw error
@@ -89,12 +102,21 @@ extension KafkaWriter {
     guard let producer else { preconditionFailure("a topic is prepared before the sink is open") }
     let known = table.withLock { $0.numbers }
     var seen: Set<String> = []
-    let new = names.filter { known[$0] == nil && seen.insert($0).inserted }
     var found: [String: Result<TopicID, StreamerError>] = [:]
+    // Kafka would answer, but librdkafka would go on asking for it.
+    for name in names where !TopicRouting.isTopicName(name) {
+      found[name] = .failure(explain(.invalidTopic(name), false))
+    }
+    let new = names.filter {
+      known[$0] == nil && found[$0] == nil && seen.insert($0).inserted
+    }
     let answers = new.isEmpty ? [] : existing(new, producer)
     table.withLock { table in
       for (name, answer) in zip(new, answers) {
         found[name] = answer.mapError { explain($0, false) }.map { topic in
+          if let limit = topic.maximumBatchBytes, limit < producer.maximumMessageBytes {
+            log.debug("the topic takes small batches", ["topic": name, "bytes": "\(limit)"])
+          }
           let number = TopicID(table.topics.count)
           table.topics.append(topic)
           table.numbers[name] = number
@@ -142,6 +164,30 @@ extension KafkaWriter {
     // Those that were made are known by now; a broker that has not heard is asked again.
     let there = producer.topics(named: names, timeout: timeout, missingFor: Self.patience)
     return zip(made, there).map { made, topic in made.flatMap { _ in topic } }
+  }
+
+  /// Tells of topics whose number of partitions has changed; with `usingNew` it is a reason to begin
+  /// anew, since a producer keeps to the number it began with.
+  func lookAtPartitions(usingNew: Bool) -> StreamerError? {
+    guard let producer else { return nil }
+    var error: StreamerError?
+    for (topic, count) in producer.changedTopics(timeout: Limits.partitionsAnswer) {
+      if usingNew {
+        error =
+          error
+          ?? explain(
+            .partitionsChanged(topic.name, from: topic.partitionCount, to: count), true)
+      } else if table.withLock({ $0.told.updateValue(count, forKey: topic.name) != count }) {
+        log.warning(
+          "a topic has another number of partitions",
+          [
+            "topic": topic.name, "before": topic.partitionCount, "now": count,
+            "hint": "New ones get no records until the next start, when keys move; "
+              + "onPartitionsChanged = \"use\" does that at once.",
+          ])
+      }
+    }
+    return error
   }
 
   /// Ends the producer within `timeout`: what is not delivered by now is given up.
@@ -199,16 +245,43 @@ extension KafkaWriter {
       }
     }
     if let receipt {
-      trouble = nil
+      reported = nil
       report(receipt)
     }
-    if let error = producer.takeError() { trouble = explain(error, true) }
-    if let fatal = producer.fatalError, failure == nil { failure = explain(fatal, true) }
+    if let error = producer.takeError() { reported = explain(error, true) }
+    note(producer.refusal)
+    if let fatal = producer.fatalError, failure == nil, isDecisive(fatal) {
+      failure = explain(fatal, true)
+    }
     if let failure { throw failure }
+  }
+
+  /// Whether a fatal error is all that will be said.
+  ///
+  /// The guarantee of no gaps ends a producer because of a record that was refused, whose report may
+  /// come a moment later and says why.
+  private func isDecisive(_ fatal: KafkaError) -> Bool {
+    guard ["_GAPLESS_GUARANTEE", "_FATAL"].contains(fatal.name) else { return true }
+    let since = fatalSince ?? .now
+    fatalSince = since
+    return .now - since >= Limits.kafkaReason
+  }
+
+  /// Tells once what brokers refuse, and once that they do not any more.
+  private func note(_ refusal: KafkaError?) {
+    guard refusal?.name != refused?.kafkaCode else { return }
+    refused = refusal.map { explain($0, true) }
+    if let refused {
+      log.warning("Kafka takes no records for now", ["error": "\(refused)"])
+    } else {
+      log.info("Kafka takes records again")
+    }
   }
 
   private func fail(_ report: DeliveryReport) {
     guard failure == nil, let error = report.error else { return }
+    // What follows a fatal error says less than its reason, and may come before it.
+    guard isDecisive(error) else { return }
     failure = explain(error, true)
   }
 }

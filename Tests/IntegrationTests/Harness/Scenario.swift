@@ -12,6 +12,7 @@ final class Scenario: Sendable {
   let httpPort: Int
   let slot: String
   private let lines: Lines
+  private let replication: Int
   private let launched = Mutex<[Subprocess]>([])
 
   /// Lines that a test adds to the parts of the configuration.
@@ -29,8 +30,10 @@ final class Scenario: Sendable {
   ///
   /// - Throws: `SupportError` when a server cannot be had.
   init(
-    _ title: String, postgres: PostgresServer? = nil, lines: Lines = Lines(), tables: String
+    _ title: String, postgres: PostgresServer? = nil, lines: Lines = Lines(), tables: String,
+    replication: Int = 1
   ) throws {
+    self.replication = replication
     let number = Self.counter.add(1, ordering: .relaxed).newValue
     name = "\(title)_\(number)"
     slot = name
@@ -76,7 +79,7 @@ final class Scenario: Sendable {
     hosts = ["\(broker.bootstrap)"]
     topicFallback = "\(name)"
     createTopics = "create"
-    topics = { partitions = 4, replication = 1 }
+    topics = { partitions = 4, replication = \(replication) }
     \(lines.sink.joined(separator: "\n"))
 
     \(lines.more.joined(separator: "\n"))

@@ -1,4 +1,5 @@
 import KafkaBridge
+import Synchronization
 import Testing
 
 /// Members of groups that end while records are on their way to them.
@@ -36,5 +37,38 @@ import Testing
       if round == 0 { #expect(members.allSatisfy { $0.owned.count == 4 }) }
     }
     producer.close(timeout: .zero)
+  }
+
+  /// A member that is destroyed before its group has let it go turns librdkafka's main thread without
+  /// a pause, and says so each time round.
+  @Test func closingBesideASilentCoordinatorDoesNotSpin() throws {
+    let cluster = try MockCluster()
+    try cluster.createTopic("orders", partitions: 1)
+    let lines = Mutex(0)
+    var configuration = KafkaConfiguration.consumer(
+      bootstrapServers: cluster.bootstrapServers, group: "g")
+    configuration.set("debug", "cgrp")
+    configuration.log = { line in
+      if line.text.contains("before terminating") { lines.withLock { $0 += 1 } }
+    }
+    let consumer = try Consumer(configuration: configuration)
+    try consumer.subscribe(["orders"])
+    let end = ContinuousClock.now + .seconds(60)
+    var isAssigned = false
+    while !isAssigned, ContinuousClock.now < end {
+      awaitReadable(consumer.eventDescriptor)
+      if case .assigned(let partitions) = consumer.poll(limit: 1, { _ in }).event {
+        try consumer.assign(partitions)
+        isAssigned = true
+      }
+    }
+    #expect(isAssigned)
+    try cluster.setRoundTrip(1, milliseconds: 5000)
+    try consumer.commitLater([PartitionOffset(TopicPartition(topic: "orders", partition: 0), 7)])
+    #expect(!consumer.close(timeout: .milliseconds(100)))
+    let closed = ContinuousClock.now
+    while ContinuousClock.now - closed < .seconds(2) { awaitReadable(-1) }
+    #expect(lines.withLock { $0 } < 100)
+    try cluster.setRoundTrip(1, milliseconds: 0)
   }
 }

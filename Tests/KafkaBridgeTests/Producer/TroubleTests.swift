@@ -55,4 +55,47 @@ import Testing
     #expect(producer.fatalError?.description.contains("Topic authorization failed") == true)
     producer.close(timeout: .seconds(5))
   }
+
+  /// What librdkafka tries again for ever is told with the broker's own code, and when it is over.
+  @Test(arguments: [(19, "NOT_ENOUGH_REPLICAS"), (56, "KAFKA_STORAGE_ERROR")])
+  func refusalThatIsTriedAgainIsTold(code: Int32, name: String) throws {
+    var (producer, work) = try started()
+    #expect(producer.refusal == nil)
+    cluster.pushErrors(.produce, [Int32](repeating: code, count: 10_000))
+    work.produce(1, on: producer)
+    var end = ContinuousClock.now + .seconds(20)
+    while producer.refusal == nil, ContinuousClock.now < end {
+      awaitReadable(producer.eventDescriptor)
+      work.poll(producer)
+    }
+    let refusal = try #require(producer.refusal)
+    #expect(refusal.name == name)
+    #expect(refusal.description.contains("topic orders ["))
+    cluster.clearErrors(.produce)
+    work.awaitReports(41, from: producer)
+    #expect(work.isExact)
+    end = ContinuousClock.now + .seconds(20)
+    while producer.refusal != nil, ContinuousClock.now < end {
+      awaitReadable(producer.eventDescriptor)
+    }
+    #expect(producer.refusal == nil)
+    producer.close(timeout: .seconds(5))
+  }
+
+  /// Fault B24: the address that a broker advertises and that leads nowhere is named.
+  @Test func unreachableBrokerIsNamed() throws {
+    let producer = try Producer(
+      configuration: .producer(bootstrapServers: cluster.bootstrapServers))
+    try producer.checkConnection(timeout: .seconds(5))
+    #expect(try producer.unreachableBrokers(timeout: .seconds(5)).isEmpty)
+    try cluster.setBrokerDown(2)
+    let errors = try producer.unreachableBrokers(timeout: .seconds(5))
+    #expect(errors.count == 1)
+    let error = errors.first
+    #expect(error?.text.contains("broker 2 advertises 127.0.0.1:") == true)
+    #expect(error?.text.contains("Connection refused") == true)
+    #expect(error?.remedy?.contains("advertised.listeners") == true)
+    #expect(error?.category == .unreachable)
+    producer.close(timeout: .seconds(5))
+  }
 }

@@ -58,7 +58,13 @@ struct RealBroker: Sendable {
 
   /// Stops the broker's process, or lets it go on.
   func freeze(_ isFrozen: Bool) throws {
-    _ = try RealBroker.run("kill -\(isFrozen ? "STOP" : "CONT") $(cat '\(folder)/pid')")
+    let process = "$(cat '\(folder)/pid')"
+    guard isFrozen else { return _ = try RealBroker.run("kill -CONT \(process)") }
+    // A busy machine stops its threads one after the other, and one of them may still answer.
+    _ = try RealBroker.run(
+      "kill -STOP \(process) && for i in $(seq 200); do "
+        + "grep -L 'State:.T' /proc/\(process)/task/*/status | grep -q . || break; sleep 0.05; done"
+    )
   }
 
   /// Runs a shell command and returns what it printed.

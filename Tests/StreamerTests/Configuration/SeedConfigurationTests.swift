@@ -120,7 +120,7 @@ import Testing
         "c.toml:39: sink.kafka1.maxAttempts: "
           + "has no effect: sending is retried until it succeeds, in order",
         "c.toml:40: sink.kafka1.rebalanceInterval: "
-          + "has no effect: librdkafka learns of new partitions itself",
+          + "has no effect: onPartitionsChanged says what new partitions do",
       ])
   }
 

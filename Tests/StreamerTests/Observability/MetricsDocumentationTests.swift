@@ -35,6 +35,9 @@ import Testing
         source: SourceStatus(name: name, type: type), sinks: pipelines.sinks, metrics: metrics)
       _ = observer.table(schema: "public", name: "orders")
       _ = observer.table(schema: "public", name: "secret", hasTopic: [false])
+      var error = StreamerError(what: "sink")
+      error.kafkaCode = "NOT_ENOUGH_REPLICAS"
+      observer.failed(sink: 0, error)
     }
     let process = ProcessMetrics(metrics, version: "1")
     process.update()

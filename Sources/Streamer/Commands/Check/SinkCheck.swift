@@ -50,7 +50,19 @@ struct SinkCheck {
       try admin.checkConnection(timeout: Limits.kafkaStart)
       report.add(
         .init("connection", target, .ok, "reached \(KafkaProperties.hosts(kafka.hosts))"))
-      let (topics, homeless) = topics(of: kafka)
+      do throws(KafkaError) {
+        for broker in try admin.unreachableBrokers(timeout: Limits.kafkaRequest) {
+          report.add(.kafka("brokers", target, broker))
+        }
+      } catch { report.add(.kafka("brokers", target, error)) }
+      if kafka.createTopics == .create {
+        do throws(KafkaError) {
+          try kafka.newTopics.validate(timeout: Limits.kafkaRequest, admin.validate)
+        } catch { report.add(.kafka("new topics", target, error)) }
+      }
+      let (named, homeless) = topics(of: kafka)
+      let topics = named.filter(TopicRouting.isTopicName)
+      addIllegal(named.filter { !TopicRouting.isTopicName($0) }, kafka, &report)
       for topic in topics {
         report.add(
           .topic(topic, of: target, creation: kafka.createTopics) {
@@ -70,6 +82,21 @@ struct SinkCheck {
     } catch { report.add(.kafka("connection", target, error)) }
   }
 
+  private func addIllegal(
+    _ names: [String], _ kafka: KafkaSinkConfiguration, _ report: inout CheckReport
+  ) {
+    guard !names.isEmpty else { return }
+    let shown = names.prefix(10).map { TOMLValue.quoted($0) }.joined(separator: ", ")
+    let isLeftOut = kafka.onTableError == .exclude
+    report.add(
+      .init(
+        "topic names", target, isLeftOut ? .warn : .fail,
+        CheckReport.count(names.count, "table") + " whose topic has a name that Kafka does not take"
+          + (isLeftOut ? ", left out: " : ": ") + shown + (names.count > 10 ? ", …" : ""),
+        "Map them with tableTopicMapping, name them in exclude, or set topicNames = \"replace\""
+          + (isLeftOut ? "." : " or onTableError = \"exclude\".")))
+  }
+
   /// The topics that the file names and those that the published tables go to, in their order, and
   /// the tables that go nowhere.
   private func topics(
@@ -83,7 +110,7 @@ struct SinkCheck {
           database: source.database, schema: table.schema, table: table.name)
         if let topic {
           topics.append(topic)
-        } else {
+        } else if !kafka.topics.excludes(schema: table.schema, table: table.name) {
           homeless.append("\(table.schema).\(table.name)")
         }
       }

@@ -260,7 +260,7 @@ struct KafkaFlow: ~Copyable {
     table.metrics.source.events.add()
     for index in sinks.indices {
       let metrics = table.metrics.sinks[index]
-      if table.routes[index] == nil { metrics.noTopic.add() } else { metrics.events.add() }
+      if table.routes[index] == nil { metrics.leaveOut() } else { metrics.events.add() }
       lanes[index].take(
         partition, at: offset, key: key, value: value, headers: headers,
         route: table.routes[index])
@@ -299,13 +299,16 @@ struct KafkaFlow: ~Copyable {
 
   /// Takes the answer to a look-up, the number of each lane's topic; one that was asked for before
   /// the numbers became void is passed over.
-  mutating func answer(_ request: KafkaTableRequest, _ topics: [TopicID?]) {
+  mutating func answer(
+    _ request: KafkaTableRequest, _ topics: [TopicID?], left: [LeftOut?] = []
+  ) {
     guard request.generation == generation, tables.answered(request) else { return }
     tables.add(
       KafkaTable(
         request, topics: topics,
         metrics: observer.table(
-          schema: request.schema, name: request.table, hasTopic: topics.map { $0 != nil })))
+          schema: request.schema, name: request.table, hasTopic: topics.map { $0 != nil },
+          left: left)))
   }
 
   // MARK: - Malformed records

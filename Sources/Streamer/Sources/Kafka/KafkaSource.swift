@@ -12,7 +12,7 @@ final class KafkaSource: Source {
 
   /// What its jobs bring back.
   enum Answer: Sendable {
-    case found([KafkaTableRequest], Result<[[TopicID?]], StreamerError>)
+    case found([KafkaTableRequest], Result<[TableTopics], StreamerError>)
     case revoked([PartitionOffset], StreamerError?)
     case probed(KafkaSourceSession.Probe)
   }
@@ -29,6 +29,8 @@ final class KafkaSource: Source {
   let session: KafkaSourceSession
   let observer: PipelineObserver
   let log: Log
+  /// What becomes of tables whose topics are in the way.
+  private let policy: TablePolicy
   var flow: KafkaFlow
 
   /// The member of the group; nil while there is none.
@@ -60,6 +62,7 @@ final class KafkaSource: Source {
     self.configuration = configuration
     self.observer = observer
     self.log = log
+    policy = TablePolicy(sinks: plan.sinks, log: log)
     session = KafkaSourceSession(plan, configuration, log: log)
     var sinks: [(name: String, sink: any Sink)] = []
     for sink in plan.sinks { sinks.append((sink.name, try sink.make(log))) }
@@ -186,10 +189,11 @@ final class KafkaSource: Source {
     isLookingUp = !requests.isEmpty
     guard isLookingUp else { return nil }
     let sinks = SinkList(Array(flow.lanes.sinks.prefix(plan.sinks.count)))
-    return {
-      .found(
-        requests,
-        Result { () throws(StreamerError) in try sinks.prepare(requests.map(\.topics)) })
+    let tables = requests.map {
+      (name: TablePolicy.Name(schema: $0.schema, table: $0.table), topics: $0.topics)
+    }
+    return { [policy] in
+      .found(requests, Result { () throws(StreamerError) in try policy.find(tables, in: sinks) })
     }
   }
 
@@ -201,7 +205,9 @@ final class KafkaSource: Source {
     case .probed(let probe): try probed(probe, now: now)
     case .found(let requests, let result):
       isLookingUp = false
-      for (request, topics) in zip(requests, try result.get()) { flow.answer(request, topics) }
+      for (request, table) in zip(requests, try result.get()) {
+        flow.answer(request, table.topics, left: table.left)
+      }
     }
   }
 

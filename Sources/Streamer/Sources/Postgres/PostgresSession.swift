@@ -48,9 +48,10 @@ struct TableFacts: Sendable {
 
 extension TableAnswer {
   /// What the catalog says, together with the sinks' topics.
-  init(_ facts: TableFacts, topics: [TopicID?]) {
+  init(_ facts: TableFacts, _ table: TableTopics) {
     self.init(
-      catalogKey: facts.catalogKey, types: facts.types, topics: topics, binary: facts.binary)
+      catalogKey: facts.catalogKey, types: facts.types, topics: table.topics, left: table.left,
+      binary: facts.binary)
   }
 }
 
@@ -191,6 +192,8 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     let server = try ServerFacts(asking: &plain, source: source, name: name, within: timeLeft)
     try checkDecoding(server, attempt.known)
     try preparePublication(&plain, server)
+    // Tables that appear later are treated otherwise.
+    let published = attempt.known == nil ? try publishedNow(&plain) : nil
     let version = server.version
     catalog = catalog ?? makeCatalog(parameters, version)
 
@@ -223,7 +226,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     return EstablishedSession(
       ReplicationStream(replication), identity: identity, host: host,
       start: start, streams: options.streaming != .off, positions: positions,
-      statusInterval: server.statusInterval, recorded: recorded)
+      statusInterval: server.statusInterval, recorded: recorded, published: published)
   }
 }
 
@@ -275,6 +278,17 @@ extension PostgresSession {
     try checkGoingOn()
     _ = try ask(&plain, Publication.create(source.publication, tables: tables))
     log.info("created a publication", ["publication": source.publication])
+  }
+
+  /// The tables that the publication covers at the moment.
+  private func publishedNow(
+    _ plain: inout Connection
+  ) throws(StreamerError) -> [TablePolicy.Name] {
+    let sql = "SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables WHERE pubname = "
+    return try ask(&plain, sql + ReplicationCommand.literal(source.publication)).compactMap { row in
+      guard row.count == 2, let schema = row[0], let table = row[1] else { return nil }
+      return TablePolicy.Name(schema: schema, table: table)
+    }
   }
 
   /// The tables that `tables` selects; none for all.

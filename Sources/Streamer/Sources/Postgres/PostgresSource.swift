@@ -27,6 +27,8 @@ final class PostgresSource: Source {
   let server: any ReplicationServer
   let observer: PipelineObserver
   let log: Log
+  /// What becomes of tables whose topics are in the way.
+  private let policy: TablePolicy
 
   var pipeline: Pipeline
   var stream: ReplicationStream?
@@ -63,6 +65,7 @@ final class PostgresSource: Source {
     self.server = server
     self.observer = observer
     self.log = log
+    policy = TablePolicy(sinks: plan.sinks, log: log)
     pipeline = try plan.pipeline(
       maxRowSize: configuration.maxRowSize.bytes, invalidUTF8: configuration.invalidUTF8,
       observer: observer, log: log)
@@ -92,10 +95,13 @@ final class PostgresSource: Source {
       binary: configuration.output.binary && !avoidsBinary,
       limit: identity == nil ? plan.firstAttempt : Limits.question)
     let topics = plan.sinks.map(\.messageTopic)
-    return { [server] in
+    return { [server, policy] in
       Result { () throws(StreamerError) in
         let topics = try sinks.prepare([topics])
         let session = try server.establish(attempt).get()
+        if let tables = session.published {
+          try policy.start(tables, database: session.origin.database)
+        }
         return Established(
           session: session, isElsewhere: attempt.known?.map(\.lsn) != session.positions,
           messageTopics: topics[0])
@@ -197,13 +203,14 @@ final class PostgresSource: Source {
     let requests = pipeline.takeRequests()
     guard !requests.isEmpty else { return nil }
     let sinks = SinkList(pipeline.lanes.sinks)
-    return { [server] in
+    return { [server, policy] in
       .found(
         requests,
         Result { () throws(StreamerError) in
           let facts = try server.lookUp(requests).get()
-          let topics = try sinks.prepare(requests.map(\.topics))
-          return zip(facts, topics).map(TableAnswer.init(_:topics:))
+          let tables = try policy.find(
+            requests.map { (TablePolicy.Name($0.relation), $0.topics) }, in: sinks)
+          return zip(facts, tables).map(TableAnswer.init)
         })
     }
   }

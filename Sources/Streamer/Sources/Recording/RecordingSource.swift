@@ -19,13 +19,15 @@ final class RecordingSource: Source {
   /// What its jobs bring back: the sinks' topics for the tables that were asked about.
   struct Answer: Sendable {
     let requests: [TableRequest]
-    let topics: Result<[[TopicID?]], StreamerError>
+    let topics: Result<[TableTopics], StreamerError>
   }
 
   private let plan: DriverPlan
   private let configuration: RecordingSourceConfiguration
   private let observer: PipelineObserver
   private let log: Log
+  /// What becomes of tables whose topics are in the way.
+  private let policy: TablePolicy
   private var pipeline: Pipeline
   private var feed: RecordingFeed?
   private var isLookingUp = false
@@ -43,6 +45,7 @@ final class RecordingSource: Source {
     self.configuration = configuration
     self.observer = observer
     self.log = log
+    policy = TablePolicy(sinks: plan.sinks, log: log)
     pipeline = try plan.pipeline(observer: observer, log: log)
   }
 
@@ -182,11 +185,12 @@ final class RecordingSource: Source {
     isLookingUp = true
     let sinks = SinkList(pipeline.lanes.sinks)
     return [
-      {
+      { [policy] in
         Answer(
           requests: requests,
           topics: Result { () throws(StreamerError) in
-            try sinks.prepare(requests.map(\.topics))
+            try policy.find(
+              requests.map { (TablePolicy.Name($0.relation), $0.topics) }, in: sinks)
           })
       }
     ]
@@ -196,8 +200,9 @@ final class RecordingSource: Source {
     _ answer: Answer, _ poller: inout Poller, now: Instant
   ) throws(StreamerError) {
     isLookingUp = false
-    for (request, topics) in zip(answer.requests, try answer.topics.get()) {
-      guard let found = try feed?.answer(to: request, topics: topics) else { return }
+    for (request, table) in zip(answer.requests, try answer.topics.get()) {
+      guard var found = try feed?.answer(to: request, topics: table.topics) else { return }
+      found.left = table.left
       pipeline.answer(request, found)
     }
   }

@@ -1,0 +1,213 @@
+import PGWire
+import Synchronization
+
+/// Why a sink leaves a table's events out.
+enum LeftOut: String, Hashable, Sendable {
+  /// The sink's `exclude` says so.
+  case exclude
+  /// No rule of the sink has a topic for it.
+  case noTopic = "no_topic"
+  /// Its topic would have a name that Kafka does not take.
+  case topicName = "topic_name"
+  /// Its topic does not exist, or may not be used.
+  case topicMissing = "missing_topic"
+
+  /// What a failure to find a topic means; nil when it concerns more than this one table.
+  init?(_ error: StreamerError) {
+    switch error.cause {
+    case .topicName: self = .topicName
+    case .topicMissing: self = .topicMissing
+    default: return nil
+    }
+  }
+}
+
+/// What a table's trouble does to the others.
+enum TableErrorAction: String, CaseIterable, Sendable {
+  /// The source stops.
+  case stop
+  /// The table's events are left out, and counted.
+  case exclude
+}
+
+/// Where a table goes in each sink, once the sinks have answered.
+struct TableTopics: Sendable {
+  /// The number of each lane's topic; nil leaves the table out.
+  var topics: [TopicID?]
+  /// Why the table is left out, in the lanes' order.
+  var left: [LeftOut?]
+}
+
+/// Decides what becomes of tables that have no topic, or one that Kafka does not take: one table's
+/// trouble stays with that table.
+///
+/// A table that was published when the process started is meant: without its topic the source stops,
+/// since leaving it out would lose its events. One that appears later (a throw-away copy) is left
+/// out. `onTableError` says the same of both.
+// SAFETY: shared by the driver and its worker; what changes is behind a mutex.
+final class TablePolicy: Sendable {
+  /// A table's name, with its schema.
+  struct Name: Hashable, Sendable {
+    let schema: String
+    let table: String
+    var text: String { "\(schema).\(table)" }
+
+    init(schema: String, table: String) {
+      self.schema = schema
+      self.table = table
+    }
+
+    init(_ relation: Relation) { self.init(schema: relation.schema, table: relation.name) }
+  }
+
+  private struct Known {
+    /// The tables that were published at the start; nil when that is not known, and all count.
+    var atStart: Set<Name>?
+    var told: Set<String> = []
+  }
+
+  private static let mostTold = 10_000
+  private static let mostNamed = 10
+
+  /// What the configuration says of one sink.
+  private struct Rules: Sendable {
+    let name: String
+    let routing: TopicRouting
+    let onTableError: TableErrorAction?
+    let routesTables: Bool
+  }
+
+  private let sinks: [Rules]
+  private let log: Log
+  private let known = Mutex(Known())
+
+  /// Makes the policy of one source's sinks.
+  init(sinks: [SinkPlan], log: Log) {
+    self.sinks = sinks.map {
+      Rules(
+        name: $0.name, routing: $0.routing, onTableError: $0.onTableError,
+        routesTables: $0.routesTables)
+    }
+    self.log = log
+  }
+
+  /// Takes the tables that are published at the start of the process: says which ones go nowhere,
+  /// and throws where one cannot have a topic.
+  func start(_ tables: [Name], database: String) throws(StreamerError) {
+    let isFirst = known.withLock { known in
+      defer { known.atStart = known.atStart ?? Set(tables) }
+      return known.atStart == nil
+    }
+    guard isFirst else { return }
+    for sink in sinks where sink.routesTables {
+      var homeless: [String] = []
+      var illegal: [(table: String, topic: String)] = []
+      for table in tables.sorted(by: { $0.text < $1.text }) {
+        let topic = sink.routing.topic(
+          database: database, schema: table.schema, table: table.table)
+        if let topic {
+          if !TopicRouting.isTopicName(topic) { illegal.append((table.text, topic)) }
+        } else if !sink.routing.excludes(schema: table.schema, table: table.table) {
+          homeless.append(table.text)
+        }
+      }
+      if !homeless.isEmpty {
+        log.warning(
+          "tables without a topic are left out",
+          [
+            "sink": sink.name, "count": "\(homeless.count)", "tables": Self.list(homeless),
+            "hint": "Add them to tableTopicMapping, set topicFallback or topicTemplate, "
+              + "or name them in exclude.",
+          ])
+        for name in homeless { _ = tell(name, sink) }
+      }
+      guard let first = illegal.first, sink.onTableError != .exclude else { continue }
+      throw StreamerError(
+        what: "sink \(sink.name)",
+        why: "\"\(first.topic)\", the topic of table \(first.table), is no topic's name"
+          + (illegal.count > 1 ? " (so are those of \(illegal.count - 1) more tables)" : ""),
+        hint: Self.remedy(first.table), exit: .preflight)
+    }
+  }
+
+  /// Asks the sinks for the topics of tables that were described, like
+  /// ``settle(_:_:)``; blocks.
+  func find(
+    _ tables: [(name: Name, topics: [String?])], in sinks: SinkList
+  ) throws(StreamerError) -> [TableTopics] {
+    try settle(tables, sinks.answers(tables.map(\.topics)))
+  }
+
+  /// Takes the sinks' answers for tables that were described; throws where one stops the source.
+  func settle(
+    _ tables: [(name: Name, topics: [String?])], _ answers: [[Result<TopicID, StreamerError>?]]
+  ) throws(StreamerError) -> [TableTopics] {
+    var settled: [TableTopics] = []
+    for (table, answers) in zip(tables, answers) {
+      var result = TableTopics(
+        topics: answers.map { _ in nil }, left: answers.map { _ in nil })
+      for (index, sink) in sinks.enumerated() where index < answers.count {
+        switch answers[index] {
+        case .success(let topic): result.topics[index] = topic
+        case .failure(let error):
+          guard let reason = LeftOut(error), !stops(table.name, sink) else {
+            throw LeftOut(error) == nil ? error : Self.stop(table.name, error)
+          }
+          result.left[index] = reason
+          note(table.name, sink, reason, error.why)
+        case nil:
+          let isExcluded = sink.routing.excludes(
+            schema: table.name.schema, table: table.name.table)
+          result.left[index] = isExcluded ? .exclude : .noTopic
+          if sink.routesTables { note(table.name, sink, isExcluded ? .exclude : .noTopic, nil) }
+        }
+      }
+      settled.append(result)
+    }
+    return settled
+  }
+
+  private func stops(_ table: Name, _ sink: Rules) -> Bool {
+    if let action = sink.onTableError { return action == .stop }
+    return known.withLock { $0.atStart?.contains(table) ?? true }
+  }
+
+  private func note(_ table: Name, _ sink: Rules, _ reason: LeftOut, _ why: String?) {
+    guard reason != .exclude, tell(table.text, sink) else { return }
+    log.warning(
+      "a table is left out",
+      [
+        "sink": sink.name, "table": table.text, "reason": reason.rawValue,
+        "error": why ?? "no rule of the sink has a topic for it",
+      ])
+  }
+
+  /// Whether a table is told of for the first time.
+  private func tell(_ table: String, _ sink: Rules) -> Bool {
+    known.withLock { known in
+      guard known.told.count < Self.mostTold else { return false }
+      return known.told.insert("\(sink.name) \(table)").inserted
+    }
+  }
+
+  private static func stop(_ table: Name, _ error: StreamerError) -> StreamerError {
+    StreamerError(
+      what: error.what, why: "table \(table.text): \(error.why)",
+      hint: error.cause == .topicName || error.hint.isEmpty
+        ? remedy(table.text)
+        : error.hint + " Or " + remedy(table.text).prefix(1).lowercased()
+          + remedy(table.text).dropFirst(),
+      exit: .preflight, cause: error.cause)
+  }
+
+  /// What may be written for a table; a configuration's strings quote as JSON's do.
+  private static func remedy(_ table: String) -> String {
+    let name = TOMLValue.quoted(table)
+    return "Write tableTopicMapping = { \(name) = \"TOPIC\" }, exclude = [\(name)], "
+      + "topicNames = \"replace\", or onTableError = \"exclude\"."
+  }
+
+  private static func list(_ names: [String]) -> String {
+    names.prefix(mostNamed).joined(separator: ", ") + (names.count > mostNamed ? ", …" : "")
+  }
+}

@@ -1,0 +1,108 @@
+import Testing
+
+@testable import Streamer
+
+/// What becomes of tables that have no topic, or one that Kafka does not take (faults B3, B17, U5).
+struct TablePolicyTests {
+  private typealias Name = TablePolicy.Name
+
+  private static let illegal: StreamerError = {
+    var error = StreamerError(what: "sink s", why: "no name", cause: .topicName)
+    error.kafkaCode = "TOPIC_EXCEPTION"
+    return error
+  }()
+  private static let missing = StreamerError(what: "sink s", why: "gone", cause: .topicMissing)
+
+  private func made(
+    _ routing: TopicRouting, onTableError action: TableErrorAction? = nil
+  ) -> TablePolicy {
+    let sink = SinkPlan(
+      name: "s", routing: routing, messageTopic: nil, headers: false, onTableError: action,
+      routesTables: true, values: ValueOptions()
+    ) { (_) throws(StreamerError) in StubSink(log: nil) }
+    return TablePolicy(sinks: [sink], log: Log(level: .error, descriptor: -1))
+  }
+
+  private func settle(
+    _ policy: TablePolicy, _ table: String, _ answer: Result<TopicID, StreamerError>?
+  ) throws(StreamerError) -> TableTopics {
+    try policy.settle([(Name(schema: "public", table: table), ["t"])], [[answer]])[0]
+  }
+
+  @Test(arguments: [illegal, missing])
+  func laterTableIsLeftOutAndOneOfTheStartStops(_ error: StreamerError) throws {
+    let policy = made(TopicRouting(template: "{schema}.{table}"))
+    try policy.start([Name(schema: "public", table: "old")], database: "d")
+    let later = try settle(policy, "later", .failure(error))
+    #expect(later.topics == [nil] && later.left == [LeftOut(error)])
+    let stop = #expect(throws: StreamerError.self) {
+      try settle(policy, "old", .failure(error))
+    }
+    #expect(stop?.why.contains("table public.old") == true)
+    #expect(stop?.hint.contains("tableTopicMapping = { \"public.old\" = \"TOPIC\" }") == true)
+    #expect(stop?.isRetryable == false)
+    #expect(try settle(policy, "old", .success(3)).topics == [3])
+  }
+
+  @Test func theConfigurationDecidesForBoth() throws {
+    for error in [Self.illegal, Self.missing] {
+      let stops = made(TopicRouting(template: "{table}"), onTableError: .stop)
+      try stops.start([], database: "d")
+      #expect(throws: StreamerError.self) { try settle(stops, "later", .failure(error)) }
+      let excludes = made(TopicRouting(template: "{table}"), onTableError: .exclude)
+      try excludes.start([Name(schema: "public", table: "old")], database: "d")
+      #expect(try settle(excludes, "old", .failure(error)).left == [LeftOut(error)])
+    }
+  }
+
+  /// An outage is nobody's own trouble.
+  @Test func whatConcernsAllIsThrownAsItIs() throws {
+    let policy = made(TopicRouting(template: "{table}"), onTableError: .exclude)
+    let outage = StreamerError(what: "sink s", why: "away", retryable: true)
+    let thrown = #expect(throws: StreamerError.self) {
+      try settle(policy, "t", .failure(outage))
+    }
+    #expect(thrown == outage)
+  }
+
+  @Test func startNamesWhatCannotHaveATopic() throws {
+    let tables = [Name(schema: "public", table: "a b"), Name(schema: "public", table: "fine")]
+    let routing = TopicRouting(template: "{table}")
+    let error = #expect(throws: StreamerError.self) {
+      try made(routing).start(tables, database: "d")
+    }
+    #expect(error?.exit == .preflight)
+    #expect(error?.why.contains("public.a b") == true)
+    try made(routing, onTableError: .exclude).start(tables, database: "d")
+    var excluding = routing
+    excluding.excluded = ["public.a*"].compactMap(TablePattern.init)
+    try made(excluding).start(tables, database: "d")
+    var replacing = routing
+    replacing.names = .replace
+    try made(replacing).start(tables, database: "d")
+  }
+
+  @Test func reasonsAreTold() throws {
+    var routing = TopicRouting(mappings: [], template: nil, fallback: nil)
+    routing.excluded = ["repack.*", "public.x"].compactMap(TablePattern.init)
+    let policy = made(routing)
+    #expect(try settle(policy, "x", nil).left == [.exclude])
+    #expect(try settle(policy, "y", nil).left == [.noTopic])
+  }
+
+  @Test func everyReplacedNameIsLegal() {
+    let names = [
+      "order lines", "prix€", "a/b", ".", "..", "", String(repeating: "é", count: 400), "a\u{0}b",
+      "🐘", "plain", "a\u{301}",
+    ]
+    var routing = TopicRouting(template: "{table}")
+    routing.names = .replace
+    for name in names {
+      let topic = routing.topic(database: "d", schema: "s", table: name)
+      #expect(topic.map(TopicRouting.isTopicName) == true, "\(name)")
+    }
+    #expect(routing.topic(database: "d", schema: "s", table: "plain") == "plain")
+    #expect(routing.topic(database: "d", schema: "s", table: "order lines") == "order_lines")
+    #expect(routing.topic(database: "d", schema: "s", table: "prix€") == "prix_")
+  }
+}
