@@ -8,7 +8,7 @@ SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
 .PHONY: help setup servers build demo check unit test integration test-allocations fuzz \
   fuzz-selftest lint format bench bench-decode bench-reader bench-stream compatibility package-use \
-  fixtures ci clean
+  fixtures deploy-test ci clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ package-use: setup ## that another package can use the library PGWire
 	@if grep -n unsafeFlags Package.swift; then \
 	  echo "no package that is fetched may have unsafe flags" >&2; exit 1; fi
 	$(SWIFT) run --package-path Tests/PackageUse --scratch-path .build/package-use package-use
+
+deploy-test: ## alerts, dashboard and manifest of deploy/; needs a built binary and promtool
+	@Scripts/deploy-test
 
 lint: ## formats, lengths, limits, links, duplicates, shell scripts, compose file
 	@Scripts/lint

@@ -50,6 +50,8 @@ enum Limits {
   static let longestRetry = Duration.seconds(5)
   /// How long a stop may take unless the configuration says so.
   static let shutdown = Duration.seconds(30)
+  /// Signals to end that come closer together than this are one.
+  static let sameSignal = Duration.milliseconds(300)
   /// The longest sleep of a driver's thread.
   static let longestSleep = Duration.seconds(1)
   /// How long closing what nobody uses any more may take.

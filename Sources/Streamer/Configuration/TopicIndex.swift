@@ -17,7 +17,7 @@ struct TopicIndex: Sendable {
       let tables = mapping.tables
       if tables.isExact {
         let name = Name(
-          schema: tables.schema.map { Array($0.utf8) }, table: Array(tables.table.utf8))
+          schema: tables.schema.map { Array($0.text.utf8) }, table: Array(tables.table.text.utf8))
         if names[name] == nil { names[name] = place }
       } else {
         patterns.append((place, TablePattern.Compiled(tables)))

@@ -168,7 +168,7 @@ extension ConfigurationReader {
       } else {
         fail(
           "exclude", at: text.position, found: text.shown,
-          expected: "\"table\" or \"schema.table\", with * for any characters")
+          expected: TablePattern.expected)
       }
     }
     routing.names = choice("topicNames", default: TopicRouting.TopicNames.refuse)
@@ -188,15 +188,15 @@ extension ConfigurationReader {
   ) {
     for entry in table.entries {
       let name = schema.map { "\($0).\(entry.key)" } ?? entry.key
+      let tables = schema.map { TablePattern(schema: $0, table: entry.key) } ?? TablePattern(name)
       switch entry.value.content {
       case .table(let below) where schema == nil:
         collectMappings(below, schema: entry.key, fallback: fallback, into: &mappings)
       case .string(let raw):
         guard let text = expand(raw, of: name, at: entry.position) else { continue }
-        guard let pattern = TablePattern(name) else {
+        guard let pattern = tables else {
           fail(
-            name, at: entry.position, found: "no table's name",
-            expected: "\"table\" or \"schema.table\", with * for any characters")
+            name, at: entry.position, found: "no table's name", expected: TablePattern.expected)
           continue
         }
         if !TopicRouting.isTopicName(text.value) {

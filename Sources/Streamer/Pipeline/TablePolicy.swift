@@ -51,6 +51,10 @@ final class TablePolicy: Sendable {
     let schema: String
     let table: String
     var text: String { "\(schema).\(table)" }
+    /// How the configuration names it.
+    var pattern: TablePattern {
+      TablePattern(schema: TablePattern.Part(name: schema), table: TablePattern.Part(name: table))
+    }
 
     init(schema: String, table: String) {
       self.schema = schema
@@ -101,12 +105,12 @@ final class TablePolicy: Sendable {
     guard isFirst else { return }
     for sink in sinks where sink.routesTables {
       var homeless: [String] = []
-      var illegal: [(table: String, topic: String)] = []
+      var illegal: [(table: Name, topic: String)] = []
       for table in tables.sorted(by: { $0.text < $1.text }) {
         let topic = sink.routing.topic(
           database: database, schema: table.schema, table: table.table)
         if let topic {
-          if !TopicRouting.isTopicName(topic) { illegal.append((table.text, topic)) }
+          if !TopicRouting.isTopicName(topic) { illegal.append((table, topic)) }
         } else if !sink.routing.excludes(schema: table.schema, table: table.table) {
           homeless.append(table.text)
         }
@@ -124,7 +128,7 @@ final class TablePolicy: Sendable {
       guard let first = illegal.first, sink.onTableError != .exclude else { continue }
       throw StreamerError(
         what: "sink \(sink.name)",
-        why: "\"\(first.topic)\", the topic of table \(first.table), is no topic's name"
+        why: "\"\(first.topic)\", the topic of table \(first.table.text), is no topic's name"
           + (illegal.count > 1 ? " (so are those of \(illegal.count - 1) more tables)" : ""),
         hint: Self.remedy(first.table), exit: .preflight)
     }
@@ -194,15 +198,15 @@ final class TablePolicy: Sendable {
     StreamerError(
       what: error.what, why: "table \(table.text): \(error.why)",
       hint: error.cause == .topicName || error.hint.isEmpty
-        ? remedy(table.text)
-        : error.hint + " Or " + remedy(table.text).prefix(1).lowercased()
-          + remedy(table.text).dropFirst(),
+        ? remedy(table)
+        : error.hint + " Or " + remedy(table).prefix(1).lowercased()
+          + remedy(table).dropFirst(),
       exit: .preflight, cause: error.cause)
   }
 
   /// What may be written for a table; a configuration's strings quote as JSON's do.
-  private static func remedy(_ table: String) -> String {
-    let name = TOMLValue.quoted(table)
+  private static func remedy(_ table: Name) -> String {
+    let name = TOMLValue.quoted("\(table.pattern)")
     return "Write tableTopicMapping = { \(name) = \"TOPIC\" }, exclude = [\(name)], "
       + "topicNames = \"replace\", or onTableError = \"exclude\"."
   }

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Synchronization
 
 /// A signalfd: signals become readable bytes instead of interrupting a thread anywhere.
 ///
@@ -8,6 +9,8 @@ import Glibc
 struct SignalDescriptor: ~Copyable, Sendable {
   /// The descriptor, readable while a signal is pending; it stays this value's own.
   let descriptor: CInt
+  /// When something that ends the process came last.
+  private let lastEnd = Mutex<ContinuousClock.Instant?>(nil)
 
   /// Blocks `signals` in the calling thread and collects them here.
   ///
@@ -29,12 +32,29 @@ struct SignalDescriptor: ~Copyable, Sendable {
   deinit { close(descriptor) }
 
   /// The number of the next pending signal, or nil when none is pending.
+  ///
+  /// What ends a process may come twice at once, as from timeout(1), which tells the process and then
+  /// its group, or from a terminal and a parent: only one that comes ``Limits/sameSignal`` later is
+  /// another one.
   func next() -> CInt? {
     var info = signalfd_siginfo()
     let size = MemoryLayout<signalfd_siginfo>.size
     while true {
-      if unsafe read(descriptor, &info, size) == size { return CInt(info.ssi_signo) }
-      if errno != EINTR { return nil }
+      guard unsafe read(descriptor, &info, size) == size else {
+        if errno == EINTR { continue }
+        return nil
+      }
+      let signal = CInt(info.ssi_signo)
+      if ![SIGTERM, SIGINT].contains(signal) || isAnother(now: .now) { return signal }
+    }
+  }
+
+  /// Whether a signal to end that comes now is another one than the last.
+  func isAnother(now: ContinuousClock.Instant) -> Bool {
+    lastEnd.withLock { last in
+      if let last, now - last < Limits.sameSignal { return false }
+      last = now
+      return true
     }
   }
 }

@@ -165,20 +165,20 @@ final class FaultyListener: Sendable {
     }
   }
 
-  /// The next client; nil when none comes within ten seconds.
+  /// The next client; nil when none comes within a minute.
   ///
   /// It is given up when it does nothing for as long.
   func accept() -> Int32? {
     var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     while true {
-      let count = unsafe poll(&request, 1, 10_000)
+      let count = unsafe poll(&request, 1, 60_000)
       if count < 0, errno == EINTR { continue }
       guard count == 1 else { return nil }
       break
     }
     let peer = Glibc.accept(descriptor, nil, nil)
     guard peer >= 0 else { return nil }
-    var limit = timeval(tv_sec: 10, tv_usec: 0)
+    var limit = timeval(tv_sec: 60, tv_usec: 0)
     let size = socklen_t(MemoryLayout<timeval>.size)
     _ = unsafe setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
     return peer

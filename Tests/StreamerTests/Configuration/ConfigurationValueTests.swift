@@ -81,11 +81,30 @@ import Testing
     ("audit_*", "p", "audit", false), ("*_log", "p", "audit_log", true),
     ("a*b*c", "p", "axxbxbc", true), ("a*b*c", "p", "axxbxb", false), ("a**", "p", "a", true),
     ("p*.t", "public", "t", true), ("s.a.b", "s", "a.b", true), ("", "p", "", false),
+    // Parts quoted as SQL quotes them: points and stars are the name's own.
+    (#""a.b".c"#, "a.b", "c", true), (#""a.b".c"#, "a", "b.c", false),
+    (#""a.b"."c""#, "a.b", "c", true), (#"s."t""q""#, "s", #"t"q"#, true),
+    (#""t""q""#, "s", #"t"q"#, true), (#""a.b".*"#, "a.b", "x", true),
+    (#""*".t"#, "s", "t", false), (#""*".t"#, "*", "t", true), (#"s."*""#, "s", "x", false),
+    (#"s.t"q"#, "s", #"t"q"#, true), (#""a"b"#, "s", "ab", false), (#""a.b"#, "a", "b", false),
+    (#"""#, "s", #"""#, false), (#""""#, "s", "", false), (#""a"."#, "a", "", false),
   ]
 
   @Test(arguments: patterns)
   func pattern(_ pattern: String, _ schema: String, _ table: String, _ matches: Bool) {
     #expect((TablePattern(pattern)?.matches(schema: schema, table: table) ?? false) == matches)
+  }
+
+  /// A pattern that is written for a table reads as that table and no other.
+  @Test(arguments: [
+    ("public", "orders"), ("a.b", "c"), ("a", "b.c"), ("a\"", "\"b\""), ("*", "x*"), ("s", "t*"),
+    ("My schema", "é😀"), ("\"", "."), ("a\u{301}", "\"\u{301}"), ("x.\u{301}y", "*\u{301}"),
+  ])
+  func writtenPatternIsReadBack(schema: String, table: String) throws {
+    let name = TablePattern(schema: .init(name: schema), table: .init(name: table))
+    let read = try #require(TablePattern("\(name)"))
+    #expect(read.isExact)
+    #expect(read.schema?.text == schema && read.table.text == table)
   }
 
   @Test func mostPreciseMappingWins() throws {
@@ -104,6 +123,8 @@ import Testing
         orders = "t-orders"
         lines = "t-lines"
         public.orders = "t-public-orders"
+        "a.b".c = "t-toml"
+        '"a.b".d' = "t-sql"
         """)
     guard case .kafka(let kafka) = configuration.sinks[1].kind else {
       Issue.record("k is no kafka sink")
@@ -115,6 +136,8 @@ import Testing
     #expect(topic("public", "orders") == "t-public-orders")
     #expect(topic("x", "orders") == "t-orders")
     #expect(topic("public", "items") == "t-public")
+    #expect(topic("a.b", "c") == "t-toml")
+    #expect(topic("a.b", "d") == "t-sql")
     #expect(topic("public", "lines") == "t-lines", "a name is more precise than a pattern")
     #expect(topic("x", "items") == "t-any", "of equals the first one wins")
   }

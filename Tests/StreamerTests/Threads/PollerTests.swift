@@ -114,6 +114,16 @@ struct PollerTests {
     #expect(try poller.wait(timeout: .zero) == 0)
   }
 
+  /// timeout(1) tells the process and then its group: that is one wish to end, not two.
+  @Test func twoSignalsToEndAtOnceAreOne() throws {
+    let signals = try SignalDescriptor([])
+    let now = ContinuousClock.now
+    let first = signals.isAnother(now: now)
+    let repeated = signals.isAnother(now: now + Limits.sameSignal / 2)
+    let second = signals.isAnother(now: now + Limits.sameSignal)
+    #expect(first && !repeated && second)
+  }
+
   @Test("signals are read and interrupt nothing")
   func signals() throws {
     // The default action of both ends the process.

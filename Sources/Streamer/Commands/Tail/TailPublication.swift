@@ -8,16 +8,16 @@ struct TailTable: Hashable {
   /// Its name, as it is written in the catalog.
   let name: String
 
-  /// Reads "schema.table", or "table" for one in the schema public; names are taken as they are.
+  /// Reads "schema.table", or "table" for one in the schema public; parts may be quoted as SQL quotes
+  /// them, and are taken as they are otherwise.
   init(_ text: String) throws(StreamerError) {
-    let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-    guard !parts.contains(""), let last = parts.last else {
+    guard let names = TablePattern(text) else {
       throw StreamerError(
         what: "--table \(text.singleLine)", why: "it is no table's name",
-        hint: "Such as public.orders.", exit: .usage)
+        hint: "Such as public.orders, or '\"My schema\".orders'.", exit: .usage)
     }
-    schema = parts.count > 1 ? String(parts[0]) : "public"
-    name = String(last)
+    schema = names.schema?.text ?? "public"
+    name = names.table.text
   }
 }
 
