@@ -65,6 +65,7 @@ struct StreamRecorder: ~Copyable {
       name: name, source, sinks: [path], store: MemoryPositionStore(), log: log,
       interruption: interruption)
     tap.transactionLimit = limits.transactions
+    tap.stopsWithoutPublication = source.onGap == .stop
     backoff = Backoff(longest: source.startRetryInterval)
   }
 
@@ -175,6 +176,9 @@ struct StreamRecorder: ~Copyable {
     acknowledge(&stream)
     while true {
       try take(&stream)
+      if let gap = tap.gap {
+        throw StreamerError(.server(gap), source: source, name: name, streams: false)
+      }
       if let ending = tap.ending {
         throw StreamerError(what: "source \(name)", why: ending, retryable: true)
       }
@@ -247,7 +251,7 @@ struct StreamRecorder: ~Copyable {
       case .record(let count):
         try write(stream.received, count)
         stream.consume(count)
-        if hasReachedLimit { return }
+        if hasReachedLimit || tap.gap != nil { return }
       case .describe(let relation): try describe(relation)
       }
     }
