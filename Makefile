@@ -6,9 +6,9 @@ SWIFT ?= swift
 SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
-.PHONY: help setup servers build demo check unit test integration test-allocations fuzz \
-  fuzz-selftest lint format bench bench-decode bench-reader bench-stream compatibility package-use \
-  fixtures deploy-test ci clean
+.PHONY: help setup servers build install uninstall deb demo check unit test integration compose-test \
+  test-allocations fuzz fuzz-selftest lint format bench bench-decode bench-reader bench-stream \
+  compatibility package-use fixtures deploy-test ci clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -19,8 +19,47 @@ setup: ## install the Debian packages that are missing
 servers: setup ## the PostgreSQL servers of other versions that the tests compare
 	@Scripts/servers
 
+# Swift's runtime is linked into the binary: where it is installed no toolchain is needed. The
+# toolchain's own linker makes what it has filled in read-only from the start on (Debian 13's does not).
+RELEASE = -c release --product psql-streamer --static-swift-stdlib \
+  -Xswiftc -use-ld=lld -Xlinker -z -Xlinker now
 build: setup ## the release binary: .build/release/psql-streamer
-	$(SWIFT) build -c release --product psql-streamer $(SWIFT_FLAGS)
+	$(SWIFT) build $(RELEASE) $(SWIFT_FLAGS)
+
+# Where it goes: PREFIX on the machine on which it will run, DESTDIR before it while a package is made.
+PREFIX ?= /usr/local
+DESTDIR ?=
+BINARY ?= .build/release/psql-streamer
+UNIT_DIR ?= $(PREFIX)/lib/systemd/system
+DOC_DIR ?= $(PREFIX)/share/doc/psql-streamer
+ZSH_DIR ?= $(PREFIX)/share/zsh/site-functions
+COMPLETIONS = bash-completion/completions fish/vendor_completions.d
+
+install: ## what `make build` has made, with unit, documentation and example; PREFIX=/usr/local DESTDIR=
+	@test -x $(BINARY) || { echo "install: there is no $(BINARY): make build comes first" >&2; exit 1; }
+	install -D -s -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/psql-streamer
+	install -d $(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(DOC_DIR)/examples
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1 $(COMPLETIONS)) $(DESTDIR)$(ZSH_DIR)
+	$(BINARY) help --man | gzip -9nc >$(DESTDIR)$(PREFIX)/share/man/man1/psql-streamer.1.gz
+	$(BINARY) completions bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/psql-streamer
+	$(BINARY) completions zsh >$(DESTDIR)$(ZSH_DIR)/_psql-streamer
+	$(BINARY) completions fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/psql-streamer.fish
+	sed 's|/usr/bin/|$(PREFIX)/bin/|' deploy/psql-streamer.service >$(DESTDIR)$(UNIT_DIR)/psql-streamer.service
+	chmod 644 $(DESTDIR)$(UNIT_DIR)/psql-streamer.service
+	install -m 644 psql-streamer.toml deploy/prometheus/psql-streamer.rules.yml \
+	  deploy/grafana/psql-streamer.json $(DESTDIR)$(DOC_DIR)/examples
+	install -m 644 README.md CHANGELOG.md LICENSE docs/*.md $(DESTDIR)$(DOC_DIR)
+
+deb: build ## a package for this machine's release of Debian: .build/deb/psql-streamer_….deb
+	@Scripts/setup dpkg-dev
+	@Scripts/deb
+
+uninstall: ## takes that away again; configuration and positions stay
+	rm -f $(DESTDIR)$(PREFIX)/bin/psql-streamer $(DESTDIR)$(UNIT_DIR)/psql-streamer.service \
+	  $(DESTDIR)$(ZSH_DIR)/_psql-streamer \
+	  $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man1/psql-streamer.1.gz \
+	  $(addsuffix /psql-streamer*,$(COMPLETIONS)))
+	rm -rf $(DESTDIR)$(DOC_DIR)
 
 demo: build ## a throw-away PostgreSQL streamed into an embedded Kafka, shown, cleaned up
 	.build/release/psql-streamer demo
@@ -40,6 +79,9 @@ test: servers ## every test; those on a real Kafka need KAFKA_KIT (default: ../s
 
 integration: servers ## only the black-box tests on real servers; CHAOS_SECONDS=60 for the long run
 	$(SWIFT_TEST) --filter IntegrationTests
+
+compose-test: ## builds the image, runs docker-compose.yml, restarts its parts; needs CONTAINERS_KIT
+	@Scripts/compose-test
 
 test-allocations: setup ## that a row costs no allocation, in optimised code
 	PSQL_STREAMER_ALLOCATIONS=1 $(SWIFT) run -c release -Xswiftc -enable-testing \
@@ -78,6 +120,8 @@ format: ## rewrite the Swift files in the project's format
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests Fuzz
 
 bench: build ## drain times beside pg_recvlogical; BENCH_ROWS, BENCH_TX, BENCH_ROUNDS scale it
+	PSQL_STREAMER_BENCHMARKS=1 $(SWIFT) build -c release --product bench-reader \
+	  --scratch-path .build/benchmarks $(SWIFT_FLAGS)
 	@python3 Benchmarks/drain
 
 bench-decode: ## GB/s from a stream's bytes to changes, on one core

@@ -47,7 +47,13 @@ let package = Package(
       ],
       swiftSettings: settings),
     .executableTarget(name: "psql-streamer", dependencies: ["Streamer"], swiftSettings: settings),
+  ],
+  cxxLanguageStandard: .cxx17
+)
 
+// An image and a package are built of Sources alone (Dockerfile): a change of a test builds neither anew.
+if Context.environment["PSQL_STREAMER_SOURCES_ALONE"] == nil {
+  package.targets += [
     .target(
       name: "Support", dependencies: ["PGWire", "Recording"], path: "Tests/Support",
       swiftSettings: settings),
@@ -66,9 +72,25 @@ let package = Package(
       name: "IntegrationTests",
       dependencies: ["PGWire", "Recording", "KafkaBridge", "Streamer", "Support"],
       swiftSettings: settings),
-  ],
-  cxxLanguageStandard: .cxx17
-)
+  ]
+
+  // `make fuzz` links libFuzzer and needs the internals in optimised code; in ordinary builds the same
+  // targets are a test that runs the seeds and the inputs which once crashed (Fuzz/Regressions).
+  if Context.environment["PSQL_STREAMER_FUZZ"] != nil {
+    package.targets.append(
+      .executableTarget(
+        name: "fuzz", dependencies: ["PGWire", "Recording", "Streamer", "Support"], path: "Fuzz",
+        exclude: ["Regressions", "Tests"], sources: ["Targets", "Driver"],
+        swiftSettings: settings))
+  } else {
+    package.targets.append(
+      .testTarget(
+        name: "FuzzTests", dependencies: ["PGWire", "Recording", "Streamer", "Support"],
+        path: "Fuzz",
+        exclude: ["Regressions", "Driver"], sources: ["Targets", "Tests"],
+        swiftSettings: settings))
+  }
+}
 
 // The check of `make test-allocations` needs Streamer built for testing in release, so ordinary
 // builds leave it out.
@@ -79,22 +101,6 @@ if Context.environment["PSQL_STREAMER_ALLOCATIONS"] != nil {
       name: "allocation-check", dependencies: ["Streamer", "Support", "AllocationCounter"],
       path: "Tests/AllocationCheck", swiftSettings: settings),
   ]
-}
-
-// `make fuzz` links libFuzzer and needs the internals in optimised code; in ordinary builds the same
-// targets are a test that runs the seeds and the inputs which once crashed (Fuzz/Regressions).
-if Context.environment["PSQL_STREAMER_FUZZ"] != nil {
-  package.targets.append(
-    .executableTarget(
-      name: "fuzz", dependencies: ["PGWire", "Recording", "Streamer", "Support"], path: "Fuzz",
-      exclude: ["Regressions", "Tests"], sources: ["Targets", "Driver"],
-      swiftSettings: settings))
-} else {
-  package.targets.append(
-    .testTarget(
-      name: "FuzzTests", dependencies: ["PGWire", "Recording", "Streamer", "Support"], path: "Fuzz",
-      exclude: ["Regressions", "Driver"], sources: ["Targets", "Tests"],
-      swiftSettings: settings))
 }
 
 // `make bench-decode` and `make bench-reader`.

@@ -127,6 +127,8 @@ enum Limits {
   static let readyPatience = Duration.seconds(30)
   /// How long a server may be silent before its source is not ready.
   static let readySilence = Duration.seconds(40)
+  /// Characters of what `systemctl status` shows of sources and sinks.
+  static let managerStatus = 1_000
   /// The time over which lines of one kind are counted that may go into the log.
   static let logWindow = Duration.seconds(1)
   /// How long the series of a table stay that nobody describes: a reconnect must not reset them.

@@ -51,6 +51,8 @@ public struct StreamerError: Error, Hashable, Sendable {
   public let cause: Cause
   /// The name that Kafka has for it, "NOT_ENOUGH_REPLICAS"; nil for what is not Kafka's.
   public var kafkaCode: String?
+  /// The sink that it is of; nil for what is not a sink's.
+  public var sink: String?
 
   /// Makes an error; texts are without a final full stop but for the hint.
   public init(

@@ -13,6 +13,12 @@ extension Integration {
       for command in ["run", "demo", "check", "tail", "status", "config migrate"] {
         #expect(help.contains(command))
       }
+      // What a package holds of it, without a configuration or a server.
+      #expect(try Subprocess.check(Binary.psqlStreamer, ["help", "--man"]).hasPrefix(".TH PSQL"))
+      #expect(
+        try Subprocess.check(Binary.psqlStreamer, ["completions", "zsh"]).hasPrefix("#compdef"))
+      let shell = try Subprocess.run(Binary.psqlStreamer, ["completions", "csh"])
+      #expect(shell.termination == .exited(2) && shell.standardError.contains("bash, zsh, fish"))
       #expect(
         try Subprocess.run(Binary.psqlStreamer, ["no-such-command"]).termination == .exited(2))
       #expect(

@@ -1,6 +1,22 @@
 /// Writes help from the commands' values, so that it never says less than the parser knows.
 enum CommandLineHelp {
-  private static let general = [
+  /// What psql-streamer does, in one sentence.
+  static let summary =
+    "Streams the changes committed in PostgreSQL into Kafka: in order and without losing one."
+
+  /// What the process ends with.
+  static let exitCodes: [(code: String, meaning: String)] = [
+    ("0", "done"),
+    (
+      "1",
+      "what may pass by itself: a server out of reach, a port or slot in use, a full disk"
+    ),
+    ("2", "wrong command line or configuration"),
+    ("3", "what the file or a person must change"),
+  ]
+
+  /// The options of psql-streamer as a whole.
+  static let general = [
     CommandLineOption("--help", "-h", summary: "show help and exit"),
     CommandLineOption(
       "--version", "-V", summary: "show the versions of psql-streamer and its libraries"),
@@ -10,7 +26,7 @@ enum CommandLineHelp {
   static var overview: String {
     let commands = CommandLineSyntax.all.map { ($0.name, $0.summary) }
     return """
-      Streams the changes committed in PostgreSQL into Kafka: in order and without losing one.
+      \(summary)
 
       Usage: psql-streamer COMMAND [OPTIONS]
 
@@ -25,9 +41,10 @@ enum CommandLineHelp {
         psql-streamer check --config psql-streamer.toml
         psql-streamer run --config psql-streamer.toml
 
-      `psql-streamer help COMMAND` tells more about a command.
-      Exit codes: 0 done, 1 what may pass by itself (a server out of reach, a port or slot in use, a
-      full disk), 2 wrong command line or configuration, 3 what the file or a person must change.
+      Exit codes:
+      \(columns(exitCodes.map { ($0.code, $0.meaning) }))
+
+      `psql-streamer help COMMAND` tells more about a command; `help --man` is the manual page.
 
       """
   }
@@ -61,9 +78,7 @@ enum CommandLineHelp {
   }
 
   private static func row(_ option: CommandLineOption) -> (String, String) {
-    // The seed's "-config" is understood and not advertised.
-    let shown = option.names.filter { $0.hasPrefix("--") || $0.count == 2 }
-    let names = shown.sorted { $0.count < $1.count }.joined(separator: ", ")
+    let names = option.shownNames.joined(separator: ", ")
     return (option.value.map { "\(names) \($0)" } ?? names, option.summary)
   }
 

@@ -68,6 +68,7 @@ enum CommandLineParser {
     guard let first = words.first, !["--help", "-h"].contains(first) else {
       return .help(CommandLineHelp.overview)
     }
+    if words == ["--man"] { return .help(ManualPage.text) }
     let group = commands(of: first)
     if words.count == 1, !group.isEmpty {
       return .help(CommandLineHelp.overview(of: first, group))

@@ -18,8 +18,8 @@ enum CommandLineRequest: Hashable, Sendable {
   case replay(ReplayOptions)
   /// `inspect`: show such a file as text.
   case inspect(InspectOptions)
-  /// `status`: show what a running instance says.
-  case status(url: String, watch: Bool)
+  /// `status`: show what a running instance says; `ready` asks also whether changes flow.
+  case status(url: String, watch: Bool, ready: Bool)
   /// `position show|set|reset`: look at stored positions, or move them.
   case position(PositionOptions)
   /// `drop`: the end of a source's life.

@@ -2,12 +2,12 @@ extension CommandLineSyntax {
   /// Every command of this version, in the order of the help.
   static let all: [CommandLineSyntax] = [
     run, demo, check, tail, record, replay, inspect, status, positionShow, positionSet,
-    positionReset, drop, migrateConfiguration,
+    positionReset, drop, migrateConfiguration, completions,
   ]
 
   /// Commands that a later version will have.
   static let later = [
-    "slot", "publication", "verify", "import-debezium", "completions",
+    "slot", "publication", "verify", "import-debezium",
   ]
 
   static let configuration = CommandLineOption(
@@ -112,12 +112,16 @@ extension CommandLineSyntax {
   private static let status = CommandLineSyntax(
     name: "status",
     summary: "Show what a running psql-streamer says of its sources and sinks.",
-    usage: "[--url URL] [--watch]",
-    discussion: "Exits with 1 when it says that something is not ok, or cannot be reached.",
+    usage: "[--url URL] [--watch] [--ready]",
+    discussion: """
+      Exits with 1 when it says that something is not ok, or cannot be reached: what a container's
+      health check wants to know. With --ready also when not all changes flow yet, or a standby waits.
+      """,
     options: [
       CommandLineOption(
         "--url", "-u", value: "URL", summary: "where it listens (http://127.0.0.1:12080)"),
       CommandLineOption("--watch", "-w", summary: "show it again every two seconds"),
+      CommandLineOption("--ready", "-r", summary: "exit with 1 also while /ready is not 200"),
     ],
     examples: [
       ("psql-streamer status", "of this machine"),
@@ -129,7 +133,7 @@ extension CommandLineSyntax {
         throw given.usageError(
           "--url \(url.singleLine)", "it is no http address", "Such as http://127.0.0.1:12080.")
       }
-      return .status(url: url, watch: given.has("--watch"))
+      return .status(url: url, watch: given.has("--watch"), ready: given.has("--ready"))
     })
 
   private static let migrateConfiguration = CommandLineSyntax(
@@ -141,5 +145,24 @@ extension CommandLineSyntax {
     examples: [("psql-streamer config migrate old.toml > new.toml", "")],
     make: { (given: CommandLineArguments) throws(StreamerError) -> CommandLineRequest in
       .migrateConfiguration(path: given.operands[0])
+    })
+  private static let completions = CommandLineSyntax(
+    name: "completions",
+    summary: "Print what a shell needs to complete psql-streamer's command line.",
+    usage: "bash|zsh|fish",
+    discussion: "Debian's package and `make install` have put it where the shells look for it.",
+    operands: ["SHELL"],
+    examples: [
+      (
+        "psql-streamer completions bash > ~/.local/share/bash-completion/completions/psql-streamer",
+        ""
+      )
+    ],
+    make: { (given: CommandLineArguments) throws(StreamerError) -> CommandLineRequest in
+      guard let shell = Completions.Shell(rawValue: given.operands[0]) else {
+        let shells = Completions.Shell.allCases.map(\.rawValue).joined(separator: ", ")
+        throw given.usageError(given.operands[0].singleLine, "there are completions for \(shells)")
+      }
+      return .help(Completions(shell: shell).text)
     })
 }

@@ -30,8 +30,11 @@ extension CommandLineSyntax {
     examples: [("psql-streamer position set 0/1999C48 --config shop.toml", "")],
     make: { (given: CommandLineArguments) throws(StreamerError) -> CommandLineRequest in
       guard let lsn = LSN(given.operands[0]), lsn != .zero else {
+        let isZero = LSN(given.operands[0]) != nil
         throw given.usageError(
-          given.operands[0].singleLine, "it is no log position", "Such as 16/B374D848.")
+          given.operands[0].singleLine,
+          isZero ? "no change lies there: it stands for no position" : "it is no log position",
+          isZero ? "`position reset` forgets the position." : "Such as 16/B374D848.")
       }
       return .position(try given.positionOptions(.set(lsn)))
     })

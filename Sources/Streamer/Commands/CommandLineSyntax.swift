@@ -17,6 +17,12 @@ struct CommandLineOption: Hashable, Sendable {
 
   /// Its first name.
   var name: String { names[0] }
+
+  /// The names that help tells, the short one first: the seed's "-config" is understood and not
+  /// advertised.
+  var shownNames: [String] {
+    names.filter { $0.hasPrefix("--") || $0.count == 2 }.sorted { $0.count < $1.count }
+  }
 }
 
 /// A command as a value: help is generated from it, and parsing is driven by it.

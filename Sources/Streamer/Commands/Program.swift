@@ -37,7 +37,8 @@ public enum Program {
     case .record(let options): return try RecordCommand.run(options)
     case .replay(let options): return try ReplayCommand.run(options)
     case .inspect(let options): return try InspectCommand.run(options)
-    case .status(let url, let watch): return try StatusCommand.run(url: url, watch: watch)
+    case .status(let url, let watch, let ready):
+      return try StatusCommand.run(url: url, watch: watch, ready: ready)
     case .position(let options): return try PositionCommand.run(options)
     case .drop(let options): return try DropCommand.run(options)
     case .migrateConfiguration(let path): return try MigrateCommand.run(path)
@@ -60,7 +61,8 @@ enum Terminal {
 
   /// Writes one line, with the program's name before it, to standard error.
   static func complain(_ line: String) {
-    write("psql-streamer: \(line.singleLine)\n", to: STDERR_FILENO)
+    let priority = Journal.isStandardError ? Journal.prefix(.error) : ""
+    write("\(priority)psql-streamer: \(line.singleLine)\n", to: STDERR_FILENO)
   }
 
   /// Writes a line as it is to standard error.

@@ -119,7 +119,7 @@ struct ConfigurationMigration {
     case ("maxattempts", _):
       Edit(isRemoved: true, comment: "sending is retried until it succeeds")
     case ("rebalanceinterval", _):
-      Edit(isRemoved: true, comment: "librdkafka learns of new partitions itself")
+      Edit(isRemoved: true, comment: "onPartitionsChanged says what new partitions do")
     case ("timeout", let content), ("batchtimeout", let content): durationEdit(content)
     case ("tabletopicmapping", .table(let mapping))
     where mapping.entries.contains { $0.key != $0.key.lowercased() }:

@@ -1,6 +1,7 @@
 /// Replaces `${NAME}` and `${file:PATH}` in the strings of a configuration by what they stand for.
 ///
-/// `$${` stands for `${` itself. What a reference gives is never part of an error.
+/// `$${` stands for `${` itself. PATH may hold variables in turn, as in
+/// `${file:${CREDENTIALS_DIRECTORY}/password}`. What a reference gives is never part of an error.
 struct SecretExpansion: Sendable {
   /// How long a secret's file may be, in bytes.
   static let fileLimit = 64 << 10
@@ -56,7 +57,7 @@ struct SecretExpansion: Sendable {
         result += "${"
         rest = rest.dropFirst(3)
       } else if rest.hasPrefix("${") {
-        guard let end = rest.firstIndex(of: "}") else {
+        guard let end = Self.end(of: rest) else {
           throw Failure(
             found: "\"${\" without its \"}\"", expected: "${NAME} or ${file:PATH}",
             hint: "Write $${ for the two characters themselves.")
@@ -73,8 +74,31 @@ struct SecretExpansion: Sendable {
     return pieces + [.text(result + rest)]
   }
 
+  /// The brace that ends the reference with which `text` begins; those within have their own.
+  private static func end(of text: Substring) -> Substring.Index? {
+    var depth = 0
+    var rest = text
+    while let first = rest.first {
+      if rest.hasPrefix("$${") {
+        rest = rest.dropFirst(3)
+      } else if rest.hasPrefix("${") {
+        depth += 1
+        rest = rest.dropFirst(2)
+      } else {
+        if first == "}" {
+          depth -= 1
+          if depth == 0 { return rest.startIndex }
+        }
+        rest = rest.dropFirst()
+      }
+    }
+    return nil
+  }
+
   private func value(of reference: Substring) throws(Failure) -> String {
-    if reference.hasPrefix("file:") { return try content(of: String(reference.dropFirst(5))) }
+    if reference.hasPrefix("file:") {
+      return try content(of: path(reference.dropFirst(5)), shown: "${\(reference)}".singleLine)
+    }
     let name = String(reference)
     let isName = name.utf8.allSatisfy { $0 == 0x5F || Character(Unicode.Scalar($0)).isASCIIWord }
     guard isName, let first = name.first, !first.isNumber else {
@@ -90,8 +114,17 @@ struct SecretExpansion: Sendable {
     return value
   }
 
-  private func content(of path: String) throws(Failure) -> String {
-    let shown = "${file:\(path.singleLine)}"
+  /// A file's name with its variables put in; a file that names another file is none of ours.
+  private func path(_ text: Substring) throws(Failure) -> String {
+    guard !text.contains("${file:") else {
+      throw Failure(
+        found: "a \"${file:…}\" within another",
+        expected: "${file:PATH}, where PATH may hold ${NAME}", hint: "")
+    }
+    return try expand(String(text)).text
+  }
+
+  private func content(of path: String, shown: String) throws(Failure) -> String {
     let bytes: [UInt8]
     do throws(FileReadError) {
       bytes = try readFile(path, Self.fileLimit + 1)

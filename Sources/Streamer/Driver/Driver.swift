@@ -6,7 +6,7 @@ import Synchronization
 /// each wait. Time, poller and worker come from outside, so that the whole of it runs in a
 /// simulation. Recovery is the ordinary start: whatever fails, the connection is given up and
 /// reading begins again at the confirmed positions.
-// SAFETY: everything but `stopRequested`, `hasStarted` and `control` belongs to the driver's thread.
+// SAFETY: everything but `stopRequested`, `started`, `turnCount` and `control` belongs to the driver's thread.
 final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
   typealias Instant = ContinuousClock.Instant
 
@@ -36,6 +36,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
   private let control: EventDescriptor
   private let stopRequested = Atomic<Bool>(false)
   private let started = Atomic<Bool>(false)
+  private let turnCount = AtomicCounter()
 
   private var machine: PipelineMachine
   private var poller: Poller
@@ -78,6 +79,8 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
 
   var hasStarted: Bool { started.load(ordering: .relaxed) }
 
+  var turns: UInt64 { turnCount.value }
+
   func requestStop() {
     stopRequested.store(true, ordering: .releasing)
     control.signal()
@@ -90,6 +93,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
         perform(machine.failed(error, now: .now), now: .now)
       }
       turn(now: .now)
+      turnCount.add()
     }
     return finish()
   }
@@ -159,7 +163,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
 
   /// How long the thread may sleep.
   func timeout(now: Instant) -> Duration {
-    if let closingDeadline { return max(closingDeadline - now, .zero) }
+    if let closingDeadline { return max(min(closingDeadline - now, Limits.longestSleep), .zero) }
     var next = now + Limits.longestSleep
     if let due = machine.deadline { next = min(next, due) }
     if let due = source.deadline(machine.permit, now: now) { next = min(next, due) }
@@ -207,7 +211,11 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     case .closed:
       closingDeadline = nil
       machine.closed()
-    case .source(let answer): try source.take(answer, &poller, now: now)
+    case .source(let answer):
+      do throws(StreamerError) { try source.take(answer, &poller, now: now) } catch {
+        if let sink = error.sink { observer.failed(sinkNamed: sink, error) }
+        throw error
+      }
     }
   }
 

@@ -43,7 +43,8 @@ struct Log: Sendable {
     let hasColours =
       format == .logfmt && !noColour && !TerminalStyle.isDumb && isatty(descriptor) == 1
     output = LogOutput(
-      descriptor: descriptor, format: format, level: level, hasColours: hasColours)
+      descriptor: descriptor, format: format, level: level, hasColours: hasColours,
+      isJournal: descriptor == STDERR_FILENO && Journal.isStandardError)
     context = []
     own = nil
   }
@@ -122,14 +123,18 @@ private final class LogOutput: Sendable {
   private let descriptor: CInt
   private let format: Log.Format
   private let hasColours: Bool
+  private let isJournal: Bool
   private let configured: Log.Level
   private let current: Atomic<UInt8>
   private let limiter = Mutex(LogLimiter())
 
-  init(descriptor: CInt, format: Log.Format, level: Log.Level, hasColours: Bool) {
+  init(
+    descriptor: CInt, format: Log.Format, level: Log.Level, hasColours: Bool, isJournal: Bool
+  ) {
     self.descriptor = descriptor
     self.format = format
     self.hasColours = hasColours
+    self.isJournal = isJournal
     configured = level
     current = Atomic(level.rawValue)
   }
@@ -146,11 +151,11 @@ private final class LogOutput: Sendable {
   }
 
   func write(_ line: LogLine) {
-    let bytes =
-      switch format {
-      case .json: line.json()
-      case .logfmt: line.logfmt(hasColours: hasColours)
-      }
+    var bytes = isJournal ? Array(Journal.prefix(line.level).utf8) : []
+    switch format {
+    case .json: bytes += line.json()
+    case .logfmt: bytes += line.logfmt(hasColours: hasColours)
+    }
     // SAFETY: the pointer and its count come from the array, which lives through the call.
     unsafe bytes.withUnsafeBytes { buffer in
       // A log that cannot be written is lost: there is nowhere left to say so.

@@ -15,6 +15,8 @@ final class PipelineObserver {
     var queued = 0
     /// The sink itself says that it cannot deliver for now.
     var isTroubled = false
+    /// The sink was asked for topics in vain, and has not answered since.
+    var isSilent = false
     /// The code that Kafka has for the trouble.
     var code: String?
     /// How much was delivered when records began to wait.
@@ -64,6 +66,12 @@ final class PipelineObserver {
     schema: String, name: String, hasTopic: [Bool]? = nil, left: [LeftOut?] = []
   ) -> TableMetrics {
     for (lane, reason) in zip(lanes, left) { lane.leaves("\(schema).\(name)", reason) }
+    // A table is described when every sink has answered.
+    for index in watches.indices where watches[index].isSilent {
+      watches[index].isSilent = false
+      isConnected = true
+      if !watches[index].isTroubled { lanes[index].enter(.streaming) }
+    }
     return tables.table(
       schema: schema, name, hasTopic: hasTopic ?? lanes.map { _ in true }, left: left, now: .now)
   }
@@ -78,10 +86,13 @@ final class PipelineObserver {
   func entered(_ state: PipelineState, cause: StreamerError?) {
     source.enter(state, error: cause.map(\.description))
     guard state == .streaming else { return }
-    isConnected = true
+    // What is still without an answer is the same outage.
+    isConnected = !watches.contains(where: \.isSilent)
     hasLostSink = false
     source.heard(at: .now)
-    for (lane, watch) in zip(lanes, watches) where !watch.isTroubled { lane.enter(.streaming) }
+    for (lane, watch) in zip(lanes, watches) where !watch.isTroubled && !watch.isSilent {
+      lane.enter(.streaming)
+    }
   }
 
   /// The connection, a look-up or a save has failed.
@@ -120,6 +131,13 @@ final class PipelineObserver {
     count(errorOf: index)
     if let code = error.kafkaCode { sinkMetrics[index].kafkaTrouble(code).add() }
     lanes[index].enter(error.isRetryable ? .retrying : .failed, error: error.description)
+  }
+
+  /// The sink with that name was asked for topics in vain: it has trouble until it answers.
+  func failed(sinkNamed name: String, _ error: StreamerError) {
+    guard let index = sinkMetrics.firstIndex(where: { $0.name == name }) else { return }
+    failed(sink: index, error)
+    watches[index].isSilent = true
   }
 
   /// The pipeline has ended.

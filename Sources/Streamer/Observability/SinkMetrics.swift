@@ -16,7 +16,8 @@ struct SinkMetrics: Sendable {
   let kafkaErrors: Counter
 
   private let metrics: Metrics
-  private let name: String
+  /// The sink's name.
+  let name: String
   private let type: String
 
   /// Looks up the metrics of a sink by its name and type, and its source's type.

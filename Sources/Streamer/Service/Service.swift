@@ -13,6 +13,9 @@ final class Service: StatusSource {
     func requestStop()
     /// Whether changes have flowed since the start: only before, its failure is the program's.
     var hasStarted: Bool { get }
+    /// How often its thread has gone on: a number that stands still for seconds is a thread that
+    /// hangs.
+    var turns: UInt64 { get }
   }
 
   let sources: [SourceStatus]
@@ -86,12 +89,18 @@ final class Service: StatusSource {
     _ poller: inout Poller, _ signals: borrowing SignalDescriptor
   ) throws(StreamerError) -> Int32 {
     var running = Set(pipelines.indices)
+    let manager = ServiceManager()
+    var notices = ManagerNotices(watchdog: manager?.watchdog, now: .now)
     var failures = SourceFailures(
       isolates: configuration.onSourceFailure == .isolate,
       startTimeout: isolates ? configuration.startTimeout : nil, now: .now)
     var nextTick = configuration.tickerInterval.map { ContinuousClock.now + $0 }
     while !running.isEmpty {
-      let next = [nextTick, failures.deadline].compactMap(\.self).min()
+      if let manager, let message = notices.message(self, running, failures) {
+        manager.send(message)
+      }
+      let nextLook = manager.map { _ in ContinuousClock.now + notices.pause }
+      let next = [nextTick, failures.deadline, nextLook].compactMap(\.self).min()
       try poller.wait(timeout: next.map { max($0 - .now, .zero) })
       let wasStopping = failures.isStopping
       while let signal = signals.next() {
@@ -136,6 +145,16 @@ final class Service: StatusSource {
     )
   }
 
+  fileprivate var pipelineIndices: Range<Int> { pipelines.indices }
+
+  /// What the service manager is told of a pipeline.
+  fileprivate func notice(of index: Int, isRunning: Bool) -> ManagerNotices.Sight {
+    let seen = sight(of: index).sight
+    return ManagerNotices.Sight(
+      isIn: seen.isIn, isDecided: seen.isIn || seen.trouble != nil || !isRunning,
+      turns: isRunning ? pipelines[index].turns : nil)
+  }
+
   private func takeResults() -> [(pipeline: Int, error: StreamerError?)] {
     results.withLock { results in
       defer { results.removeAll() }
@@ -162,5 +181,19 @@ final class Service: StatusSource {
           "delivered": sink.kafkaMessages, "inFlightBytes": sink.inFlightBytes,
         ])
     }
+  }
+}
+
+extension ManagerNotices {
+  /// What is to be sent of a service, of whose pipelines some run.
+  fileprivate mutating func message(
+    _ service: Service, _ running: Set<Int>, _ failures: SourceFailures
+  ) -> String? {
+    let states =
+      service.sources.map { ("source \($0.name)", $0.state) }
+      + service.sinks.map { ("sink \($0.name)", $0.state) }
+    return message(
+      service.pipelineIndices.map { service.notice(of: $0, isRunning: running.contains($0)) },
+      status: Self.status(states), isStopping: failures.isStopping, now: .now)
   }
 }

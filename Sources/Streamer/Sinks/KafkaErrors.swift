@@ -35,5 +35,6 @@ extension StreamerError {
       exit: isRefusal ? .preflight : .failure,
       retryable: !isRefusal, cause: cause)
     kafkaCode = error.name
+    self.sink = sink
   }
 }

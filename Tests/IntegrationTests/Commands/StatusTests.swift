@@ -49,6 +49,7 @@ extension Integration {
         guard output.termination == .exited(0) else { return false }
         return output.standardOutput.contains(/out +file +streaming +\S+ +0 B +3 +3 +0 +0 +0/)
       }
+      try eventually("readiness") { try status("--ready").termination == .exited(0) }
       let shown = try status().standardOutput
       #expect(shown.contains("SOURCE") && shown.contains("at \(url): ok"))
       #expect(shown.contains(/pg +postgres +streaming/) && !shown.contains("\u{1B}"))

@@ -68,8 +68,12 @@ import Testing
       .inspect(
         .init(path: "f", view: .difference("a", "b", source: nil), from: nil, to: nil))
     ),
-    ("status", .status(url: "http://127.0.0.1:12080", watch: false)),
-    ("status --watch --url http://db1:1", .status(url: "http://db1:1", watch: true)),
+    ("status", .status(url: "http://127.0.0.1:12080", watch: false, ready: false)),
+    (
+      "status --watch --url http://db1:1",
+      .status(url: "http://db1:1", watch: true, ready: false)
+    ),
+    ("status --ready", .status(url: "http://127.0.0.1:12080", watch: false, ready: true)),
     ("config migrate old.toml", .migrateConfiguration(path: "old.toml")),
     ("config migrate -- -old.toml", .migrateConfiguration(path: "-old.toml")),
     ("--version", .version),

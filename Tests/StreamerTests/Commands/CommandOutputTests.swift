@@ -72,6 +72,23 @@ import Testing
     #expect(try #require(StatusReport("", status, stats: nil)).text(plain).contains("DELIVERED"))
   }
 
+  @Test func `With --ready it is not ok until /ready says so, and says why`() throws {
+    func report(_ readiness: String?) throws -> StatusReport {
+      let status = try #require(JSONValue(Array(#"{"ok":true,"version":"1"}"#.utf8)))
+      return try #require(
+        StatusReport(
+          "", status, stats: nil, readiness: readiness.flatMap { JSONValue(Array($0.utf8)) }))
+    }
+    #expect(try report(nil).isOK)
+    #expect(try report(#"{"ready":true,"reasons":[]}"#).isOK)
+    let waiting = try report(#"{"ready":false,"reasons":["source \"pg\" is starting"]}"#)
+    #expect(!waiting.isOK)
+    #expect(waiting.text(plain).contains("not ok"))
+    #expect(waiting.text(plain).hasSuffix("not ready: source \"pg\" is starting"))
+    // An answer that is none is no yes.
+    #expect(!(try report("{}").isOK))
+  }
+
   @Test func `Addresses are read as browsers do`() throws {
     let location = try #require(HTTPLocation("http://db1:12080/base/"))
     #expect(location.host == "db1" && location.port == 12080 && location.base == "/base")

@@ -3,7 +3,10 @@
 /// Parses configurations in tests, with an environment and files of their own.
 enum ConfigurationFixture {
   /// The variables that references find.
-  static let variables = ["PGPASS": "geheim-env", "TEN": "10", "YES": "true", "SOURCE": "db1"]
+  static let variables = [
+    "PGPASS": "geheim-env", "TEN": "10", "YES": "true", "SOURCE": "db1", "RUN": "/run",
+    "SECRETS": "secrets",
+  ]
   /// The files that references and the store find.
   static let files: [String: [UInt8]] = [
     "/run/secrets/token": Array("geheim-file\n".utf8),

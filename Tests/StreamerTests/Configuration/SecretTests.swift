@@ -11,6 +11,8 @@ import Testing
     ("${PGPASS}", "geheim-env"),
     ("host=db1 password=${PGPASS} port=${TEN}0", "host=db1 password=geheim-env port=100"),
     ("${file:/run/secrets/token}", "geheim-file"),
+    ("x${file:${RUN}/secrets/token}y", "xgeheim-filey"),
+    ("${file:/run/${SECRETS}/token}${TEN}", "geheim-file10"),
     ("$${PGPASS} $$x", "${PGPASS} $$x"),
     ("a$", "a$"),
   ]
@@ -31,6 +33,30 @@ import Testing
       "${file:/nope}",
       "found ${file:/nope}, which cannot be read (No such file or directory), "
         + "expected a readable file."
+    ),
+    (
+      "${file:${RUN}/nope}",
+      "found ${file:${RUN}/nope}, which cannot be read (No such file or directory), "
+        + "expected a readable file."
+    ),
+    (
+      "${file:${CREDENTIALS_DIRECTORY}/nope}",
+      "found ${CREDENTIALS_DIRECTORY}, which is not set, expected an environment variable that is "
+        + "set. Set CREDENTIALS_DIRECTORY in the environment of psql-streamer."
+    ),
+    (
+      "geheim${file:${RUN}/x",
+      "found \"${\" without its \"}\", expected ${NAME} or ${file:PATH}. "
+        + "Write $${ for the two characters themselves."
+    ),
+    (
+      "${file:${file:/run/secrets/token}}",
+      "found a \"${file:…}\" within another, expected ${file:PATH}, where PATH may hold ${NAME}."
+    ),
+    (
+      "${${TEN}}",
+      "found \"${…}\" around what is no name, expected ${NAME} or ${file:PATH}. "
+        + "A name has letters, digits and underscores; $${ stands for the two characters."
     ),
     (
       "${file:/run/secrets/binary}",

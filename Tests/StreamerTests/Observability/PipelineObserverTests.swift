@@ -85,6 +85,23 @@ struct PipelineObserverTests {
     #expect(out.lane(of: "b") === lanes[1])
   }
 
+  /// A frozen broker lets us connect again and again, and never says where a new table goes.
+  @Test func sinkThatWasAskedInVainHasTroubleUntilItAnswers() throws {
+    let kafka = sink()
+    let observer = observer(source(), [kafka])
+    observer.entered(.streaming, cause: nil)
+    observer.failed(sinkNamed: kafka.name, lost)
+    observer.failed(lost)
+    observer.entered(.streaming, cause: nil)
+    #expect(kafka.state.state == .retrying)
+    observer.failed(sinkNamed: kafka.name, lost)
+    observer.failed(lost)
+    observer.entered(.streaming, cause: nil)
+    #expect(try value("psql_streamer_reconnects_total", ["sourceName": "a", "cause": "sink"]) == 1)
+    _ = observer.table(schema: "public", name: "orders")
+    #expect(kafka.state.state == .streaming)
+  }
+
   @Test("S12 an outage is one reconnect, whatever the number of attempts")
   func reconnects() throws {
     let source = source()

@@ -27,7 +27,7 @@ extension SourceCheck {
     if lost, source.onGap != .accept {
       return CheckFinding(
         "slot", target, .fail, "\(found) although a position is stored: changes may be missing",
-        "Set onGap = \"accept\" to create it anew and go on from now.")
+        "`run --accept-gap NAME` creates it anew, once, and goes on from now.")
     }
     guard source.createSlot else {
       return CheckFinding(

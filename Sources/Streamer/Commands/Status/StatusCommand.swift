@@ -8,7 +8,9 @@ enum StatusCommand {
   private static let pause: UInt32 = 2
 
   /// Shows it; 0 when all is well, 1 when the instance says that it is not.
-  static func run(url: String, watch: Bool) throws(StreamerError) -> Int32 {
+  ///
+  /// With `ready` all is well only when changes flow.
+  static func run(url: String, watch: Bool, ready: Bool) throws(StreamerError) -> Int32 {
     guard let base = HTTPLocation(url) else {
       throw StreamerError(
         what: "--url \(url.singleLine)", why: "it is no http address",
@@ -16,14 +18,14 @@ enum StatusCommand {
     }
     let style = TerminalStyle()
     guard watch else {
-      let report = try ask(base)
+      let report = try ask(base, ready: ready)
       Terminal.print(report.text(style))
       return report.isOK ? 0 : 1
     }
     while true {
       let text: String
       // What it says of itself may end and come back: watching goes on.
-      do throws(StreamerError) { text = try ask(base).text(style) } catch {
+      do throws(StreamerError) { text = try ask(base, ready: ready).text(style) } catch {
         text = style.red("psql-streamer: \(error)")
       }
       let beginning = Terminal.isInteractive ? "\u{1B}[H\u{1B}[2J" : ""
@@ -34,7 +36,9 @@ enum StatusCommand {
     }
   }
 
-  private static func ask(_ base: HTTPLocation) throws(StreamerError) -> StatusReport {
+  private static func ask(
+    _ base: HTTPLocation, ready: Bool
+  ) throws(StreamerError) -> StatusReport {
     let deadline = ContinuousClock.now + patience
     let status = try HTTPRequest.get(base, "/status", until: deadline)
     guard status.code == 200 || status.code == 500, let document = JSONValue(status.body) else {
@@ -43,7 +47,12 @@ enum StatusCommand {
         hint: "Name the address that `http` in its configuration says.")
     }
     let stats = try HTTPRequest.get(base, "/stats", until: deadline)
-    guard let report = StatusReport("\(base)", document, stats: JSONValue(stats.body)) else {
+    let readiness =
+      ready ? JSONValue(try HTTPRequest.get(base, "/ready", until: deadline).body) : nil
+    guard
+      let report = StatusReport(
+        "\(base)", document, stats: JSONValue(stats.body), readiness: readiness)
+    else {
       throw StreamerError(
         what: "\(base)", why: "its answer is not that of psql-streamer",
         hint: "The Go program answers in text: this command wants version 0.1.0 or newer.")

@@ -7,11 +7,17 @@ struct StatusReport {
   private let sources: [JSONValue]
   private let sinks: [JSONValue]
   private let stats: JSONValue?
+  /// Why it is not ready, as far as that was asked.
+  private let reasons: [String]
 
-  /// Takes the two documents; nil when the first is not what `/status` answers.
-  init?(_ address: String, _ status: JSONValue, stats: JSONValue?) {
+  /// Takes the documents; nil when the first is not what `/status` answers.
+  ///
+  /// With what `/ready` answers all is well only when it says that it is ready.
+  init?(_ address: String, _ status: JSONValue, stats: JSONValue?, readiness: JSONValue? = nil) {
     guard let isOK = status["ok"]?.bool, let version = status["version"]?.string else { return nil }
-    self.isOK = isOK
+    let isReady = readiness.map { $0["ready"]?.bool ?? false } ?? true
+    self.isOK = isOK && isReady
+    reasons = readiness?["reasons"]?.elements.compactMap(\.string) ?? []
     self.address = address
     self.version = version
     self.stats = stats
@@ -29,7 +35,8 @@ struct StatusReport {
       guard let error = object["error"]?.string else { return nil }
       return "\(text(object["name"])): \(error)".singleLine
     }
-    if !errors.isEmpty { parts.append(errors.map(style.red).joined(separator: "\n")) }
+    let lines = errors + reasons.map { "not ready: \($0)".singleLine }
+    if !lines.isEmpty { parts.append(lines.map(style.red).joined(separator: "\n")) }
     return parts.joined(separator: "\n\n")
   }
 

@@ -25,7 +25,8 @@ struct SlotRefusal: Hashable {
       case .lost(let loss):
         self.init(
           "was invalidated: \(loss.explanation)",
-          "Drop it with pg_drop_replication_slot and begin anew; onGap = \"accept\" then goes on. "
+          "Drop it with pg_drop_replication_slot; a run with --accept-gap then begins anew, without "
+            + "what lies between. "
             + loss.prevention)
       case .synchronized:
         self.init(

@@ -47,7 +47,7 @@ import Testing
     let refusal = try #require(try refusal(walStatus: "lost", reason: reason))
     #expect(refusal.why.hasPrefix("was invalidated: "))
     #expect(refusal.hint.contains("pg_drop_replication_slot"))
-    #expect(refusal.hint.contains("onGap = \"accept\""))
+    #expect(refusal.hint.contains("--accept-gap"))
     #expect(refusal.hint.contains(prevention))
     #expect(!refusal.isTemporary)
   }

@@ -1,0 +1,58 @@
+import Glibc
+
+/// The socket on which systemd hears how the service is (sd_notify(3)), without its library.
+///
+/// A class, because the socket is closed once.
+final class ServiceManager {
+  private let descriptor: CInt
+  private let address: sockaddr_un
+  private let length: socklen_t
+  /// After what time of silence the manager takes this process for dead; nil for never.
+  let watchdog: Duration?
+
+  /// The manager of this process; nil when none has named a socket.
+  convenience init?() {
+    guard let path = ProcessEnvironment.value(of: "NOTIFY_SOCKET") else { return nil }
+    self.init(
+      path: path, watchdog: ProcessEnvironment.value(of: "WATCHDOG_USEC"),
+      watched: ProcessEnvironment.value(of: "WATCHDOG_PID"))
+  }
+
+  /// A manager at a path, or at an abstract name that begins with "@"; nil when it is neither.
+  init?(path: String, watchdog: String?, watched: String?) {
+    guard path.hasPrefix("/") || path.hasPrefix("@") else { return nil }
+    var bytes = Array(path.utf8)
+    if bytes[0] == UInt8(ascii: "@") { bytes[0] = 0 }
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { return nil }
+    // SAFETY: the bytes are fewer than the field has, which is zero behind them.
+    unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
+    // An abstract name ends where the address ends.
+    length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count)
+    self.address = address
+    descriptor = socket(
+      AF_UNIX, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+    guard descriptor >= 0 else { return nil }
+    let isMeant = watched.map { $0 == "\(getpid())" } ?? true
+    let microseconds = isMeant ? watchdog.flatMap(Int64.init) ?? 0 : 0
+    self.watchdog = microseconds > 0 ? .microseconds(microseconds) : nil
+  }
+
+  deinit { close(descriptor) }
+
+  /// Sends assignments, one a line.
+  ///
+  /// A manager that does not listen is none of our trouble.
+  func send(_ message: String) {
+    let bytes = Array(message.utf8)
+    var address = address
+    // SAFETY: a sockaddr_un is read as the sockaddr that it begins with, for its own length.
+    unsafe withUnsafePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+        _ = unsafe sendto(
+          descriptor, bytes, bytes.count, CInt(MSG_NOSIGNAL), pointer, length)
+      }
+    }
+  }
+}
