@@ -26,6 +26,8 @@ public enum PGError: Error, Hashable, Sendable {
   case unsupported(ServerFeature, on: ServerVersion)
   /// The session is not of the kind that `target_session_attrs` asks for.
   case unsuitableServer(String)
+  /// The session does not have the settings that it must have, and cannot be given them.
+  case settings(String)
   /// More than one attempt failed; in their order.
   ///
   /// The last one ended the search: by a refusal, or because nothing was left to try.
@@ -52,7 +54,8 @@ extension PGError {
   /// The one place where this is decided.
   public var isRetryable: Bool {
     switch self {
-    case .connectionString, .tls, .authentication, .protocol, .unsupported, .options: false
+    case .connectionString, .tls, .authentication, .protocol, .unsupported, .options, .settings:
+      false
     case .connect, .timeout, .closed, .transport, .unsuitableServer: true
     // Whatever came before the last one was worth going on with.
     case .attemptsFailed(let attempts): attempts.last?.error.isRetryable ?? false
@@ -111,6 +114,7 @@ extension PGError: CustomStringConvertible {
         "\(feature.rawValue) cannot be had: the server is PostgreSQL \(server). "
           + "It exists since version \(feature.firstMajor)"
       case .unsuitableServer(let what): "the server is not the wanted one: \(what)"
+      case .settings(let what): "the session's settings: \(what)"
       case .attemptsFailed(let attempts):
         "no connection: " + attempts.map(\.description).joined(separator: "; ")
       }

@@ -70,6 +70,16 @@ enum Limits {
   static let closingGrace = Duration.milliseconds(500)
   /// The shortest pause between two updates of status and metrics.
   static let observation = Duration.milliseconds(200)
+  /// Notices that came inside a stream and wait for the log.
+  static let notices = 16
+  /// How long one attempt's questions to the server may take, but at the start.
+  static let question = Duration.seconds(60)
+  /// The least that an attempt at the start is given for them.
+  static let shortestAttempt = Duration.seconds(2)
+  /// How long the server may take to show a slot: whoever ends waits for that answer.
+  static let slotAnswer = Duration.seconds(5)
+  /// After what time it is said what holds up the creation of a slot.
+  static let slotPatience = Duration.seconds(2)
   /// How often a slot is looked at for the WAL that it holds.
   static let slotCheck = Duration.seconds(10)
   /// How often a standby looks whether the slot has become free.

@@ -23,6 +23,8 @@ public struct StreamerError: Error, Hashable, Sendable {
     case other
     /// Somebody else reads the slot: it waits as a standby.
     case slotActive
+    /// What a failover explains and may still bring: it is waited for beyond the time of a start.
+    case failover
     /// Nobody reads standard output any more.
     case readerGone
     /// Open transactions could not be sent or kept: the next connection does without streaming.

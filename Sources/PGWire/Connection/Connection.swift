@@ -32,6 +32,8 @@ public struct Connection: ~Copyable {
   public let protocolVersion: ProtocolVersion
   /// Cancels what this session is doing, from any thread; nil when the server gave no key.
   public let cancelRequest: CancelRequest?
+  /// Ends every wait for an answer.
+  private let interruption: WaitBreaker?
   let keyData: BackendKeyData?
   /// The last notices of the server, 16 at most.
   public private(set) var notices: [ServerError]
@@ -45,7 +47,8 @@ public struct Connection: ~Copyable {
   /// Takes over a stream whose startup is done.
   init(
     _ transport: consuming Transport, _ input: consuming InputBuffer, _ startup: StartupMachine,
-    endpoint: ServerEndpoint, cancelRequest: CancelRequest?, notices: [ServerError]
+    endpoint: ServerEndpoint, cancelRequest: CancelRequest?, interruption: WaitBreaker?,
+    notices: [ServerError]
   ) throws(PGError) {
     let text = startup.parameterStatus["server_version"] ?? ""
     guard let version = ServerVersion(text) else {
@@ -60,6 +63,7 @@ public struct Connection: ~Copyable {
     self.keyData = startup.keyData
     self.protocolVersion = startup.version
     self.cancelRequest = cancelRequest
+    self.interruption = interruption
     self.notices = notices + startup.notices
     self.host = endpoint.host
     var reached = endpoint.host
@@ -77,10 +81,31 @@ public struct Connection: ~Copyable {
   ///
   /// `timeout` bounds the wait for the whole answer. Throws ``PGError/server(_:)`` when the server
   /// reports an error, after which the connection can be used again unless the error was fatal.
+  /// What is not answered in time is cancelled on the server as well, and the connection is over.
   public mutating func query(
     _ sql: String, timeout: Duration = .seconds(60)
   ) throws(PGError) -> [QueryResult] {
-    try query(sql, until: Deadline(after: timeout))
+    try query(sql, until: Deadline(after: timeout, interruption))
+  }
+
+  /// The same, with no timeout when that is nil; each time that nothing has come for `patience`,
+  /// `whileWaiting` is called.
+  public mutating func query(
+    _ sql: String, timeout: Duration?, patience: Duration, whileWaiting: () -> Void
+  ) throws(PGError) -> [QueryResult] {
+    let deadline = Deadline(after: timeout, interruption)
+    try send(sql, until: deadline)
+    do throws(PGError) {
+      while !(try transport.wait(orToWrite: false, until: deadline.earlier(after: patience))),
+        !deadline.hasPassed
+      {
+        whileWaiting()
+      }
+    } catch {
+      isBroken = true
+      throw error
+    }
+    return try answer(until: deadline)
   }
 
   /// The same with a deadline that is shared with others.
@@ -88,6 +113,10 @@ public struct Connection: ~Copyable {
     _ sql: String, until deadline: Deadline
   ) throws(PGError) -> [QueryResult] {
     try send(sql, until: deadline)
+    return try answer(until: deadline)
+  }
+
+  private mutating func answer(until deadline: Deadline) throws(PGError) -> [QueryResult] {
     var answer = QueryAnswer()
     while true {
       let tag = try receive(into: &answer, until: deadline)
@@ -114,7 +143,7 @@ public struct Connection: ~Copyable {
   public mutating func startCopyBoth(
     _ command: String, timeout: Duration = .seconds(60)
   ) throws(PGError) {
-    let deadline = Deadline(after: timeout)
+    let deadline = Deadline(after: timeout, interruption)
     try send(command, until: deadline)
     var answer = QueryAnswer()
     while true {
@@ -183,7 +212,7 @@ extension Connection {
         switch try Self.scan(input.readable) {
         case .incomplete(let missing):
           let isOpen = try transport.receive(
-            missing, into: &input, until: deadline, what: "waiting for a query's answer")
+            missing, into: &input, until: deadline, what: Self.unanswered)
           guard isOpen else { throw answer.error.map { .server($0) } ?? .closed(.query) }
         case .complete(let frame):
           try answer.take(frame.tag, input.readable.extracting(frame.body))
@@ -196,9 +225,13 @@ extension Connection {
       // After anything but the server's own error, what comes next in the stream is unknown; and
       // that error is thrown from here only when the server has closed the connection.
       isBroken = true
+      // Nobody waits for it any more, and a lock or a half-made slot must not outlive us.
+      if case .timeout = error { try? cancelRequest?.send(timeout: ConnectionLimits.cancelling) }
       throw error
     }
   }
+
+  fileprivate static let unanswered = "waiting for a query's answer"
 
   private static func scan(_ window: RawSpan) throws(PGError) -> MessageFrame.Scan {
     do throws(DecodingError) {
@@ -221,4 +254,9 @@ extension Connection {
   private func violation(_ rule: StaticText, _ tag: MessageTag) -> PGError {
     .protocol(DecodingError(.violation(rule), at: 0), phase: .query, tag: tag)
   }
+}
+
+extension PGError {
+  /// Whether a query was not answered in time.
+  public var isUnanswered: Bool { self == .timeout(Connection.unanswered) }
 }

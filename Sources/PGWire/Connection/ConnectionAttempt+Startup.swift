@@ -50,6 +50,7 @@ extension ConnectionAttempt {
     let cancel = machine.keyData.map { CancelRequest(endpoint, used, $0) }
     return try Connection(
       transport, input, machine, endpoint: endpoint, cancelRequest: cancel,
+      interruption: deadline.interruption,
       notices: warning.map { [Self.notice($0)] } ?? [])
   }
 

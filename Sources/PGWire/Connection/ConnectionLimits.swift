@@ -7,9 +7,16 @@ enum ConnectionLimits {
   /// The most run-time parameters that a server may report.
   static let parameterStatuses = 1_000
   /// The largest message in answer to a query, in bytes.
-  static let queryMessage = 64 << 20
-  /// The most bytes of rows that one query may return.
-  static let queryResult = 256 << 20
+  static let queryMessage = 16 << 20
+  /// The most memory that the answer to one query may take, in bytes: rows, descriptions, tags.
+  static let queryResult = 64 << 20
+  /// What a value takes beside its bytes, and what a row, a column or a result does.
+  static let valueOverhead = 24
+  static let rowOverhead = 64
+  /// The largest notice or run-time parameter behind the startup that is kept, in bytes.
+  static let keptText = 65_536
+  /// How long the server is tried for to cancel a query.
+  static let cancelling = Duration.seconds(1)
   /// The most commands that one query may consist of.
   static let queryCommands = 10_000
   /// The most notices kept for the caller; older ones are dropped.

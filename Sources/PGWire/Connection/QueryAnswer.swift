@@ -10,7 +10,8 @@ struct QueryAnswer: Sendable {
   var statuses: [ParameterStatus] = []
 
   private var current = QueryResult()
-  private var rowBytes = 0
+  /// What the answer takes, in bytes.
+  private var memory = 0
   /// Whether the current command has said which columns it returns.
   private var isDescribed = false
   /// Whether the current command copies out.
@@ -22,10 +23,12 @@ struct QueryAnswer: Sendable {
     case .rowDescription:
       guard !isDescribed else { throw violation("the columns are described twice", tag) }
       current.columns = try decode(tag, body, RowDescription.decode).fields
+      try count(body, of: current.columns.count, tag)
       isDescribed = true
-    case .dataRow: try append(try decode(tag, body, DataRow.decode), size: body.byteCount)
+    case .dataRow: try append(try decode(tag, body, DataRow.decode), body)
     case .commandComplete:
       current.commandTag = try decode(tag, body, CommandComplete.decode).commandTag
+      try count(body, of: 0, tag)
       try finishCommand(tag)
     case .emptyQueryResponse:
       try decode(tag, body, Self.finish)
@@ -33,6 +36,7 @@ struct QueryAnswer: Sendable {
     case .errorResponse:
       let failure = try decode(tag, body, ServerError.decode)
       error = error ?? failure
+    case _ where Self.isSkipped(tag, body): break
     case .noticeResponse: notices.append(try decode(tag, body, ServerError.decode))
     case .parameterStatus: statuses.append(try decode(tag, body, ParameterStatus.decode))
     case .readyForQuery:
@@ -51,16 +55,30 @@ struct QueryAnswer: Sendable {
     }
   }
 
-  private mutating func append(_ row: DataRow, size: Int) throws(PGError) {
+  private mutating func append(_ row: DataRow, _ body: RawSpan) throws(PGError) {
     guard isDescribed else { throw violation("a row precedes its columns", .dataRow) }
     guard row.values.count == current.columns.count else {
       throw violation("a row has another number of columns than was said", .dataRow)
     }
-    rowBytes += size
-    guard rowBytes <= ConnectionLimits.queryResult else {
-      throw violation("the result is too large", .dataRow)
-    }
+    try count(body, of: row.values.count, .dataRow)
     current.rows.append(row.values)
+  }
+
+  /// What says nothing that the answer needs is not kept when it is that long.
+  private static func isSkipped(_ tag: MessageTag, _ body: RawSpan) -> Bool {
+    (tag == .noticeResponse || tag == .parameterStatus)
+      && body.byteCount > ConnectionLimits.keptText
+  }
+
+  /// Counts what is kept of a message with that many values; many small ones take memory too.
+  private mutating func count(
+    _ body: RawSpan, of values: Int, _ tag: MessageTag
+  ) throws(PGError) {
+    memory +=
+      body.byteCount + ConnectionLimits.rowOverhead + values * ConnectionLimits.valueOverhead
+    guard memory <= ConnectionLimits.queryResult else {
+      throw violation("the result is too large", tag)
+    }
   }
 
   private mutating func finishCommand(_ tag: MessageTag) throws(PGError) {

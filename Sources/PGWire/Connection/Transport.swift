@@ -163,6 +163,8 @@ public struct Transport: ~Copyable {
   ) throws(PGError) -> Bool {
     var missing = minimum
     while missing > 0 {
+      // A peer that never lets the socket run dry must not hold us longer than a silent one.
+      guard !deadline.hasPassed else { throw .timeout(what) }
       var outcome = Outcome.wouldBlock
       let count = try unsafe input.withFreeSpace(minimum: missing) { space throws(PGError) -> Int in
         outcome = try unsafe read(into: space)

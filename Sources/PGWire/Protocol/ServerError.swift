@@ -124,3 +124,11 @@ extension String {
     return String(line)
   }
 }
+
+extension ServerError {
+  /// Whether it says that a publication did not exist where the stream stands, so that changes are
+  /// missing: servers from 18 go on over it with a warning, older ones end the stream.
+  ///
+  /// Told by the place in the server's code, since `lc_messages` translates the text.
+  public var isVanishedPublication: Bool { code == "55000" && routine == "LoadPublications" }
+}

@@ -27,6 +27,11 @@ public enum Publication {
     AND n.nspname NOT LIKE 'pg\\_%' ORDER BY 1, 2
     """
 
+  /// What creates a publication of all tables, for people to paste.
+  public static func suggestion(_ name: String) -> String {
+    "CREATE PUBLICATION \(ReplicationCommand.pasted(name)) FOR ALL TABLES"
+  }
+
   /// Creates a publication of the given tables, or of all when there are none.
   public static func create(_ name: String, tables: [(schema: String, name: String)]) -> String {
     let target =

@@ -89,6 +89,32 @@ public enum ReplicationCommand {
   /// A name in double quotes, as both grammars read it.
   public static func identifier(_ name: String) -> String { "\"\(doubling("\"", in: name))\"" }
 
+  /// A name as SQL reads it back, quoted only where it has to be: for commands that people paste.
+  public static func pasted(_ name: String) -> String {
+    let isPlain = name.utf8.enumerated().allSatisfy { index, byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "_"): true
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): index > 0
+      default: false
+      }
+    }
+    return isPlain && !name.isEmpty && !reserved.contains(name) ? name : identifier(name)
+  }
+
+  /// What is no name without quotes (manual: "SQL Key Words", the reserved ones of all versions).
+  private static let reserved = Set(
+    """
+    all analyse analyze and any array as asc asymmetric authorization binary both case cast check \
+    collate collation column concurrently constraint create cross current_catalog current_date \
+    current_role current_schema current_time current_timestamp current_user default deferrable \
+    desc distinct do else end except false fetch for foreign freeze from full grant group having \
+    ilike in initially inner intersect into is isnull join lateral leading left like limit \
+    localtime localtimestamp natural not notnull null offset on only or order outer overlaps \
+    placing primary references returning right select session_user similar some symmetric \
+    system_user table tablesample then to trailing true union unique user using variadic verbose \
+    when where window with
+    """.split(separator: " ").map(String.init))
+
   /// A text in single quotes, for the replication grammar and for SQL with
   /// standard_conforming_strings.
   public static func literal(_ text: String) -> String { "'\(doubling("'", in: text))'" }

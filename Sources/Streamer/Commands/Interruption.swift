@@ -1,4 +1,5 @@
 import Glibc
+import PGWire
 
 /// Signals that end a command early, in order: it throws, and what it made is undone on the way.
 ///
@@ -14,6 +15,14 @@ struct Interruption: ~Copyable {
 
   /// Takes a signal that has come; nil when none has.
   func next() -> CInt? { signals.next() }
+
+  /// Ends waits for a server as long as a signal has come that was not taken.
+  var breaker: WaitBreaker {
+    WaitBreaker { [descriptor] in
+      var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+      return unsafe poll(&entry, 1, 0) > 0
+    }
+  }
 
   /// Throws when a signal has come.
   func check() throws(StreamerError) {

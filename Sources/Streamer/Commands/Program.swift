@@ -62,7 +62,7 @@ enum Terminal {
   /// Writes one line, with the program's name before it, to standard error.
   static func complain(_ line: String) {
     let priority = Journal.isStandardError ? Journal.prefix(.error) : ""
-    write("\(priority)psql-streamer: \(line)\n", to: STDERR_FILENO)
+    write("\(priority)psql-streamer: \(line.singleLine)\n", to: STDERR_FILENO)
   }
 
   /// Writes a line as it is to standard error.

@@ -26,6 +26,8 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   let walRetain: ByteSize
   /// Whether a missing slot is created (true).
   let createSlot: Bool
+  /// How long the server may take to create it (60s; zero for ever).
+  let createTimeout: Duration
   /// Whether a missing publication is created (false).
   let createPublication: Bool
   /// The tables of a publication that is created, "!" before those left out; empty for all.
@@ -46,6 +48,8 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   var acceptsFirstGap = false
   /// Whether the slot lives only as long as the connection (false).
   let temporary: Bool
+  /// How long after a failover a server in recovery, or one without the slot, is waited for (5m).
+  let failoverTimeout: Duration
   /// Whether standbys keep the slot in step, so that it outlives a failover (false; from 17).
   let failover: Bool
 
@@ -65,6 +69,7 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
     walPositionOverride = reader.logPosition("walPositionOverride")
     walRetain = reader.size("walRetain", default: ByteSize(0))
     createSlot = reader.boolean("createSlot", default: true)
+    createTimeout = reader.duration("createTimeout", default: .seconds(60), zero: true)
     createPublication = reader.boolean("createPublication", default: false)
     tables = reader.publishedTables()
     output = reader.outputOptions(publication: publication)
@@ -80,6 +85,7 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
         expected: "onGap = \"accept\" beside it",
         hint: "A temporary slot forgets what happens while psql-streamer is not connected.")
     }
+    failoverTimeout = reader.duration("failoverTimeout", default: .seconds(300), zero: true)
     failover = reader.boolean("failover", default: false)
     if failover, temporary {
       reader.fail(

@@ -12,6 +12,8 @@ struct DriverPlan {
   let spool: Spool.Settings
   /// When it tries again, and how long it may take to end.
   var rules: PipelineMachine.Rules
+  /// How long the questions of an attempt may take until one has come through.
+  var firstAttempt = Limits.question
 
   /// Makes the sinks, and the pipeline that leads to them.
   func pipeline(

@@ -212,7 +212,7 @@ struct PipelineMachine: ~Copyable {
       isStandby = true
       startDeadline = nil
     }
-    let isTooLate = startDeadline.map { now >= $0 } ?? false
+    let isTooLate = error.cause != .failover && startDeadline.map { now >= $0 } ?? false
     trouble = error
     guard rules.reconnects, error.isRetryable, !isTooLate else {
       state = .draining(
@@ -278,7 +278,8 @@ struct PipelineMachine: ~Copyable {
     switch state {
     case .idle, .establishing, .waiting:
       // A standby stays one, whatever becomes of one look at the slot.
-      isStandby ? .standby : hasStreamed ? .retrying : .starting
+      isStandby
+        ? .standby : hasStreamed || trouble?.cause == .failover ? .retrying : .starting
     case .streaming: .streaming
     case .standby: .standby
     case .draining, .closing: nil

@@ -32,7 +32,7 @@ protocol Source: AnyObject, SendableMetatype {
     after error: StreamerError?, _ poller: inout Poller
   ) -> (@Sendable () -> Void)?
 
-  /// A stop has begun: an attempt that is under way makes nothing any more.
+  /// A stop has begun: an attempt that is under way need not go on, and makes nothing any more.
   func stopping()
 
   /// Takes what came, reads as far as `permit` and the budget let it, and says what is due.

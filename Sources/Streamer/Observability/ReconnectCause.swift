@@ -20,7 +20,7 @@ enum ReconnectCause: String, CaseIterable, Sendable {
       case .streamingFailed: .streaming
       case .binaryUnreadable: .binary
       case .readerGone, .topicName, .topicMissing: .sink
-      case .other: .connection
+      case .failover, .other: .connection
       }
   }
 }

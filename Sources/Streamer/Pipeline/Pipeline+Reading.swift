@@ -66,7 +66,10 @@ extension Pipeline {
       try copyData(body)
       return spool.fault.map { .spool($0) } ?? binaryFault.map { .binary($0) }
     case .errorResponse: return .server(try ServerError.decode(body))
-    case .noticeResponse: notices.append(try ServerError.decode(body))
+    case .noticeResponse:
+      let notice = try ServerError.decode(body)
+      if stopsWithoutPublication, notice.isVanishedPublication { return .server(notice) }
+      if notices.count < Limits.notices { notices.append(notice) } else { noticesLeftOut += 1 }
     case .copyDone:
       try ByteReader(body).finish()
       return .ended

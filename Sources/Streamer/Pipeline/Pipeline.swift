@@ -114,6 +114,11 @@ struct Pipeline: ~Copyable {
   var pings = 0
   /// Notices that came inside the stream; the reader takes them.
   var notices: [ServerError] = []
+  /// How many came beyond those.
+  var noticesLeftOut = 0
+  /// Whether a publication that does not exist where the stream stands ends the stream: changes are
+  /// missing then.
+  var stopsWithoutPublication = false
 
   /// Makes the way into lanes, each with its setup.
   init(
@@ -162,10 +167,13 @@ struct Pipeline: ~Copyable {
   /// Whether no transaction is open and everything that was read is delivered.
   var isAtRest: Bool { transaction == nil && isSettled }
 
-  /// The notices that came inside the stream since the last call.
-  mutating func takeNotices() -> [ServerError] {
-    defer { notices.removeAll() }
-    return notices
+  /// The notices that came inside the stream since the last call, and how many more there were.
+  mutating func takeNotices() -> (kept: [ServerError], leftOut: Int) {
+    defer {
+      notices.removeAll()
+      noticesLeftOut = 0
+    }
+    return (notices, noticesLeftOut)
   }
 
   /// What came of streamed transactions since the last call.

@@ -49,9 +49,11 @@ struct StreamRecorder: ~Copyable {
   private var random = SystemRandomNumberGenerator()
 
   /// Prepares to record a source; without `reconnects` it ends when the connection is lost.
+  ///
+  /// An `interruption` ends waits for the server.
   init(
     _ name: String, _ source: PostgresSourceConfiguration, reconnects: Bool, to path: String,
-    _ limits: Limits, log: Log
+    _ limits: Limits, log: Log, interruption: WaitBreaker
   ) {
     self.name = name
     self.source = source
@@ -60,8 +62,10 @@ struct StreamRecorder: ~Copyable {
     self.limits = limits
     // The recording takes a sink's place: what is durable in it is its position.
     session = PostgresSession(
-      name: name, source, sinks: [path], store: MemoryPositionStore(), log: log)
+      name: name, source, sinks: [path], store: MemoryPositionStore(), log: log,
+      interruption: interruption)
     tap.transactionLimit = limits.transactions
+    tap.stopsWithoutPublication = source.onGap == .stop
     backoff = Backoff(longest: source.startRetryInterval)
   }
 
@@ -107,6 +111,7 @@ struct StreamRecorder: ~Copyable {
           try? finish()
           throw error
         }
+        if session.isStopping { return try finish() }
         try write { (writer) throws(RecordingError) in
           try writer.disconnected(error.why, now: .now)
         }
@@ -171,6 +176,9 @@ struct StreamRecorder: ~Copyable {
     acknowledge(&stream)
     while true {
       try take(&stream)
+      if let gap = tap.gap {
+        throw StreamerError(.server(gap), source: source, name: name, streams: false)
+      }
       if let ending = tap.ending {
         throw StreamerError(what: "source \(name)", why: ending, retryable: true)
       }
@@ -243,7 +251,7 @@ struct StreamRecorder: ~Copyable {
       case .record(let count):
         try write(stream.received, count)
         stream.consume(count)
-        if hasReachedLimit { return }
+        if hasReachedLimit || tap.gap != nil { return }
       case .describe(let relation): try describe(relation)
       }
     }

@@ -27,6 +27,10 @@ struct StreamTap {
   var replyRequested = false
   /// How many transactions are passed on; the step after them stops at the end of the last.
   var transactionLimit: Int?
+  /// Whether a publication that does not exist where the stream stands ends the recording.
+  var stopsWithoutPublication = false
+  /// The notice that changes are missing from here on; nothing behind it is passed on.
+  private(set) var gap: ServerError?
   /// Why the stream is over, once the server has said so.
   private(set) var ending: String?
 
@@ -51,6 +55,7 @@ struct StreamTap {
     sent = .zero
     complete = max(complete, start)
     ending = nil
+    gap = nil
   }
 
   /// The catalog's answer to the table that ``Step/describe(_:)`` named is recorded.
@@ -76,6 +81,7 @@ struct StreamTap {
         isDescribed = false
         pass(frame.tag, body)
         end = frame.end
+        if gap != nil { return .record(end) }
         if let transactionLimit, transactions >= transactionLimit { return .record(end) }
       case .incomplete(let missing):
         guard Self.isRow(window, at: end) else { return .record(end) }
@@ -120,6 +126,9 @@ struct StreamTap {
     switch tag {
     case .copyData: if let message = try? ReplicationMessage(body) { pass(message) }
     case .errorResponse: ending = (try? ServerError.decode(body)).map { "\($0)" } ?? "an error"
+    case .noticeResponse:
+      guard stopsWithoutPublication, let notice = try? ServerError.decode(body) else { return }
+      if notice.isVanishedPublication { gap = notice }
     case .copyDone, .commandComplete: ending = "the server ended the stream"
     default: break
     }

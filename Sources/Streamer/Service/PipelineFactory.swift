@@ -40,10 +40,14 @@ enum PipelineFactory {
       spool = postgres.spool
       rules.longestPause = postgres.startRetryInterval
     }
-    return DriverPlan(
+    var result = DriverPlan(
       name: source.name, sinks: sinks.map { plan($0, source: source.name, configuration) },
       inFlight: configuration.inFlight.bytes, spool: spool.settings(store: configuration.store),
       rules: rules)
+    if let limit = configuration.startTimeout {
+      result.firstAttempt = max(limit, Limits.shortestAttempt)
+    }
+    return result
   }
 
   /// What a driver needs to know of one of its sinks.

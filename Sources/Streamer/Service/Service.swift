@@ -137,7 +137,9 @@ final class Service: StatusSource {
   /// What a pipeline is seen doing.
   private func sight(of index: Int) -> (name: String, sight: SourceFailures.Sight) {
     let record = pipelineSources[index].state
-    let isIn = pipelines[index].hasStarted || record.state == .standby
+    // At the start only a failover is waited for as `retrying`.
+    let isIn =
+      pipelines[index].hasStarted || record.state == .standby || record.state == .retrying
     return (
       pipelineSources[index].name, SourceFailures.Sight(isIn: isIn, trouble: record.error)
     )

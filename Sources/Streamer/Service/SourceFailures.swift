@@ -6,7 +6,7 @@ struct SourceFailures {
 
   /// What a source is seen doing.
   struct Sight {
-    /// Whether changes have flowed, or it waits for the slot.
+    /// Whether changes have flowed, or it waits for the slot or a failover.
     var isIn: Bool
     /// Why it has not come so far; nil while its first attempt is under way.
     var trouble: String?

@@ -39,9 +39,13 @@ extension Integration {
         try standby.psql("SELECT count(*) FROM followed") == "\(rows)"
       }
       try primary.postgres.stop(.immediate)
+      streamer = try service.start(dsn: standby.dsn())
+      try eventually("the wait for a promotion") {
+        try Scenario.requireAlive(streamer)
+        return streamer.standardError.contains("kept in step with the primary by this standby")
+      }
       try standby.psql("SELECT pg_promote()")
       try standby.psql("INSERT INTO followed SELECT generate_series(\(rows + 1), \(rows + 5))")
-      streamer = try service.start(dsn: standby.dsn())
       try service.waitForRows(rows + 5, streamer)
       #expect(try Set(service.rows()) == Set(1...(rows + 5)))
       streamer.send(SIGTERM)

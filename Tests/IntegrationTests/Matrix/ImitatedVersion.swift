@@ -2,6 +2,8 @@ import PGWire
 import Support
 import Synchronization
 
+@testable import Streamer
+
 /// What servers 10.18 and 14.23 were seen to answer (postgres-protocol.md, sections 1 to 4).
 enum ImitatedVersion {
   /// The SQLSTATE that a setting in the startup packet is refused with; nil when it is taken.
@@ -123,6 +125,10 @@ enum ImitatedVersion {
   /// The few statements that the client and the checks send.
   private static func sql(_ query: String, _ session: ImitatedSession) -> [UInt8] {
     let server = session.server
+    if query.hasPrefix("SELECT current_setting('client_encoding')") {
+      let wanted = SessionSettings.startup(for: ServerVersion(server.versionText))
+      return rows(wanted.map(\.name), [wanted.map(\.value)], "SELECT 1")
+    }
     if let name = query.firstMatch(of: /^SHOW (\w+)/)?.1 {
       let values = ["wal_sender_timeout": "30s", "logical_decoding_work_mem": "4MB"]
       return rows([String(name)], [[values[String(name)] ?? "0"]], "SHOW")
@@ -137,7 +143,7 @@ enum ImitatedVersion {
         "SELECT 1")
     }
     if query.contains("current_setting('wal_level')") {
-      return rows(["wal_level", "setting"], [["logical", "60000"]], "SELECT 1")
+      return rows(["wal_level", "setting", "recovery"], [["logical", "60000", "f"]], "SELECT 1")
     }
     if query.contains("pg_publication WHERE pubname") {
       let names = query.matches(of: /'(\w+)'/).map { String($0.1) }

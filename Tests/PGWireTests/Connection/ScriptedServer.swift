@@ -17,6 +17,10 @@ final class ScriptedServer: Sendable {
     case receiveMessage
     /// Waits until the client has closed.
     case waitForEnd
+    /// Sends the bytes again and again until the client has closed.
+    case flood([UInt8])
+    /// Leaves the connection open and goes on with the next one.
+    case handOver
   }
 
   let port: UInt16
@@ -59,6 +63,8 @@ final class ScriptedServer: Sendable {
   }
 
   private func run() {
+    var kept: [Int32] = []
+    defer { for peer in kept { close(peer) } }
     for script in scripts {
       var request = pollfd(fd: listener.descriptor, events: Int16(POLLIN), revents: 0)
       let waiting = unsafe poll(&request, 1, 10_000)
@@ -70,7 +76,7 @@ final class ScriptedServer: Sendable {
       let size = socklen_t(MemoryLayout<timeval>.size)
       _ = unsafe setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
       for step in script { perform(step, peer) }
-      close(peer)
+      if case .handOver = script.last { kept.append(peer) } else { close(peer) }
     }
   }
 
@@ -85,6 +91,9 @@ final class ScriptedServer: Sendable {
       let head = receive(5, peer)
       if head.count == 5 { _ = receive(Int(head[3]) << 8 + Int(head[4]) - 4, peer) }
     case .waitForEnd: _ = receive(1 << 20, peer)
+    case .flood(let bytes):
+      while unsafe Glibc.send(peer, bytes, bytes.count, Int32(MSG_NOSIGNAL)) > 0 {}
+    case .handOver: break
     }
   }
 

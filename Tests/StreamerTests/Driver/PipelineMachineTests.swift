@@ -72,6 +72,21 @@ import Testing
     #expect(!draining)
   }
 
+  @Test func aFailoverIsWaitedForBeyondTheStart() {
+    let failover = StreamerError(
+      what: "source", why: "in recovery", retryable: true, cause: .failover)
+    var machine = started(PipelineMachine.Rules(startTimeout: .seconds(10)))
+    _ = machine.refused(failover, now: now + .seconds(600))
+    let waits = isWaiting(machine)
+    #expect(waits)
+    let state = machine.publicState
+    #expect(state == .retrying)
+    _ = machine.tick(PipelineMachine.Rest(), now: now + .seconds(700))
+    _ = machine.refused(lost, now: now + .seconds(700))
+    let drains = isDraining(machine)
+    #expect(drains, "anything else is too late")
+  }
+
   @Test func withoutAStandbyTheStartTimeoutHolds() {
     var machine = started(PipelineMachine.Rules(startTimeout: .seconds(10)))
     _ = machine.refused(lost, now: now + .seconds(9))

@@ -156,6 +156,25 @@ import Testing
     #expect(try place { $0.message("N", [0x53]) }.streamOffset == 0)
   }
 
+  /// However many notices come at once, a few are kept and the others counted; one that tells of a
+  /// gap is among them unless it ends the stream.
+  @Test func aFloodOfNotices() throws {
+    let pipeline = CapturingPipeline()
+    let flood = Limits.notices * 3
+    let gap = Array("SWARNING\0VWARNING\0C55000\0Mskipped\0RLoadPublications\0\0".utf8)
+    try pipeline.feed { bytes in
+      bytes.message("N", gap)
+      for _ in 0..<flood { bytes.message("N", Array("SNOTICE\0C00000\0Mm\0\0".utf8)) }
+    }
+    let (kept, leftOut) = pipeline.pipeline.takeNotices()
+    #expect(kept.count == Limits.notices && kept[0].isVanishedPublication)
+    #expect(leftOut == flood + 1 - Limits.notices)
+    let (none, noMore) = pipeline.pipeline.takeNotices()
+    #expect(none.isEmpty && noMore == 0)
+    pipeline.pipeline.stopsWithoutPublication = true
+    #expect(throws: StreamFault.self) { try pipeline.feed { $0.message("N", gap) } }
+  }
+
   @Test func malformedMessagesBesideCopyData() {
     for (tag, body, offset) in [
       ("N", [], 0), ("E", [0x53], 1), ("S", [0x61], 0), ("A", [0, 0, 0], 0), ("C", [0x61], 0),

@@ -93,6 +93,27 @@ import Testing
     #expect(closed.tap.complete == LSN(230) && closed.tap.transactions == 1)
   }
 
+  /// Nothing behind a publication that has vanished is passed on, let alone acknowledged.
+  @Test(arguments: [true, false])
+  func aVanishedPublicationIsAGap(stops: Bool) throws {
+    var bytes = ServerBytes()
+    bytes.keepalive(walEnd: LSN(100))
+    bytes.message("N", Array("SWARNING\0C55000\0Mskipped\0RLoadPublications\0\0".utf8))
+    let end = bytes.bytes.count
+    bytes.keepalive(walEnd: LSN(200))
+    var tap = StreamTap()
+    tap.stopsWithoutPublication = stops
+    tap.connected(at: .zero)
+    let all = bytes.bytes
+    guard case .record(let count) = try tap.step(unsafe all.span.bytes) else {
+      Issue.record("a table is described")
+      return
+    }
+    #expect(count == (stops ? end : all.count))
+    #expect(tap.complete == LSN(stops ? 100 : 200))
+    #expect((tap.gap != nil) == stops)
+  }
+
   /// A large row is passed on before it is whole: it takes no memory.
   @Test func aRowPassesInPieces() throws {
     var bytes = ServerBytes()

@@ -45,6 +45,7 @@ extension SourceCheck {
     _ connection: inout Connection, _ report: inout CheckReport
   ) throws(PGError) -> [(schema: String, name: String)] {
     let literal = ReplicationCommand.literal(source.publication)
+    let publication = ReplicationCommand.pasted(source.publication)
     let truncate = connection.serverVersion.major >= 11 ? "pubtruncate" : "true"
     let rows = try ask(
       &connection,
@@ -67,12 +68,13 @@ extension SourceCheck {
       report.add(
         .init(
           "publication", target, .warn, "\(found); without \(left.joined(separator: ", "))",
-          "ALTER PUBLICATION … SET (publish = 'insert, update, delete, truncate') for all."))
+          "ALTER PUBLICATION \(publication) SET (publish = 'insert, update, delete, truncate') for all."
+        ))
     } else {
       report.add(
         .init(
           "publication", target, tables.isEmpty ? .warn : .ok, found,
-          tables.isEmpty ? "ALTER PUBLICATION \(source.publication) ADD TABLE …" : nil))
+          tables.isEmpty ? "ALTER PUBLICATION \(publication) ADD TABLE …" : nil))
     }
     examine(tables, changesRows: kinds[1] == "t" || kinds[2] == "t", &report)
     return tables.map { ($0.schema, $0.name) }
@@ -86,7 +88,7 @@ extension SourceCheck {
     }
     return CheckFinding(
       "publication", target, .fail, found,
-      "CREATE PUBLICATION \(source.publication) FOR ALL TABLES; or set createPublication = true.")
+      "\(Publication.suggestion(source.publication)); or set createPublication = true.")
   }
 
   private static func tablesQuery(_ publication: String, _ major: Int) -> String {

@@ -28,7 +28,8 @@ struct SourceCheck {
   func run(_ report: inout CheckReport) -> PublishedTables? {
     do throws(PGError) {
       let parameters = try source.dsn.parameters()
-      var connection = try open(parameters, replication: false)
+      var connection = try Connection.open(
+        parameters, startup: SessionSettings.startup(for: nil), timeout: source.timeout)
       let host = connection.host.description
       let encryption = connection.isEncrypted ? "TLS" : "no TLS"
       let version = connection.serverVersion
@@ -38,6 +39,7 @@ struct SourceCheck {
           "PostgreSQL \(version) at \(host), database \(parameters.database), "
             + "user \(parameters.user), \(encryption)",
           version.major >= 10 ? nil : "pgoutput exists since version 10."))
+      try examineSession(&connection, &report)
       try examineSettings(&connection, &report)
       let here = parameters.only(connection.reachedHost)
       let system = examineReplication(here, &report)
@@ -61,15 +63,27 @@ struct SourceCheck {
     try connection.query(sql, timeout: .seconds(30)).first?.rows ?? []
   }
 
-  private func open(
-    _ parameters: ConnectionParameters, replication: Bool
-  ) throws(PGError) -> Connection {
-    try Connection.open(
-      parameters, startup: [(name: "search_path", value: "")], replication: replication,
-      timeout: source.timeout)
-  }
-
   // MARK: - Settings
+
+  /// Gives the session the settings that `run` gives its own.
+  private func examineSession(
+    _ connection: inout Connection, _ report: inout CheckReport
+  ) throws(PGError) {
+    do throws(PGError) {
+      let dropped = try SessionSettings.hold(
+        on: &connection, asked: SessionSettings.startup(for: nil), timeout: source.timeout)
+      guard !dropped.isEmpty else { return }
+      report.add(
+        .init(
+          "session", target, .warn,
+          "settings of the startup packet were dropped, and set by SQL: "
+            + dropped.joined(separator: ", "),
+          "A pooler sits in between, perhaps: better connect to PostgreSQL itself."))
+    } catch {
+      guard case .settings = error else { throw error }
+      add(error, to: "session", &report)
+    }
+  }
 
   private func examineSettings(
     _ connection: inout Connection, _ report: inout CheckReport
@@ -81,10 +95,17 @@ struct SourceCheck {
       (SELECT count(*) FROM pg_catalog.pg_replication_slots), \
       current_setting('max_wal_senders'), (SELECT count(*) FROM pg_catalog.pg_stat_replication), \
       (SELECT count(*) FROM pg_catalog.pg_replication_slots \
-      WHERE slot_name = \(ReplicationCommand.literal(source.replicationSlot)))
+      WHERE slot_name = \(ReplicationCommand.literal(source.replicationSlot))), \
+      pg_catalog.pg_is_in_recovery()
       """)
     let values = (rows.first ?? []).map { $0 ?? "" }
-    guard values.count == 6 else { return }
+    guard values.count == 7 else { return }
+    if values[6] == "t", connection.serverVersion.major < 16 {
+      report.add(
+        .init(
+          "recovery", target, .fail, PostgresSession.recovery(connection.serverVersion),
+          "Name the primary in dsn; `run` waits for a promotion.", exit: .failure))
+    }
     let isLogical = values[0] == "logical"
     report.add(
       .init(
@@ -113,7 +134,8 @@ struct SourceCheck {
     _ parameters: ConnectionParameters, _ report: inout CheckReport
   ) -> SystemIdentification? {
     do throws(PGError) {
-      var connection = try open(parameters, replication: true)
+      var connection = try SessionSettings.open(
+        parameters, replication: true, timeout: source.timeout)
       let row = try ask(&connection, ReplicationCommand.identifySystem).first ?? []
       connection.close()
       guard let system = SystemIdentification(row: row) else {

@@ -79,8 +79,7 @@ private struct SourceDrop: ~Copyable {
       let parameters = try source.dsn.parameters()
       var drop = SourceDrop(
         name, source, database: parameters.database,
-        try Connection.open(
-          parameters, startup: [(name: "search_path", value: "")], timeout: source.timeout))
+        try SessionSettings.open(parameters, timeout: source.timeout))
       try drop.look(keepsPublication: keepsPublication)
       return drop
     } catch { throw StreamerError(error, source: source, name: name) }

@@ -27,7 +27,8 @@ enum RecordCommand {
         try source(dsn, publication: name), reconnects: false, options, interruption)
     case .server(let dsn, .tables(let names)):
       var publication = try TailPublication.create(
-        of: try names.map { (name) throws(StreamerError) in try TailTable(name) }, dsn)
+        of: try names.map { (name) throws(StreamerError) in try TailTable(name) }, dsn, interruption
+      )
       defer { publication.drop() }
       return try record(
         try source(dsn, publication: publication.name), reconnects: false, options, interruption)
@@ -64,7 +65,7 @@ enum RecordCommand {
     let isTerminal = isatty(STDERR_FILENO) == 1
     var recorder = StreamRecorder(
       source.name, source.1, reconnects: reconnects, to: options.output, options.limits,
-      log: Log(level: .error, descriptor: -1))
+      log: Log(level: .error, descriptor: -1), interruption: interruption.breaker)
     var nextProgress = ContinuousClock.now
     do throws(StreamerError) {
       try recorder.run(interruption) { summary in

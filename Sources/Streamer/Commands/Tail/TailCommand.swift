@@ -16,7 +16,8 @@ enum TailCommand {
       return try stream(options, publication: name, interruption)
     case .tables(let names):
       var publication = try TailPublication.create(
-        of: try names.map { (name) throws(StreamerError) in try TailTable(name) }, options.dsn)
+        of: try names.map { (name) throws(StreamerError) in try TailTable(name) }, options.dsn,
+        interruption)
       defer { publication.drop() }
       if !publication.insertOnly.isEmpty {
         let tables = publication.insertOnly.joined(separator: ", ")

@@ -49,14 +49,11 @@ struct TailPublication: ~Copyable {
   ///
   /// Throws `StreamerError` when the server refuses.
   static func create(
-    of tables: [TailTable], _ dsn: Secret
+    of tables: [TailTable], _ dsn: Secret, _ interruption: borrowing Interruption
   ) throws(StreamerError) -> TailPublication {
     let name = "\(prefix)\(getpid())"
     do throws(PGError) {
-      var session = try Self.connect(dsn)
-      _ = try session.query(
-        "SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings "
-          + "WHERE name = 'idle_session_timeout'")
+      var session = try Self.connect(dsn, interruption.breaker)
       _ = try session.query("SELECT pg_advisory_lock(\(Self.lockClass), \(getpid()))")
       try Self.dropStale(&session)
       let insertOnly = try Self.tablesWithoutIdentity(tables, &session)
@@ -88,11 +85,12 @@ struct TailPublication: ~Copyable {
     }
   }
 
-  private static func connect(_ dsn: Secret) throws(PGError) -> Connection {
+  private static func connect(
+    _ dsn: Secret, _ interruption: WaitBreaker? = nil
+  ) throws(PGError) -> Connection {
     let parameters = try DSN(dsn.revealed).parameters()
-    return try Connection.open(
-      parameters, startup: [(name: "client_min_messages", value: "warning")],
-      timeout: .seconds(10))
+    return try SessionSettings.open(
+      parameters, timeout: .seconds(10), interruption: interruption)
   }
 
   /// Drops the publications whose owner no longer holds its lock.

@@ -9,7 +9,10 @@ extension StreamerError {
     if case .connectionString = error { isUsage = true } else { isUsage = false }
     self.init(
       what: "source \(name)", why: "\(error)" + (cause.map(Self.place) ?? ""),
-      hint: cause.flatMap { Self.hint($0, source: source) } ?? "",
+      hint: cause.flatMap { Self.hint($0, source: source) }
+        ?? (error.isUnanswered
+          ? "A lock on the server's catalogs may hold it up, or a pooler without a free connection."
+          : ""),
       exit: isUsage ? .usage : error.isRetryable ? .failure : .preflight,
       retryable: error.isRetryable, cause: cause?.code == "55006" ? .slotActive : .other)
   }
@@ -22,6 +25,15 @@ extension StreamerError {
     _ fault: StreamFault, source: PostgresSourceConfiguration, name: String, streams: Bool
   ) {
     switch fault {
+    case .server(let error) where error.isVanishedPublication:
+      self.init(
+        what: "source \(name)",
+        why: "changes are missing: publication \"\(source.publication)\" does not exist where the "
+          + "stream stands (\(PGError.server(error)))",
+        hint: "\(Publication.suggestion(source.publication)) if it does not exist; run "
+          + "once with --accept-gap \(name) to go on over the gap; onGap = \"accept\" does so each "
+          + "time.",
+        exit: .preflight)
     case .server(let error) where streams && !PGError.server(error).isRetryable:
       self.init(
         what: "source \(name)", why: "\(PGError.server(error))" + Self.place(error),
@@ -63,6 +75,13 @@ extension StreamerError {
     _ error: ServerError, source: PostgresSourceConfiguration
   ) -> String? {
     switch error.code {
+    case _ where error.message.contains("unsupported startup parameter"):
+      // The words of pgbouncer, whatever its version.
+      error.message.contains("replication")
+        ? "A pooler sits in between that passes no replication on: connect to PostgreSQL itself."
+        : "A pooler sits in between: connect to PostgreSQL itself, or have it pass the parameter by "
+          + "(ignore_startup_parameters of pgbouncer); what it drops is set by SQL then."
+    case "25006": "The server is a standby, or reads only: name the primary in dsn."
     case "28P01": "Check user and password in dsn, PGPASSWORD or the passfile."
     case "28000": "Allow this user, database and address in the server's pg_hba.conf."
     case "3D000": "Check dbname in dsn."
@@ -70,7 +89,7 @@ extension StreamerError {
     case "53400": "Raise max_replication_slots, or drop a slot that nobody reads."
     case "53300": "Raise max_wal_senders or max_connections."
     case "42704" where error.message.contains("publication"):
-      "\(Publication.create(source.publication, tables: [])); if it exists now but did not where "
+      "\(Publication.suggestion(source.publication)); if it exists now but did not where "
         + "the slot stands, drop slot \(source.replicationSlot) and begin anew."
     case "55000" where error.message.contains("wal_level"):
       "Set wal_level = logical in postgresql.conf and restart the server."

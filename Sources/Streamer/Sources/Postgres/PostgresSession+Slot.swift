@@ -24,7 +24,7 @@ extension PostgresSession {
 
   /// Makes the slot and gives its consistent point.
   func createSlot(
-    _ replication: inout Connection, _ server: ServerFacts
+    _ replication: inout Connection, _ server: ServerFacts, _ plain: inout Connection
   ) throws(StreamerError) -> LSN {
     guard source.createSlot else {
       throw StreamerError(
@@ -37,7 +37,9 @@ extension PostgresSession {
         serverVersion: server.version.number)
     }
     try checkGoingOn()
-    let created = try ask(&replication, command)
+    let begin = ContinuousClock.now
+    let created = try wait(for: command, &replication, &plain)
+    deadline += .now - begin
     guard let point = created.first.flatMap({ $0.count > 1 ? $0[1] : nil }).flatMap({ LSN($0) })
     else {
       throw StreamerError(
@@ -52,7 +54,9 @@ extension PostgresSession {
     if let refusal = SlotRefusal(of: slot, database: database) {
       throw StreamerError(
         what: "source \(name)", why: "slot \"\(slot.name)\" \(refusal.why)",
-        hint: refusal.hint, exit: .preflight, retryable: refusal.isTemporary)
+        hint: refusal.hint, exit: refusal.isTemporary ? .failure : .preflight,
+        retryable: refusal.isTemporary,
+        cause: refusal.isTemporary && awaitsFailover(inRecovery: true) ? .failover : .other)
     }
     if let pid = slot.activePID {
       throw StreamerError(

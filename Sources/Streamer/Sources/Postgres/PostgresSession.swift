@@ -1,6 +1,5 @@
 import PGWire
 import Recording
-import Synchronization
 
 /// What of a PostgreSQL source may block: it runs on the driver's I/O worker, one call after the
 /// other.
@@ -15,7 +14,8 @@ protocol ReplicationServer: AnyObject, Sendable {
   func slot() -> ReplicationSlot?
   /// Lets go of the connection for look-ups.
   func close()
-  /// A stop has begun: nothing is made any more; the one call from another thread.
+  /// A stop has begun: what ``establish(_:)`` waits for is over, and nothing is made any more; the one
+  /// call from another thread.
   func stopping()
 }
 
@@ -32,6 +32,8 @@ struct PostgresAttempt: Sendable {
   var streams = true
   /// Whether values come in binary.
   var binary = false
+  /// How long all questions to the server may take, but for the creation of a slot.
+  var limit = Limits.question
 }
 
 /// What the catalog says of one table.
@@ -66,10 +68,14 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   let store: any SourceStore
   let log: Log
   private var catalog: TableCatalog?
+  /// Comes when a stop has begun.
+  private let interruption: WaitBreaker
+  /// Until when the questions of the attempt have to be answered; a slot's creation does not count.
+  var deadline = ContinuousClock.now
+  /// Since when a failover has been waited for, and whether the server was in recovery.
+  var failover: (since: ContinuousClock.Instant, inRecovery: Bool)?
   /// How to reach the server that the stream comes from, without its fellows in `dsn`.
   private var here: ConnectionParameters?
-  /// Whether a stop has begun; the driver's thread says so.
-  private let isStopping = Atomic<Bool>(false)
   /// Whether the stream's values come in binary.
   private var isBinary = false
   /// Whether the database is in SQL_ASCII: its texts are asked for as they are.
@@ -77,8 +83,9 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
 
   init(
     name: String, _ source: PostgresSourceConfiguration, sinks: [String],
-    store: any SourceStore, log: Log
+    store: any SourceStore, log: Log, interruption: WaitBreaker = WaitBreaker()
   ) {
+    self.interruption = interruption
     self.name = name
     self.source = source
     self.sinks = sinks
@@ -89,6 +96,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   func establish(_ attempt: PostgresAttempt) -> Result<EstablishedSession, StreamerError> {
     do throws(StreamerError) {
       isBinary = attempt.binary
+      deadline = .now + attempt.limit
       return .success(try connect(attempt))
     } catch {
       catalog?.disconnect()
@@ -149,12 +157,21 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
 
   func close() { catalog?.disconnect() }
 
-  func stopping() { isStopping.store(true, ordering: .relaxed) }
+  func stopping() { interruption.interrupt() }
+
+  /// How long the next question of the attempt may take.
+  var timeLeft: Duration { max(deadline - .now, .zero) }
 
   /// Refuses to make anything on the server once a stop has begun.
   func checkGoingOn() throws(StreamerError) {
-    guard isStopping.load(ordering: .relaxed) else { return }
-    throw StreamerError(what: "source \(name)", why: "it is being stopped", retryable: true)
+    if isStopping { throw stopped }
+  }
+
+  /// Whether a stop has begun.
+  var isStopping: Bool { interruption.hasCome }
+
+  private var stopped: StreamerError {
+    StreamerError(what: "source \(name)", why: "it is being stopped", retryable: true)
   }
 
   // MARK: - Steps
@@ -165,14 +182,15 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     let parameters = try mapped { () throws(PGError) in
       try source.dsn.parameters()
     }
-    var plain = try mapped { () throws(PGError) in try open(parameters, replication: false) }
+    var plain = try mapped { () throws(PGError) in
+      try open(parameters, replication: false, until: deadline)
+    }
     // Everything else must be asked of this very server: another host may be another one.
     let here = parameters.only(plain.reachedHost)
     if self.here?.hosts != here.hosts { catalog?.disconnect() }
-    holdsAnyBytes = plain.parameterStatus["server_encoding"] == "SQL_ASCII"
-    if holdsAnyBytes { _ = try ask(&plain, "SET client_encoding = 'SQL_ASCII'") }
     self.here = here
-    let server = try ServerFacts(asking: &plain, source: source, name: name)
+    let server = try ServerFacts(asking: &plain, source: source, name: name, within: timeLeft)
+    try checkDecoding(server, attempt.known)
     try preparePublication(&plain, server)
     // Tables that appear later are treated otherwise.
     let published = attempt.known == nil ? try publishedNow(&plain) : nil
@@ -180,7 +198,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     catalog = catalog ?? makeCatalog(parameters, version)
 
     var replication = try mapped { () throws(PGError) in
-      try open(here, replication: true, server: version)
+      try open(here, replication: true, server: version, until: deadline)
     }
     let system = try identify(&replication)
     let identity = PositionIdentity(
@@ -196,7 +214,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
       if !attempt.streams { options.streaming = .off }
       options.binary = isBinary
       let command = ReplicationCommand.start(slot: source.replicationSlot, at: start, options)
-      try replication.startCopyBoth(command)
+      try replication.startCopyBoth(command, timeout: timeLeft)
       return command
     }
     let host = replication.host.name ?? parameters.hosts.first?.description ?? ""
@@ -214,11 +232,23 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
 
 extension PostgresSession {
   private func open(
-    _ parameters: ConnectionParameters, replication: Bool, server: ServerVersion? = nil
+    _ parameters: ConnectionParameters, replication: Bool, server: ServerVersion? = nil,
+    until end: ContinuousClock.Instant
   ) throws(PGError) -> Connection {
-    try Connection.open(
-      parameters, startup: SessionSettings.startup(for: server, asBytes: holdsAnyBytes),
-      replication: replication, timeout: source.timeout)
+    let end = min(end, .now + source.timeout)
+    let asked = SessionSettings.startup(for: server, asBytes: holdsAnyBytes)
+    var connection = try Connection.open(
+      parameters, startup: asked, replication: replication, timeout: max(end - .now, .zero),
+      interruption: interruption)
+    holdsAnyBytes = SessionSettings.holdsAnyBytes(connection)
+    let dropped = try SessionSettings.hold(
+      on: &connection, asked: asked, timeout: max(end - .now, .zero))
+    if !dropped.isEmpty {
+      log.warning(
+        "settings of the startup packet were dropped, by a pooler perhaps, and set by SQL",
+        ["settings": dropped.joined(separator: ", ")])
+    }
+    return connection
   }
 
   private func makeCatalog(
@@ -226,7 +256,8 @@ extension PostgresSession {
   ) -> TableCatalog {
     TableCatalog(memory: store, serverMajor: server.major, log: log) {
       [unowned self] () throws(PGError) in
-      try open(here ?? parameters, replication: false, server: server)
+      try open(
+        here ?? parameters, replication: false, server: server, until: .now + source.timeout)
     }
   }
 
@@ -240,7 +271,7 @@ extension PostgresSession {
     guard source.createPublication else {
       throw StreamerError(
         what: "source \(name)", why: "publication \"\(source.publication)\" does not exist",
-        hint: "\(Publication.create(source.publication, tables: [])); or set "
+        hint: "\(Publication.suggestion(source.publication)); or set "
           + "createPublication = true.", exit: .preflight)
     }
     let tables = try publishedTables(&plain)
@@ -295,11 +326,12 @@ extension PostgresSession {
     let start = PostgresStart(
       source: name, sinks: sinks, store: store, override: source.walPositionOverride,
       onGap: source.acceptsFirstGap && known == nil ? .accept : source.onGap, log: log)
+    if case .missing = slot { try awaitSlot(server, identity, known) } else { failover = nil }
     let decided = try start.decide(
       on: PostgresStart.Server(
         identity: identity, slot: slot, flushLSN: system.flushLSN,
         history: try history(&replication, system.timeline)), known: known)
-    let point = decided.needsSlot ? try createSlot(&replication, server) : nil
+    let point = decided.needsSlot ? try createSlot(&replication, server, &plain) : nil
     return try start.settle(decided, newSlot: point)
   }
 
@@ -329,12 +361,13 @@ extension PostgresSession {
     _ connection: inout Connection, _ sql: String
   ) throws(StreamerError) -> [[String?]] {
     do throws(PGError) {
-      return try connection.query(sql).first?.rows ?? []
+      return try connection.query(sql, timeout: timeLeft).first?.rows ?? []
     } catch { throw mapped(error) }
   }
 
   func mapped(_ error: PGError) -> StreamerError {
-    StreamerError(error, source: source, name: name)
+    if case .timeout = error, isStopping { return stopped }
+    return StreamerError(error, source: source, name: name)
   }
 
   func mapped<T: ~Copyable>(

@@ -87,9 +87,7 @@ extension PostgresSource {
       feedback.statusRequested()
     }
     for end in pipeline.takeStreamEnds() { report(end) }
-    for notice in pipeline.takeNotices() {
-      log.limited("notice")?.warning("the server sent a notice", ["notice": "\(notice)"])
-    }
+    tellNotices()
     guard !feedback.isSilent(now: now) else {
       throw StreamerError(
         what: "source \(plan.name)",
@@ -99,6 +97,22 @@ extension PostgresSource {
       if stream.wantsWrite { return try stream.flush() }
       if let status = feedback.status(sent: pipeline.sent, now: now) { try stream.send(status) }
     }
+  }
+
+  /// Says what the server has to say, as far as a log can bear it.
+  private func tellNotices() {
+    let (notices, leftOut) = pipeline.takeNotices()
+    for notice in notices {
+      if notice.isVanishedPublication {
+        log.limited("gap")?.warning("going on over a gap", ["cause": "\(notice)"])
+      } else {
+        log.limited("notice")?.warning("the server sent a notice", ["notice": "\(notice)"])
+      }
+    }
+    noticesUntold += leftOut
+    guard noticesUntold > 0, let log = log.limited("notices") else { return }
+    log.warning("the server sent more notices than are told", ["notices": noticesUntold])
+    noticesUntold = 0
   }
 
   /// Says what became of a transaction that came in chunks; those that needed a file are rare.

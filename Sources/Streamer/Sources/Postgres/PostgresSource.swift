@@ -48,6 +48,8 @@ final class PostgresSource: Source {
   private var avoidsBinary = false
   /// Since when the server has been asking in vain for a position.
   var pingedSince: Instant?
+  /// Notices of the server that nothing has been said of.
+  var noticesUntold = 0
   private var isLookingUp = false
   private var isLookingAtSlot = false
   private var nextSlotLook = Instant.now
@@ -90,7 +92,8 @@ final class PostgresSource: Source {
       known: identity.map(positions),
       // What ends with its first failure must not fail for want of room.
       streams: plan.rules.reconnects && !avoidsStreaming,
-      binary: configuration.output.binary && !avoidsBinary)
+      binary: configuration.output.binary && !avoidsBinary,
+      limit: identity == nil ? plan.firstAttempt : Limits.question)
     let topics = plan.sinks.map(\.messageTopic)
     return { [server, policy] in
       Result { () throws(StreamerError) in
@@ -111,6 +114,9 @@ final class PostgresSource: Source {
   ) throws(StreamerError) {
     let session = established.session
     guard let stream = session.takeStream() else { return }
+    // A gap that is accepted once is one of the first connection.
+    pipeline.stopsWithoutPublication =
+      configuration.onGap == .stop && !(configuration.acceptsFirstGap && identity == nil)
     identity = session.identity
     if established.isElsewhere {
       feedback.restart(at: session.positions)
@@ -136,7 +142,10 @@ final class PostgresSource: Source {
     return nil
   }
 
-  func stopping() { server.stopping() }
+  func stopping() {
+    // What reads on to its commit may still have to look up a table.
+    if stream == nil { server.stopping() }
+  }
 
   func disconnect(
     after error: StreamerError?, _ poller: inout Poller
@@ -149,6 +158,8 @@ final class PostgresSource: Source {
   }
 
   func goodbye(within limit: Duration, _ poller: inout Poller) -> @Sendable () -> Void {
+    // What is still asked of the catalog is of no use any more.
+    server.stopping()
     guard var stream = stream.take() else { return { [server] in server.close() } }
     poller.forget(stream.descriptor)
     feedback.statusRequested()

@@ -116,7 +116,9 @@ final class TableCatalog {
 
   /// A slot as the server shows it; nil when there is none of that name.
   func slot(named name: String) throws(PGError) -> ReplicationSlot? {
-    let rows = try query { ReplicationSlot.query(name: name, serverVersion: $0 * 10_000) }
+    let rows = try query(within: Limits.slotAnswer) {
+      ReplicationSlot.query(name: name, serverVersion: $0 * 10_000)
+    }
     return rows.lazy.compactMap(ReplicationSlot.init(row:)).first
   }
 
@@ -149,11 +151,13 @@ final class TableCatalog {
       """
   }
 
-  private func query(_ text: (_ serverMajor: Int) -> String) throws(PGError) -> [[String?]] {
+  private func query(
+    within limit: Duration = Limits.question, _ text: (_ serverMajor: Int) -> String
+  ) throws(PGError) -> [[String?]] {
     var connection: Connection
     if let kept = self.connection.take() { connection = kept } else { connection = try connect() }
     serverMajor = connection.serverVersion.major
-    let rows = try connection.query(text(serverMajor))
+    let rows = try connection.query(text(serverMajor), timeout: limit)
     self.connection = consume connection
     return rows.first?.rows ?? []
   }
