@@ -48,7 +48,7 @@ install: ## what `make build` has made, with unit, documentation and example; PR
 	chmod 644 $(DESTDIR)$(UNIT_DIR)/psql-streamer.service
 	install -m 644 psql-streamer.toml deploy/prometheus/psql-streamer.rules.yml \
 	  deploy/grafana/psql-streamer.json $(DESTDIR)$(DOC_DIR)/examples
-	install -m 644 README.md CHANGELOG.md LICENSE docs/*.md $(DESTDIR)$(DOC_DIR)
+	install -m 644 README.md CHANGELOG.md LICENSE docs/*.md docs/*.schema.json $(DESTDIR)$(DOC_DIR)
 
 deb: build ## a package for this machine's release of Debian: .build/deb/psql-streamer_….deb
 	@Scripts/setup dpkg-dev
