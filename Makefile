@@ -8,7 +8,7 @@ SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
 .PHONY: help setup servers build install uninstall deb demo check unit test integration compose-test \
   test-allocations fuzz fuzz-selftest lint format bench bench-decode bench-reader bench-stream \
-  compatibility package-use fixtures deploy-test ci clean
+  compatibility package-use fixtures deploy-test page-test ci clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -112,6 +112,9 @@ package-use: setup ## that another package can use the library PGWire
 
 deploy-test: ## alerts, dashboard and manifest of deploy/; needs a built binary and promtool
 	@Scripts/deploy-test
+
+page-test: ## the page of / in chromium: well, broken, dark, narrow, without scripts; .build/pages
+	@Scripts/page-test
 
 lint: ## formats, lengths, limits, links, duplicates, shell scripts, compose file
 	@Scripts/lint

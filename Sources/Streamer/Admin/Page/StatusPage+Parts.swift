@@ -25,7 +25,10 @@ extension StatusPage {
               html.put(", \(Self.age(begin, now))")
             }
           }
-          if let error = object["error"]?.string { html.element("p", text: error) }
+          guard let error = object["error"]?.string else { return }
+          // An error begins with the name, which stands beside it.
+          let name = "\(kind) \(string(object["name"])): "
+          html.element("p", text: String(error.trimmingPrefix(name)))
         }
       }
       for reason in more { html.element("li", text: "Not ready: \(reason).") }
@@ -236,7 +239,9 @@ extension StatusPage {
     guard case .number(let text) = source["lagSeconds"], let seconds = Double(text) else {
       return nil
     }
-    return seconds < 10 ? "\((seconds * 10).rounded() / 10) s" : Self.duration(Int(seconds))
+    let tenths = Int(clamping: Int64((min(seconds, 1e9) * 10).rounded()))
+    return (1..<100).contains(tenths)
+      ? "\(tenths / 10).\(tenths % 10) s" : Self.duration(tenths / 10)
   }
 
   // MARK: - Words
