@@ -7,7 +7,7 @@ SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
 .PHONY: help setup servers build install uninstall deb demo check unit test integration compose-test \
-  test-allocations fuzz fuzz-selftest lint format bench bench-decode bench-reader bench-stream \
+  test-allocations fuzz fuzz-selftest lint format bench bench-decode bench-reader bench-stream bench-probes \
   compatibility package-use fixtures deploy-test page-test ci clean
 
 help:
@@ -137,6 +137,9 @@ bench-reader: ## drain a slot into nothing; READ="'host=… dbname=…' slot pub
 
 bench-stream: build ## memory and spool of one streamed transaction of BENCH_ROWS (10 000 000) rows
 	@python3 Benchmarks/stream
+
+bench-probes: build ## /health beside BENCH_CLIENTS (1000) slow HTTP clients for BENCH_SECONDS (1200)
+	@python3 Benchmarks/probes
 
 fixtures: setup ## record Fixtures/ anew from real servers
 	PSQL_STREAMER_RECORD=1 $(SWIFT_TEST) --filter FixtureRecording

@@ -79,9 +79,13 @@ async function look() {
     for (const part of ["verdict", "as-of", "main"])
       morph(document.getElementById(part), page.getElementById(part));
     say("");
-  } catch (error) {
+  } catch {
     const since = document.querySelector("#as-of time")?.textContent ?? "";
     say(`No answer: what is shown is of ${since}. It is tried again every two seconds.`);
+    const verdict = document.getElementById("verdict");
+    verdict.className = "verdict wait";
+    verdict.textContent = "▲ no answer";
+    document.title = "▲ no answer – psql-streamer";
   }
   if (!document.hidden) timer = setTimeout(look, pause);
 }
