@@ -105,6 +105,8 @@ extension Integration {
       try compareCheck()
       streamer.send(SIGTERM)
       _ = try streamer.wait(within: .seconds(60))
+      // The shared server has a limited number of slots.
+      try server.psql("SELECT pg_drop_replication_slot('manual')")
     }
 
     // MARK: - Metrics
