@@ -78,7 +78,8 @@ struct AdminRoutes: Sendable {
     let stats = StatsDocument.json(sources: status.sources, sinks: status.sinks)
     let page = StatusPage(
       status: JSONValue(statusDocument.json) ?? .null, stats: JSONValue(stats) ?? .null,
-      reasons: readiness(now).reasons, tables: TableTotals.all(metrics), now: .now)
+      reasons: readiness(now).reasons,
+      tables: TableTotals.busiest(StatusPage.listedTables, of: metrics), now: .now)
     var response = AdminResponse(200, type: "text/html; charset=utf-8", page.html)
     response.headers += StatusPage.headers.map { (name: $0, value: $1) }
     return response

@@ -91,8 +91,8 @@ extension StatusPage {
   }
 
   func writeTables(to html: inout HTMLText) {
-    guard !tables.isEmpty else { return }
-    let listed = tables.prefix(Self.listedTables)
+    let (listed, count) = tables
+    guard !listed.isEmpty else { return }
     write(
       "Tables by changes", ["Table"], ["Inserts", "Updates", "Deletes", "All", Self.rate], &html
     ) { html in
@@ -108,10 +108,10 @@ extension StatusPage {
         }
       }
     }
-    guard tables.count > listed.count else { return }
+    guard count > listed.count else { return }
     html.element(
       "p", ["class": "faint"],
-      text: "and \(tables.count - listed.count) more: psql_streamer_rows_total")
+      text: "and \(count - listed.count) more: psql_streamer_rows_total")
   }
 
   /// The tables that sinks leave out.

@@ -14,8 +14,8 @@ struct StatusPage {
   let stats: JSONValue
   /// What stands against being ready.
   let reasons: [String]
-  /// The tables, with the most changes first.
-  let tables: [TableTotals]
+  /// The tables with the most changes, and how many there are.
+  let tables: (listed: [TableTotals], count: Int)
   /// The moment that it shows.
   let now: UTCTime
 
