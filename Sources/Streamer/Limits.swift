@@ -84,6 +84,8 @@ enum Limits {
   static let slotCheck = Duration.seconds(10)
   /// How often a standby looks whether the slot has become free.
   static let standbyPoll = Duration.seconds(1)
+  /// After what time sinks are asked again that have not answered what a reload needs.
+  static let reloadRetry = Duration.seconds(1)
   /// How long one attempt to reach Kafka may take before it counts as failed.
   static let kafkaStart = Duration.seconds(10)
   /// How long Kafka may take to answer about a topic.
