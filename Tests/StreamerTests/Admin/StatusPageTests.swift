@@ -81,7 +81,7 @@ import Testing
       at: UTCTime(microseconds: now.microseconds - 125_000_000))
     var html = page()
     #expect(html.contains("<title>✖ trouble – psql-streamer</title>"))
-    let list = try #require(html.firstRange(of: "class=\"trouble\""))
+    let list = try #require(html.firstRange(of: "class=\"trouble bad\""))
     let rest = html[list.upperBound...].prefix { _ in true }
     #expect(rest.contains("sink out") && rest.contains("✖ retrying") && rest.contains("2 min"))
     #expect(rest.contains("127.0.0.1:9092: refused. Is the broker up?"))
@@ -91,6 +91,7 @@ import Testing
     pipelines.sources[0].cannotSave = true
     html = page()
     #expect(html.contains("▲ not ready") && html.contains("cannot save its position"))
+    #expect(html.contains("class=\"trouble wait\"") && !html.contains("What is not well"))
   }
 
   @Test func `What others have named is text and nothing else`() {

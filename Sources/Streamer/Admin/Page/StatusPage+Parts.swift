@@ -11,8 +11,9 @@ extension StatusPage {
       troubled.map { "\($0) \"\(string($1["name"]))\" is \(string($1["state"]))" })
     let more = reasons.filter { !told.contains($0) }
     guard !troubled.isEmpty || !more.isEmpty else { return }
-    html.element("h2", text: "What is not well")
-    html.element("ul", ["class": "trouble"]) { html in
+    let whole = verdict.tone
+    html.element("h2", text: whole == .bad ? "What is not well" : "What it waits for")
+    html.element("ul", ["class": "trouble \(whole.rawValue)"]) { html in
       for (kind, object) in troubled {
         html.element("li") { html in
           html.element("strong", text: "\(kind) \(string(object["name"]))")

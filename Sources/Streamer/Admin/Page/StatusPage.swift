@@ -79,7 +79,8 @@ struct StatusPage {
     }
   }
 
-  private var verdict: (tone: Tone, sign: String, text: String) {
+  /// How it stands as a whole.
+  var verdict: (tone: Tone, sign: String, text: String) {
     let tone: Tone = status["ok"]?.bool == true ? reasons.isEmpty ? .good : .wait : .bad
     let text =
       switch tone {
