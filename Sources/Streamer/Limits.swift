@@ -35,8 +35,9 @@ enum Limits {
   static let spoolBlockBytes = 256 << 10
   /// Bytes of memory that an open transaction begins with.
   static let spoolSpareBytes = 16 << 10
-  /// Subtransactions of open transactions whose starts are known, over all of them.
-  static let keptSubtransactions = 1 << 17
+  /// Starts of an open transaction's subtransactions that are written to its file at once; up to twice
+  /// as many are in memory.
+  static let subtransactionRun = 1 << 10
   /// How often the server may ask in vain for a position before the connection is given up: it
   /// waits for us in order to shut down.
   static let shutdownPings = 10
