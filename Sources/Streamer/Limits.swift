@@ -93,6 +93,10 @@ enum Limits {
   static let kafkaRequest = Duration.seconds(10)
   /// How long the report of a refused record is waited for once the producer has ended over it.
   static let kafkaReason = Duration.seconds(2)
+  /// From how many producers on `check` says what they take.
+  static let manyProducers = 40
+  /// What one of them takes, as measured with twenty sources on twenty sinks.
+  static let producerCost = (threads: 3, descriptors: 6, bytes: 4 << 20)
   /// How often topics are looked at for partitions that were added.
   static let partitionsCheck = Duration.seconds(30)
   /// How long that may take.

@@ -17,8 +17,8 @@ struct RequestEstimate {
   private var waiting: [HandOver] = []
   /// How many requests are under way.
   private(set) var count = 0
-  /// How many the last hand-over made.
-  private var last = 0
+  /// How many the next hand-over may make: as many as the last ones at most.
+  private var expected = 0
 
   init() { waiting.reserveCapacity(Self.most) }
 
@@ -26,7 +26,7 @@ struct RequestEstimate {
   mutating func handOver(records: Int, requests: Int) {
     handedOver &+= UInt64(records)
     count += requests
-    last = requests
+    expected = max(requests, expected - 1)
     if waiting.count < Self.most {
       waiting.append(HandOver(end: handedOver, requests: requests))
     } else {
@@ -35,9 +35,9 @@ struct RequestEstimate {
     }
   }
 
-  /// Whether the requests of another hand-over like the last one would all find room, one of them
+  /// Whether the requests of another hand-over like the last ones would all find room, one of them
   /// behind the `limit` that may be under way.
-  func hasRoom(within limit: Int) -> Bool { count == 0 || count + last <= limit + 1 }
+  func hasRoom(within limit: Int) -> Bool { count == 0 || count + expected <= limit + 1 }
 
   /// So many records were reported.
   mutating func report(records: Int) {

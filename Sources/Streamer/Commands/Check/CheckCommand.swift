@@ -17,6 +17,7 @@ enum CheckCommand {
     for note in configuration.notes {
       report.add(.init("configuration", "\(note.path)", .ok, note.text))
     }
+    if let cost = producers(of: configuration) { report.add(cost) }
     let stored = StoreCheck.positions(of: configuration, &report)
     var tables: [String: PublishedTables] = [:]
     for source in configuration.sources {
@@ -40,5 +41,22 @@ enum CheckCommand {
       Terminal.print(report.text(TerminalStyle()))
     }
     return report.exit.rawValue
+  }
+
+  /// What the producers take, when there are many: each source has one of its own for each of its
+  /// Kafka sinks.
+  static func producers(of configuration: Configuration) -> CheckFinding? {
+    var count = 0
+    for sink in configuration.sinks {
+      if case .kafka = sink.kind { count += sink.sources.count }
+    }
+    guard count >= Limits.manyProducers else { return nil }
+    let cost = Limits.producerCost
+    return CheckFinding(
+      "producers", "sinks", .warn,
+      "\(count) pairs of a source and a Kafka sink have a producer each: together about "
+        + "\(count * cost.threads) threads, \(count * cost.descriptors) descriptors and "
+        + "\(ByteSize(count * cost.bytes))",
+      "One sink can route the tables of many sources; else divide them among several processes.")
   }
 }
