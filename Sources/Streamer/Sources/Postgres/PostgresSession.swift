@@ -254,8 +254,9 @@ extension PostgresSession {
   private func makeCatalog(
     _ parameters: ConnectionParameters, _ server: ServerVersion
   ) -> TableCatalog {
-    TableCatalog(memory: store, serverMajor: server.major, log: log) {
-      [unowned self] () throws(PGError) in
+    TableCatalog(
+      memory: store, publication: source.publication, serverMajor: server.major, log: log
+    ) { [unowned self] () throws(PGError) in
       try open(
         here ?? parameters, replication: false, server: server, until: .now + source.timeout)
     }
