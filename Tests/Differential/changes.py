@@ -11,9 +11,9 @@ class Changes:
         self.world, self.random = world, world.random
         self.prepared = 0
         self.statements = [
-            (self.insert, 8), (self.update, 7), (self.delete, 3), (self.truncate, 0.7), (self.copy, 2),
-            (self.upsert, 2), (self.merge, 1), (self.message, 1.5), (self.big, 0.5), (self.move, 1),
-            (self.ddl, 2.5), (self.rewrite, 0.3), (self.aside, 0.5)]
+            (self.insert, 8), (self.update, 11), (self.delete, 3), (self.truncate, 0.5), (self.copy, 2),
+            (self.upsert, 2), (self.merge, 1), (self.message, 1.5), (self.big, 0.7), (self.move, 1),
+            (self.ddl, 3.5), (self.rewrite, 0.3), (self.aside, 0.5)]
 
     def happen(self, transactions, disturb=lambda: None):
         """Runs transactions of up to three sessions, one statement at a time, each session when chance says so."""
@@ -91,6 +91,9 @@ class Changes:
 
     def table(self, session):
         tables = self.world.tables(session)
+        roots = [table for table in tables if not table.is_leaf]
+        if roots and self.random.random() < 0.7:
+            tables = roots
         return self.random.choice(tables) if tables else None
 
     def row(self, columns):
@@ -238,7 +241,7 @@ class Changes:
         if not (self.world.live and table.identity in "fn"):
             choices += [self.rename_column, self.change_key]
         if not self.world.live:
-            choices += [self.identity, self.identity, self.drop_table, self.detach]
+            choices += [self.identity, self.identity, self.drop_table, self.detach, self.publication]
         return self.random.choice(choices)(session, table, columns)
 
     def add_column(self, session, table, columns):
@@ -291,6 +294,14 @@ class Changes:
         if self.random.random() < 0.7:
             return True
         return self.world.run(session, "DROP TABLE %s CASCADE" % table.name)
+
+    def publication(self, session, table, columns):
+        """A publication that changes while it is read."""
+        name = ident(self.world.publication)
+        what = self.random.choice([
+            "DROP TABLE %s" % table.name, "ADD TABLE %s" % table.name, "SET (publish = 'insert, update')",
+            "SET (publish = 'insert, update, delete, truncate')"])
+        return self.world.run(session, "ALTER PUBLICATION %s %s" % (name, what))
 
     def detach(self, session, table, columns):
         parent = table.is_leaf and session.value(
