@@ -68,6 +68,9 @@ final class TablePolicy: Sendable {
     /// The tables that were published at the start; nil when that is not known, and all count.
     var atStart: Set<Name>?
     var told: Set<String> = []
+    /// By sink, the tables of its topics.
+    var owners: [String: TopicOwners] = [:]
+    var database = ""
   }
 
   private static let mostTold = 10_000
@@ -99,6 +102,7 @@ final class TablePolicy: Sendable {
   /// and throws where one cannot have a topic.
   func start(_ tables: [Name], database: String) throws(StreamerError) {
     let isFirst = known.withLock { known in
+      known.database = database
       defer { known.atStart = known.atStart ?? Set(tables) }
       return known.atStart == nil
     }
@@ -111,6 +115,7 @@ final class TablePolicy: Sendable {
           database: database, schema: table.schema, table: table.table)
         if let topic {
           if !TopicRouting.isTopicName(topic) { illegal.append((table, topic)) }
+          tellOfSharedTopic(table, sink)
         } else if !sink.routing.excludes(schema: table.schema, table: table.table) {
           homeless.append(table.text)
         }
@@ -152,7 +157,9 @@ final class TablePolicy: Sendable {
         topics: answers.map { _ in nil }, left: answers.map { _ in nil })
       for (index, sink) in sinks.enumerated() where index < answers.count {
         switch answers[index] {
-        case .success(let topic): result.topics[index] = topic
+        case .success(let topic):
+          result.topics[index] = topic
+          if sink.routesTables { tellOfSharedTopic(table.name, sink) }
         case .failure(let error):
           guard let reason = LeftOut(error), !stops(table.name, sink) else {
             throw LeftOut(error) == nil ? error : Self.stop(table.name, error)
@@ -169,6 +176,22 @@ final class TablePolicy: Sendable {
       settled.append(result)
     }
     return settled
+  }
+
+  /// Says which other table's topic this one has come into, unless that is meant.
+  private func tellOfSharedTopic(_ table: Name, _ sink: Rules) {
+    let shared = known.withLock { known in
+      known.owners[sink.name, default: TopicOwners(most: Self.mostTold)].claim(
+        table, database: known.database, sink.routing)
+    }
+    guard let shared else { return }
+    log.warning(
+      "two tables have one topic",
+      [
+        "sink": sink.name, "topic": shared.topic,
+        "tables": "\(shared.other.pattern), \(table.pattern)",
+        "hint": "Give one of them another with tableTopicMapping.",
+      ])
   }
 
   private func stops(_ table: Name, _ sink: Rules) -> Bool {

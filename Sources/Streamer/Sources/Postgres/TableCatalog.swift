@@ -162,7 +162,8 @@ final class TableCatalog {
   ///
   /// Columns that an index only carries (INCLUDE, from 11) are no part of the key. The last row of a
   /// table that can be published as the root of partitions (from 13) says whether one of them has
-  /// another identity than the whole row: see ``Table/partialOldRows``.
+  /// another identity than the whole row: see ``Table/partialOldRows``. The root's own is as the
+  /// stream says, and may be another by now.
   private static func primaryKeys(of oids: String, serverMajor: Int) -> [String] {
     let keys = """
       SELECT i.indrelid, a.attname, a.attnum FROM pg_catalog.pg_index i \
@@ -175,7 +176,7 @@ final class TableCatalog {
       keys,
       """
       SELECT c.oid, '\(Table.partialOldRows)', 32767 FROM pg_catalog.pg_class c \
-      WHERE c.oid IN (\(oids)) AND c.relkind = 'p' AND c.relreplident = 'f' AND EXISTS (\
+      WHERE c.oid IN (\(oids)) AND c.relkind = 'p' AND EXISTS (\
       SELECT FROM pg_catalog.pg_partition_tree(c.oid) t \
       JOIN pg_catalog.pg_class l ON l.oid = t.relid \
       WHERE t.isleaf AND l.relkind = 'r' AND l.relreplident <> 'f')
