@@ -242,9 +242,10 @@ class Changes:
         if not (self.world.live and (table.kind == "p" or table.is_leaf)):
             choices += [self.rename_table, self.set_schema]
             if not (self.world.live and table.identity in "fn"):
-                choices += [self.rename_column, self.change_key]
+                choices.append(self.rename_column)
         if not self.world.live:
-            choices += [self.identity, self.identity, self.drop_table, self.detach, self.publication]
+            choices += [
+                self.identity, self.identity, self.drop_table, self.detach, self.publication, self.change_key]
         return self.random.choice(choices)(session, table, columns)
 
     def add_column(self, session, table, columns):

@@ -230,7 +230,9 @@ final class TablePolicy: Sendable {
   /// What may be written for a table; a configuration's strings quote as JSON's do.
   private static func remedy(_ table: Name) -> String {
     let name = TOMLValue.quoted("\(table.pattern)")
-    return "Write tableTopicMapping = { \(name) = \"TOPIC\" }, exclude = [\(name)], "
+    // In a key there are no references; in a string what looks like one has to be told from them.
+    let listed = name.replacing("${", with: "$${")
+    return "Write tableTopicMapping = { \(name) = \"TOPIC\" }, exclude = [\(listed)], "
       + "topicNames = \"replace\", or onTableError = \"exclude\"."
   }
 
