@@ -35,8 +35,9 @@ enum Limits {
   static let spoolBlockBytes = 256 << 10
   /// Bytes of memory that an open transaction begins with.
   static let spoolSpareBytes = 16 << 10
-  /// Subtransactions of open transactions whose starts are known, over all of them.
-  static let keptSubtransactions = 1 << 17
+  /// Starts of an open transaction's subtransactions that are written to its file at once; up to twice
+  /// as many are in memory.
+  static let subtransactionRun = 1 << 10
   /// How often the server may ask in vain for a position before the connection is given up: it
   /// waits for us in order to shut down.
   static let shutdownPings = 10
@@ -84,6 +85,8 @@ enum Limits {
   static let slotCheck = Duration.seconds(10)
   /// How often a standby looks whether the slot has become free.
   static let standbyPoll = Duration.seconds(1)
+  /// After what time sinks are asked again that have not answered what a reload needs.
+  static let reloadRetry = Duration.seconds(1)
   /// How long one attempt to reach Kafka may take before it counts as failed.
   static let kafkaStart = Duration.seconds(10)
   /// How long Kafka may take to answer about a topic.

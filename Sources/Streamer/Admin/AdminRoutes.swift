@@ -11,7 +11,7 @@ struct AdminRoutes: Sendable {
   /// The product's version, for `/status`.
   let version: String
   /// The bearer token for what changes something; nil when none is configured.
-  let token: String?
+  var token: String?
   /// Whether the service is ready while another instance has the slot.
   let readyWhenStandby: Bool
   /// Whether the server listens where only this machine can reach it.

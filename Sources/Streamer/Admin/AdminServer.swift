@@ -1,5 +1,6 @@
 import CMicroHTTPD
 import Glibc
+import Synchronization
 
 /// The HTTP server for health, status and metrics.
 ///
@@ -62,6 +63,9 @@ import Glibc
 
   deinit { stop() }
 
+  /// From now on requests that change something need this bearer token, like ``init``'s.
+  func setToken(_ token: String?) { context.token.withLock { $0 = token } }
+
   /// Closes all connections and returns when the server's thread has ended; more calls do
   /// nothing.
   func stop() {
@@ -100,11 +104,13 @@ private final class AdminGateBox: @unchecked Sendable {
 
 /// What the C callbacks are given.
 private final class AdminContext: Sendable {
-  let routes: AdminRoutes
+  let token: Mutex<String?>
+  private let routes: AdminRoutes
   let connections: AdminConnections
   let scrapes: AdminScrapes
 
   init(limits: AdminLimits, routes: AdminRoutes) {
+    token = Mutex(routes.token)
     self.routes = routes
     connections = AdminConnections(limits)
     scrapes = AdminScrapes(limit: limits.scrapes)
@@ -112,6 +118,8 @@ private final class AdminContext: Sendable {
 
   /// The answer to a request and what has to be told when it is sent.
   func answer(_ request: AdminRequest) -> (AdminResponse, AdminScrapes.Scrape?) {
+    var routes = routes
+    routes.token = token.withLock(\.self)
     guard request.path == AdminRoutes.metricsPath else { return (routes.answer(request), nil) }
     guard let scrape = scrapes.begin() else {
       let busy = AdminResponse.text(503, "Too many scrapes are under way.")

@@ -19,7 +19,8 @@ extension CommandLineSyntax {
     usage: "--config FILE [--accept-gap SOURCE]",
     discussion: """
       The first signal delivers what is in flight and saves the positions; a second one exits at
-      once. `psql-streamer -config FILE` is the same command. --accept-gap lets that source go on
+      once. SIGHUP reads FILE again: what can change without a restart does, the rest is named in the
+      log. `psql-streamer -config FILE` is the same command. --accept-gap lets that source go on
       over a gap once, at this start, where onGap = "accept" would do so each time.
       """,
     options: [

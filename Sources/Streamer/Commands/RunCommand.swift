@@ -4,22 +4,28 @@ enum RunCommand {
   static func run(
     configuration path: String, acceptsGap source: String? = nil
   ) throws(StreamerError) -> Int32 {
-    var configuration: Configuration
-    do throws(ConfigurationErrors) { configuration = try Configuration.load(path: path) } catch {
+    var running: RunningConfiguration
+    do throws(ConfigurationErrors) { running = try RunningConfiguration(path: path) } catch {
       error.complain()
       return error.exit.rawValue
     }
+    var configuration = running.configuration
     if let source { try configuration.acceptGapOnce(of: source) }
     let log = Log(
-      level: Log.Level(name: configuration.logLevel.rawValue) ?? .info,
+      level: configuration.logLevel.level,
       format: configuration.logFormat == .json ? .json : .logfmt)
     for note in configuration.notes { log.warning("note on the configuration", ["note": note]) }
     DescriptorLimit.raise()
     Allocator.giveBackLargeBlocks()
     let signals = try SignalDescriptor()
     let service = try Service(configuration, log: log)
-    return try service.run(until: signals)
+    return try service.run(until: signals, reloading: &running)
   }
+}
+
+extension Configuration.LogLevel {
+  /// The log's own level.
+  var level: Log.Level { Log.Level(name: rawValue) ?? .info }
 }
 
 extension Configuration {

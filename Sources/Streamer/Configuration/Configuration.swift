@@ -35,13 +35,13 @@ struct Configuration: Hashable, Sendable {
   /// Where the HTTP server listens (127.0.0.1:12080).
   let http: HTTPAddress
   /// The bearer token of requests that change something; `nil` refuses them.
-  let httpToken: Secret?
+  var httpToken: Secret?
   /// How often a line of statistics is logged for each source and sink; `nil` for never (10s).
-  let tickerInterval: Duration?
+  var tickerInterval: Duration?
   /// How log lines are written (logfmt).
   let logFormat: LogFormat
   /// Which log lines are written (info).
-  let logLevel: LogLevel
+  var logLevel: LogLevel
   /// How long unreachable servers are retried at the start; `nil` for ever (10s).
   let startTimeout: Duration?
   /// What becomes of the other sources when one has failed for good (isolate).
@@ -57,9 +57,9 @@ struct Configuration: Hashable, Sendable {
   /// The sources in the order of the file, at least one.
   var sources: [SourceConfiguration]
   /// The sinks in the order of the file, at least one.
-  let sinks: [SinkConfiguration]
+  var sinks: [SinkConfiguration]
   /// What is worth logging once at the start.
-  let notes: [ConfigurationNote]
+  var notes: [ConfigurationNote]
 
   /// The sinks that get the changes of a source, in the order of the file.
   func sinks(of source: String) -> [SinkConfiguration] {

@@ -41,12 +41,12 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
   /// The brokers to ask first, each "host:port".
   let hosts: [String]
   /// Which table goes where.
-  let topics: TopicRouting
+  var topics: TopicRouting
   /// What the trouble of one table with its topic does; `nil` stops for a table that was there at
   /// the start, and leaves out one that appears later.
-  let onTableError: TableErrorAction?
+  var onTableError: TableErrorAction?
   /// Where logical messages go; `nil` leaves them out.
-  let messageTopic: String?
+  var messageTopic: String?
   /// How long one request may take (2s).
   let timeout: Duration
   /// How many replicas acknowledge, -1 for all in sync.
@@ -62,7 +62,7 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
   /// The guarantee.
   let delivery: Delivery
   /// Whether records carry headers.
-  let headers: Bool
+  var headers: Bool
   /// What to do with a topic that does not exist.
   let createTopics: TopicCreation
   /// How topics are created.
@@ -73,11 +73,6 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
   let oversized: OversizedAction
   /// Properties that go to librdkafka verbatim.
   let librdkafka: [String: Secret]
-
-  /// Every topic that the file names: they must exist at the start, or be created.
-  var namedTopics: [String] {
-    topics.mappings.map(\.topic) + [topics.fallback, messageTopic].compactMap { $0 }
-  }
 
   /// Keys of a later version.
   static let later = [

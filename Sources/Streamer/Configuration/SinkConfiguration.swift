@@ -19,11 +19,11 @@ struct SinkConfiguration: Hashable, Sendable {
   /// The name of the table.
   let name: String
   /// What it is.
-  let kind: Kind
+  var kind: Kind
   /// The names of the sources whose changes it gets, at least one.
   let sources: [String]
   /// How it writes events.
-  let format: FormatConfiguration
+  var format: FormatConfiguration
   /// Whether each event is logged in one line.
   let verbose: Bool
   /// Whether debug messages of this sink are logged.

@@ -6,7 +6,7 @@ import Synchronization
 /// each wait. Time, poller and worker come from outside, so that the whole of it runs in a
 /// simulation. Recovery is the ordinary start: whatever fails, the connection is given up and
 /// reading begins again at the confirmed positions.
-// SAFETY: everything but `stopRequested`, `started`, `turnCount` and `control` belongs to the driver's thread.
+// SAFETY: everything but `stopRequested`, `reloadRequested`, `started`, `turnCount` and `control` belongs to the driver's thread.
 final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
   typealias Instant = ContinuousClock.Instant
 
@@ -16,6 +16,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     case durable(lane: Int, generation: Int, StreamerError?)
     case released
     case closed
+    case reload(LaneReload.Question, Result<[TopicID?], StreamerError>, TablePolicy)
     case source(S.Answer)
   }
 
@@ -35,6 +36,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
   private let worker: any WorkQueue<Answer>
   private let control: EventDescriptor
   private let stopRequested = Atomic<Bool>(false)
+  private let reloadRequested = Mutex<[LaneSetup]?>(nil)
   private let started = Atomic<Bool>(false)
   private let turnCount = AtomicCounter()
 
@@ -45,6 +47,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
   /// Sinks and connections that nobody uses any more, and whether some are being closed.
   private var abandoned: [@Sendable () -> Void] = []
   private var isReleasing = false
+  private var reload = LaneReload()
   private var closingDeadline: Instant?
   private var nextObservation = Instant.now
   private var isStale = false
@@ -86,6 +89,11 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     control.signal()
   }
 
+  func requestReload(_ setups: [LaneSetup]) {
+    reloadRequested.withLock { $0 = setups }
+    control.signal()
+  }
+
   func run() -> StreamerError? {
     start(now: .now)
     while !hasEnded {
@@ -102,6 +110,9 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
 
   /// Whether the pipeline is over.
   var hasEnded: Bool { if case .ended = machine.state { true } else { false } }
+
+  /// Whether other setups of the sinks are wanted that do not count yet.
+  var wantsReload: Bool { reload.isPending || reloadRequested.withLock { $0 != nil } }
 
   /// What it is doing.
   var state: PipelineMachine.State { machine.state }
@@ -130,10 +141,17 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     }
     pollLanes(&errors)
     for error in errors { fail(error, now: now) }
-    do throws(StreamerError) {
-      try source.turn(machine.permit, &poller, now: now)
-    } catch { fail(error, now: now) }
+    do throws(StreamerError) { try read(now: now) } catch { fail(error, now: now) }
     settle(now: now)
+  }
+
+  /// Reads as far as it may; new setups of the lanes are taken over between two transactions.
+  private func read(now: Instant) throws(StreamerError) {
+    if let setups = reloadRequested.withLock({ $0.take() }) { reload.request(setups) }
+    adopt()
+    let permit = reload.agreed == nil ? machine.permit : machine.permit.ending
+    try source.turn(permit, &poller, now: now)
+    if adopt() { try source.turn(machine.permit, &poller, now: now) }
   }
 
   /// What the turn has made is handed on in the same turn.
@@ -146,6 +164,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
       worker.submit { .source(job()) }
     }
     release()
+    askForReload(now: now)
     if source.hasProgressed {
       source.hasProgressed = false
       machine.progressed()
@@ -166,6 +185,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     if let closingDeadline { return max(min(closingDeadline - now, Limits.longestSleep), .zero) }
     var next = now + Limits.longestSleep
     if let due = machine.deadline { next = min(next, due) }
+    if machine.isStreaming, let due = reload.deadline { next = min(next, due) }
     if let due = source.deadline(machine.permit, now: now) { next = min(next, due) }
     if isStale { next = min(next, nextObservation) }
     return max(next - now, .zero)
@@ -211,6 +231,13 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     case .closed:
       closingDeadline = nil
       machine.closed()
+    case .reload(let question, let result, let policy):
+      let error = reload.answered(
+        question, result, policy: policy, generations: generations, now: now)
+      if let error {
+        observer.reloadRefused()
+        log.error("the sinks' new settings are refused", ["error": "\(error)"])
+      }
     case .source(let answer):
       do throws(StreamerError) { try source.take(answer, &poller, now: now) } catch {
         if let sink = error.sink { observer.failed(sinkNamed: sink, error) }
@@ -302,6 +329,35 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     }
   }
 
+  // MARK: - Reload
+
+  private var generations: [Int] { source.lanes.indices.map { source.lanes[$0].generation } }
+
+  /// Lets the worker ask the sinks for what new setups of the lanes need.
+  private func askForReload(now: Instant) {
+    guard machine.isStreaming, let question = reload.question(of: generations, now: now) else {
+      return
+    }
+    let sinks = SinkList(Array(source.lanes.sinks.prefix(plan.sinks.count)))
+    let policy = source.policy.adopting(question.setups)
+    let tables = source.tables(by: question.setups)
+    worker.submit {
+      let result = Result { () throws(StreamerError) in try policy.agree(on: tables, in: sinks) }
+      return .reload(question, result, policy)
+    }
+  }
+
+  /// Takes over the setups that the sinks have agreed to, unless a transaction is open.
+  @discardableResult private func adopt() -> Bool {
+    guard machine.isStreaming, let agreed = reload.agreed, source.isBetweenTransactions else {
+      return false
+    }
+    source.adopt(agreed.setups, agreed.policy, messageTopics: agreed.messageTopics)
+    reload.adopted()
+    log.info("the sinks' new settings count from here on")
+    return true
+  }
+
   // MARK: - What the machine decides
 
   private func fail(_ error: StreamerError, now: Instant) {
@@ -314,6 +370,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     case .none, .attach, .discard: break
     case .establish: establish()
     case .disconnect:
+      reload.interrupted()
       if let job = source.disconnect(after: machine.trouble, &poller) { abandoned.append(job) }
       logTrouble(now: now)
     case .close(let limit): close(within: limit, now: now)

@@ -247,6 +247,9 @@ struct PipelineMachine: ~Copyable {
     }
   }
 
+  /// Whether changes flow and go on to.
+  var isStreaming: Bool { if case .streaming = state { true } else { false } }
+
   /// Whether it is on its way to the end.
   var isEnding: Bool {
     switch state {
@@ -296,4 +299,7 @@ enum ReadPermit {
   case untilCommit
   /// Nothing.
   case nothing
+
+  /// The same, but for what begins a new transaction.
+  var ending: ReadPermit { self == .everything ? .untilCommit : self }
 }

@@ -15,6 +15,16 @@ protocol Source: AnyObject, SendableMetatype {
   /// The sinks' ways, in the configuration's order.
   var lanes: LaneSet<Position> { get set }
 
+  /// What becomes of tables by the sinks' setups.
+  var policy: TablePolicy { get }
+  /// The topics that the tables which are known would have by other setups.
+  func tables(by setups: [LaneSetup]) -> [(name: TablePolicy.Name, topics: [String?])]
+  /// Whether no transaction is open, so that the next event is the first of one.
+  var isBetweenTransactions: Bool { get }
+  /// The lanes go by other setups from here on, between two transactions, and tables are judged by
+  /// `policy`; `messageTopics` are the lanes' topics of logical messages.
+  func adopt(_ setups: [LaneSetup], _ policy: TablePolicy, messageTopics: [TopicID?])
+
   /// A sink that takes the place of one that failed, not open yet.
   func makeSink(_ lane: Int) throws(StreamerError) -> any Sink
 

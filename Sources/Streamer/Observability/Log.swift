@@ -77,6 +77,9 @@ struct Log: Sendable {
     return left == 0 ? self : with(["suppressed": left])
   }
 
+  /// Changes the configured level of this log and of all that were made from it, at once.
+  func setLevel(_ level: Level) { output.setLevel(level) }
+
   /// Turns debugging on or off for this log and all that were made from it, at once.
   func setDebug(_ isOn: Bool) { output.setDebug(isOn) }
 
@@ -124,7 +127,8 @@ private final class LogOutput: Sendable {
   private let format: Log.Format
   private let hasColours: Bool
   private let isJournal: Bool
-  private let configured: Log.Level
+  private let configured: Atomic<UInt8>
+  private let isDebugging = Atomic<Bool>(false)
   private let current: Atomic<UInt8>
   private let limiter = Mutex(LogLimiter())
 
@@ -135,19 +139,25 @@ private final class LogOutput: Sendable {
     self.format = format
     self.hasColours = hasColours
     self.isJournal = isJournal
-    configured = level
+    configured = Atomic(level.rawValue)
     current = Atomic(level.rawValue)
   }
 
-  var level: Log.Level { Log.Level(rawValue: current.load(ordering: .relaxed)) ?? configured }
+  var level: Log.Level { Log.Level(rawValue: current.load(ordering: .relaxed)) ?? .info }
 
   func admit(_ kind: String, now: ContinuousClock.Instant) -> Int? {
     limiter.withLock { $0.admit(kind, now: now) }
   }
 
+  func setLevel(_ level: Log.Level) {
+    configured.store(level.rawValue, ordering: .relaxed)
+    setDebug(isDebugging.load(ordering: .relaxed))
+  }
+
   func setDebug(_ isOn: Bool) {
-    let level = isOn ? min(configured, .debug) : configured
-    current.store(level.rawValue, ordering: .relaxed)
+    isDebugging.store(isOn, ordering: .relaxed)
+    let level = configured.load(ordering: .relaxed)
+    current.store(isOn ? min(level, Log.Level.debug.rawValue) : level, ordering: .relaxed)
   }
 
   func write(_ line: LogLine) {

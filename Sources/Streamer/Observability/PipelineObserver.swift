@@ -27,6 +27,7 @@ final class PipelineObserver {
   private let lanes: [LaneStatus]
   private let sourceMetrics: SourceMetrics
   private let sinkMetrics: [SinkMetrics]
+  private let reloads: ReloadMetrics
   private var tables: TableBook
   private var watches: [Watch]
   private var eventCount = 0
@@ -46,8 +47,12 @@ final class PipelineObserver {
     sinkMetrics = sinks.map {
       SinkMetrics(metrics, name: $0.name, type: $0.type, sourceType: source.type)
     }
+    reloads = ReloadMetrics(metrics)
     tables = TableBook(limit: metrics.tableLimit, source: sourceMetrics, sinks: sinkMetrics)
   }
+
+  /// New settings of the sinks were refused.
+  func reloadRefused() { reloads.refused() }
 
   // MARK: - Tables
 

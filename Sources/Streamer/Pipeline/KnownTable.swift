@@ -9,6 +9,8 @@ final class KnownTable {
   let table: Table
   /// What each lane does with it, in the lanes' order; nil excludes it there.
   let lanes: [TableLane?]
+  /// Where it was described, as its ``TableRequest`` says.
+  let position: LSN
   /// The table's counters; holding them keeps their series.
   let metrics: TableMetrics
   /// Turns rows that came in binary into text; nil where rows come as text.
@@ -21,10 +23,11 @@ final class KnownTable {
   let holdsComposites: Bool
 
   init(
-    table: Table, lanes: [TableLane?], metrics: TableMetrics, binary: BinaryRow? = nil,
-    mayRefresh: Bool = true
+    table: Table, at position: LSN, lanes: [TableLane?], metrics: TableMetrics,
+    binary: BinaryRow? = nil, mayRefresh: Bool = true
   ) {
     self.table = table
+    self.position = position
     self.lanes = lanes
     self.metrics = metrics
     self.binary = binary
@@ -34,7 +37,8 @@ final class KnownTable {
 
   /// The same, now that a row has agreed with it.
   var refreshable: KnownTable {
-    KnownTable(table: table, lanes: lanes, metrics: metrics, binary: binary)
+    KnownTable(
+      table: table, at: position, lanes: lanes, metrics: metrics, binary: binary)
   }
 
   /// Counts a change of a row.

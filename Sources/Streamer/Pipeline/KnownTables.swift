@@ -34,8 +34,18 @@ struct KnownTables {
     }
   }
 
+  /// What a Relation message has said.
+  struct Description {
+    let relation: Relation
+    /// Where it was said, as a ``TableRequest`` has it.
+    let position: LSN
+    /// The number of the message.
+    let number: UInt64
+  }
+
   private struct Pending {
     let relation: Relation
+    let position: LSN
     /// The message that it was asked for, when that has not been read yet.
     var ahead: MessagePlace?
   }
@@ -130,7 +140,7 @@ struct KnownTables {
 
   /// A table that was described is looked up by a request; its rows wait.
   mutating func ask(_ request: TableRequest, describedBy number: UInt64) {
-    pending[request.number] = Pending(relation: request.relation)
+    pending[request.number] = Pending(relation: request.relation, position: request.position)
     lastPending[request.relation.oid] = request.number
     set(request.relation.oid, Entry(knowledge: .awaited(request.number), number: number))
   }
@@ -154,7 +164,8 @@ struct KnownTables {
 
   /// A description that has not been read is looked up by a request.
   mutating func ask(_ request: TableRequest, ahead place: MessagePlace) {
-    pending[request.number] = Pending(relation: request.relation, ahead: place)
+    pending[request.number] = Pending(
+      relation: request.relation, position: request.position, ahead: place)
     lastPending[request.relation.oid] = request.number
     ahead[place] = .awaited(request.number)
   }
@@ -185,6 +196,34 @@ struct KnownTables {
     } else {
       stream?[oid]?.knowledge = .known(table)
     }
+  }
+
+  // MARK: - Other lanes
+
+  /// What the connection has said of its tables; no streamed transaction may be read.
+  var descriptions: [Description] {
+    shared.values.compactMap { entry in
+      switch entry.knowledge {
+      case .known(let table):
+        Description(
+          relation: table.table.relation, position: table.position, number: entry.number)
+      case .awaited(let request):
+        pending[request].map {
+          Description(relation: $0.relation, position: $0.position, number: entry.number)
+        }
+      case .unknown: nil
+      }
+    }
+  }
+
+  /// What was looked up, or is being, is void; gives ``descriptions``, to be asked again.
+  mutating func restart() -> [Description] {
+    let all = descriptions
+    pending = [:]
+    lastPending = [:]
+    ahead = [:]
+    last = nil
+    return all
   }
 
   // MARK: - Streamed transactions

@@ -1,14 +1,32 @@
 import KafkaBridge
 import PGWire
 
-/// How a lane's events are routed and written, taken from the configuration.
-struct LaneSetup {
+/// How a lane's events are routed and written, taken from the configuration: what of a sink may
+/// change while its source streams.
+struct LaneSetup: Hashable, Sendable {
   /// How the sink's topics are chosen.
   var routing: TopicRouting
+  /// The topic of logical messages; nil excludes them.
+  var messageTopic: String?
   /// How values are written.
   var values = ValueOptions()
   /// Whether records carry headers.
   var headers = false
+  /// What the trouble of one table with its topic does; nil depends on when the table appeared.
+  var onTableError: TableErrorAction?
+  /// Whether the configuration routes each table to a topic of its own choice.
+  var routesTables = false
+
+  /// The topic of a table, or of logical messages when it has no name; nil leaves its events out.
+  func topic(database: String, schema: String, table: String) -> String? {
+    table.isEmpty
+      ? messageTopic : routing.topic(database: database, schema: schema, table: table)
+  }
+
+  /// Every topic that the configuration names: they must exist, or be created.
+  var namedTopics: [String] {
+    routing.mappings.map(\.topic) + [routing.fallback, messageTopic].compactMap(\.self)
+  }
 }
 
 /// The database that a stream comes from; another connection may lead to another one.
@@ -26,7 +44,7 @@ struct StreamOrigin: Hashable, Sendable {
 /// What of a lane depends on the connection: its format, and where logical messages go.
 struct LaneEncoding: ~Copyable {
   /// How the lane's events are routed and written.
-  let setup: LaneSetup
+  private(set) var setup: LaneSetup
   /// Turns changes into records.
   private(set) var format: any Format
   /// What the format keeps from row to row.
@@ -47,6 +65,12 @@ struct LaneEncoding: ~Copyable {
   mutating func connected(_ origin: StreamOrigin, messageTopic: TopicID?) {
     format = Self.format(setup, origin)
     messageRoute = messageTopic.map { Route(topic: $0, table: "") }
+  }
+
+  /// Events are routed and written by another setup from now on.
+  mutating func adopt(_ setup: LaneSetup, _ origin: StreamOrigin, messageTopic: TopicID?) {
+    self.setup = setup
+    connected(origin, messageTopic: messageTopic)
   }
 
   /// A transaction begins: the events that follow are its own.

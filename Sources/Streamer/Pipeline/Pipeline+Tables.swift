@@ -29,15 +29,37 @@ extension Pipeline {
     for relation: Relation, at position: LSN, isRefresh: Bool = false
   ) -> TableRequest {
     lastRequest += 1
-    var topics: [String?] = []
-    for index in encodings.indices {
-      topics.append(
-        encodings[index].setup.routing.topic(
-          database: origin.database, schema: relation.schema, table: relation.name))
-    }
+    let topics = routes(of: relation, by: encodings.indices.map { encodings[$0].setup })
     return TableRequest(
       number: lastRequest, connection: connection, relation: relation, topics: topics,
       position: position, isRefresh: isRefresh)
+  }
+
+  private func routes(of relation: Relation, by setups: [LaneSetup]) -> [String?] {
+    setups.map {
+      $0.topic(database: origin.database, schema: relation.schema, table: relation.name)
+    }
+  }
+
+  /// The topics that the tables which were described would have by these setups.
+  func routes(by setups: [LaneSetup]) -> [(name: TablePolicy.Name, topics: [String?])] {
+    tables.descriptions.map { (TablePolicy.Name($0.relation), routes(of: $0.relation, by: setups)) }
+  }
+
+  /// The lanes go by other setups from here on; no transaction may be open.
+  ///
+  /// Every table is looked up again, as it was described and for where that was, so that its key
+  /// stays what it is.
+  mutating func adopt(_ setups: [LaneSetup], messageTopics: [TopicID?]) {
+    for index in encodings.indices {
+      encodings[index].adopt(setups[index], origin, messageTopic: messageTopics[index])
+    }
+    requests = []
+    for old in tables.restart() {
+      let request = request(for: old.relation, at: old.position)
+      requests.append(request)
+      tables.ask(request, describedBy: old.number)
+    }
   }
 
   /// Keeps a row waiting until the types of its table have been looked up again.
@@ -82,7 +104,7 @@ extension Pipeline {
     }
     tables.learn(
       KnownTable(
-        table: table, lanes: tableLanes, metrics: metrics, binary: answer.binary,
-        mayRefresh: !request.isRefresh), for: request.number)
+        table: table, at: request.position, lanes: tableLanes, metrics: metrics,
+        binary: answer.binary, mayRefresh: !request.isRefresh), for: request.number)
   }
 }

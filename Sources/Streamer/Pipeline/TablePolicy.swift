@@ -67,10 +67,10 @@ final class TablePolicy: Sendable {
   private struct Known {
     /// The tables that were published at the start; nil when that is not known, and all count.
     var atStart: Set<Name>?
+    var database = ""
     var told: Set<String> = []
     /// By sink, the tables of its topics.
     var owners: [String: TopicOwners] = [:]
-    var database = ""
   }
 
   private static let mostTold = 10_000
@@ -79,35 +79,66 @@ final class TablePolicy: Sendable {
   /// What the configuration says of one sink.
   private struct Rules: Sendable {
     let name: String
-    let routing: TopicRouting
-    let onTableError: TableErrorAction?
-    let routesTables: Bool
+    let setup: LaneSetup
+
+    var routing: TopicRouting { setup.routing }
   }
 
   private let sinks: [Rules]
   private let log: Log
-  private let known = Mutex(Known())
+  private let known: Mutex<Known>
 
   /// Makes the policy of one source's sinks.
   init(sinks: [SinkPlan], log: Log) {
-    self.sinks = sinks.map {
-      Rules(
-        name: $0.name, routing: $0.routing, onTableError: $0.onTableError,
-        routesTables: $0.routesTables)
-    }
+    self.sinks = sinks.map { Rules(name: $0.name, setup: $0.setup) }
     self.log = log
+    known = Mutex(Known())
+  }
+
+  private init(_ sinks: [Rules], _ known: Known, _ log: Log) {
+    self.sinks = sinks
+    self.log = log
+    self.known = Mutex(known)
+  }
+
+  /// The policy by which the same tables are judged when the sinks go by other setups.
+  func adopting(_ setups: [LaneSetup]) -> TablePolicy {
+    var known = known.withLock(\.self)
+    known.told = []
+    known.owners = [:]
+    return TablePolicy(zip(sinks, setups).map { Rules(name: $0.name, setup: $1) }, known, log)
+  }
+
+  /// Asks the sinks for all topics that the setups name and those of `tables`, and gives those of
+  /// logical messages; throws where one would stop the source; blocks.
+  func agree(
+    on tables: [(name: Name, topics: [String?])], in sinks: SinkList
+  ) throws(StreamerError) -> [TopicID?] {
+    let start = known.withLock(\.self)
+    try judge(Array(start.atStart ?? []), database: start.database)
+    let named = self.sinks.map(\.setup.namedTopics)
+    let rows = (0..<(named.map(\.count).max() ?? 0)).map { row in
+      named.map { row < $0.count ? $0[row] : nil }
+    }
+    _ = try sinks.prepare(rows)
+    _ = try find(tables, in: sinks)
+    return try sinks.prepare([self.sinks.map(\.setup.messageTopic)])[0]
   }
 
   /// Takes the tables that are published at the start of the process: says which ones go nowhere,
   /// and throws where one cannot have a topic.
   func start(_ tables: [Name], database: String) throws(StreamerError) {
     let isFirst = known.withLock { known in
+      guard known.atStart == nil else { return false }
+      known.atStart = Set(tables)
       known.database = database
-      defer { known.atStart = known.atStart ?? Set(tables) }
-      return known.atStart == nil
+      return true
     }
-    guard isFirst else { return }
-    for sink in sinks where sink.routesTables {
+    if isFirst { try judge(tables, database: database) }
+  }
+
+  private func judge(_ tables: [Name], database: String) throws(StreamerError) {
+    for sink in sinks where sink.setup.routesTables {
       var homeless: [String] = []
       var illegal: [(table: Name, topic: String)] = []
       for table in tables.sorted(by: { $0.text < $1.text }) {
@@ -130,7 +161,7 @@ final class TablePolicy: Sendable {
           ])
         for name in homeless { _ = tell(name, sink) }
       }
-      guard let first = illegal.first, sink.onTableError != .exclude else { continue }
+      guard let first = illegal.first, sink.setup.onTableError != .exclude else { continue }
       throw StreamerError(
         what: "sink \(sink.name)",
         why: "\"\(first.topic)\", the topic of table \(first.table.text), is no topic's name"
@@ -159,7 +190,7 @@ final class TablePolicy: Sendable {
         switch answers[index] {
         case .success(let topic):
           result.topics[index] = topic
-          if sink.routesTables { tellOfSharedTopic(table.name, sink) }
+          if sink.setup.routesTables { tellOfSharedTopic(table.name, sink) }
         case .failure(let error):
           guard let reason = LeftOut(error), !stops(table.name, sink) else {
             throw LeftOut(error) == nil ? error : Self.stop(table.name, error)
@@ -170,7 +201,7 @@ final class TablePolicy: Sendable {
           let isExcluded = sink.routing.excludes(
             schema: table.name.schema, table: table.name.table)
           result.left[index] = isExcluded ? .exclude : .noTopic
-          if sink.routesTables { note(table.name, sink, isExcluded ? .exclude : .noTopic, nil) }
+          if sink.setup.routesTables, !isExcluded { note(table.name, sink, .noTopic, nil) }
         }
       }
       settled.append(result)
@@ -195,7 +226,7 @@ final class TablePolicy: Sendable {
   }
 
   private func stops(_ table: Name, _ sink: Rules) -> Bool {
-    if let action = sink.onTableError { return action == .stop }
+    if let action = sink.setup.onTableError { return action == .stop }
     return known.withLock { $0.atStart?.contains(table) ?? true }
   }
 

@@ -54,28 +54,14 @@ enum PipelineFactory {
   static func plan(
     _ sink: SinkConfiguration, source: String, _ configuration: Configuration
   ) -> SinkPlan {
-    var routing = TopicRouting(fallback: "")
-    var messageTopic: String? = ""
-    var headers = false
-    var onTableError: TableErrorAction?
-    var routesTables = false
     let start = configuration.startTimeout ?? Limits.kafkaStart
-    if case .kafka(let kafka) = sink.kind {
-      routing = kafka.topics
-      messageTopic = kafka.messageTopic
-      headers = kafka.headers
-      onTableError = kafka.onTableError
-      routesTables = true
-    }
-    return SinkPlan(
-      name: sink.name, routing: routing, messageTopic: messageTopic, headers: headers,
-      onTableError: onTableError, routesTables: routesTables, values: sink.format.values
-    ) { (log) throws(StreamerError) in
+    return SinkPlan(name: sink.name, setup: sink.setup) { (topics, log) throws(StreamerError) in
       let log = log.with(["sink": sink.name])
       return switch sink.kind {
       case .kafka(let kafka):
         KafkaSink(
-          name: sink.name, kafka, startTimeout: min(start, Limits.kafkaStart), log: log)
+          name: sink.name, kafka, topics: topics, startTimeout: min(start, Limits.kafkaStart),
+          log: log)
       case .stdout: try LineSink(path: nil, rotateSize: nil)
       case .file(let file):
         try LineSink(
@@ -115,6 +101,19 @@ extension SinkConfiguration {
     case .stubLog: TypeName.stubLog.rawValue
     case .stubDiscard: TypeName.stubDiscard.rawValue
     }
+  }
+}
+
+extension SinkConfiguration {
+  /// How its events are routed and written.
+  var setup: LaneSetup {
+    guard case .kafka(let kafka) = kind else {
+      return LaneSetup(
+        routing: TopicRouting(fallback: ""), messageTopic: "", values: format.values)
+    }
+    return LaneSetup(
+      routing: kafka.topics, messageTopic: kafka.messageTopic, values: format.values,
+      headers: kafka.headers, onTableError: kafka.onTableError, routesTables: true)
   }
 }
 

@@ -11,6 +11,9 @@ final class Service: StatusSource {
     func run() -> StreamerError?
     /// Asks it to deliver what it has read, and to end.
     func requestStop()
+    /// Asks it to go by other setups of its sinks, in their order, from a transaction on that the
+    /// sinks can take by them.
+    func requestReload(_ setups: [LaneSetup])
     /// Whether changes have flowed since the start: only before, its failure is the program's.
     var hasStarted: Bool { get }
     /// How often its thread has gone on: a number that stands still for seconds is a thread that
@@ -28,6 +31,7 @@ final class Service: StatusSource {
   // The sources' names by pipeline: one without a sink has none.
   private let pipelineSources: [SourceStatus]
   private let isolates: Bool
+  private let reloads: ReloadMetrics
   private let ended: EventDescriptor
   private let results = Mutex<[(pipeline: Int, error: StreamerError?)]>([])
 
@@ -36,6 +40,8 @@ final class Service: StatusSource {
     self.configuration = configuration
     self.log = log
     metrics = Metrics(tables: configuration.metricsTables)
+    reloads = ReloadMetrics(metrics)
+    reloads.succeeded()
     if let path = configuration.store {
       store = try SQLitePositionStore(path: path)
     } else {
@@ -63,7 +69,11 @@ final class Service: StatusSource {
   func setDebug(_ isOn: Bool) { log.setDebug(isOn) }
 
   /// Runs all pipelines and gives the process's exit code.
-  func run(until signals: borrowing SignalDescriptor) throws(StreamerError) -> Int32 {
+  ///
+  /// A signal to reload takes over what `running` finds in its file.
+  func run(
+    until signals: borrowing SignalDescriptor, reloading running: inout RunningConfiguration
+  ) throws(StreamerError) -> Int32 {
     let http = try AdminServer(
       configuration.http, status: self, metrics: metrics, version: Version.number,
       token: configuration.httpToken?.revealed,
@@ -82,11 +92,12 @@ final class Service: StatusSource {
       }
       _ = consume thread  // detached: its end is announced
     }
-    return try wait(&poller, signals)
+    return try wait(&poller, signals, http, &running)
   }
 
   private func wait(
-    _ poller: inout Poller, _ signals: borrowing SignalDescriptor
+    _ poller: inout Poller, _ signals: borrowing SignalDescriptor, _ http: AdminServer,
+    _ configured: inout RunningConfiguration
   ) throws(StreamerError) -> Int32 {
     var running = Set(pipelines.indices)
     let manager = ServiceManager()
@@ -94,18 +105,18 @@ final class Service: StatusSource {
     var failures = SourceFailures(
       isolates: configuration.onSourceFailure == .isolate,
       startTimeout: isolates ? configuration.startTimeout : nil, now: .now)
-    var nextTick = configuration.tickerInterval.map { ContinuousClock.now + $0 }
+    var ticker = Ticker(configuration.tickerInterval)
     while !running.isEmpty {
       if let manager, let message = notices.message(self, running, failures) {
         manager.send(message)
       }
       let nextLook = manager.map { _ in ContinuousClock.now + notices.pause }
-      let next = [nextTick, failures.deadline, nextLook].compactMap(\.self).min()
+      let next = [ticker.next, failures.deadline, nextLook].compactMap(\.self).min()
       try poller.wait(timeout: next.map { max($0 - .now, .zero) })
       let wasStopping = failures.isStopping
       while let signal = signals.next() {
         if signal == SIGHUP {
-          log.warning("the configuration is read at the start only; restart to change it")
+          reload(&configured, http, &ticker)
         } else if failures.isStopping {
           log.warning("stopping at once; what was not delivered comes again at the next start")
           return 1
@@ -126,12 +137,40 @@ final class Service: StatusSource {
       if failures.isStopping, !wasStopping {
         for pipeline in pipelines { pipeline.requestStop() }
       }
-      if let tick = nextTick, let interval = configuration.tickerInterval, .now >= tick {
-        nextTick = .now + interval
-        logNumbers()
-      }
+      if ticker.isDue(now: .now) { logNumbers() }
     }
     return failures.code
+  }
+
+  /// Takes over what the file says now, as far as that can be done without a restart.
+  private func reload(
+    _ configured: inout RunningConfiguration, _ http: AdminServer, _ ticker: inout Ticker
+  ) {
+    let change: RunningConfiguration.Change
+    do throws(ConfigurationErrors) { change = try configured.reload() } catch {
+      reloads.refused()
+      for error in error.errors {
+        log.error("the configuration is not reloaded", ["error": "\(error)"])
+      }
+      return
+    }
+    let configuration = configured.configuration
+    log.setLevel(configuration.logLevel.level)
+    http.setToken(configuration.httpToken?.revealed)
+    if change.taken.contains("tickerInterval") { ticker = Ticker(configuration.tickerInterval) }
+    for (pipeline, source) in zip(pipelines, pipelineSources) {
+      let sinks = configuration.sinks(of: source.name)
+      guard sinks.contains(where: { change.sinks.contains($0.name) }) else { continue }
+      pipeline.requestReload(sinks.map(\.setup))
+    }
+    reloads.succeeded()
+    log.info(
+      "the configuration is reloaded",
+      ["changed": change.taken.isEmpty ? "nothing" : change.taken.joined(separator: ", ")])
+    guard !change.refused.isEmpty else { return }
+    log.warning(
+      "changes of the configuration wait for a restart",
+      ["keys": change.refused.joined(separator: ", ")])
   }
 
   /// What a pipeline is seen doing.
@@ -181,6 +220,24 @@ final class Service: StatusSource {
           "delivered": sink.kafkaMessages, "inFlightBytes": sink.inFlightBytes,
         ])
     }
+  }
+}
+
+/// When the next line of statistics is due.
+private struct Ticker {
+  private let interval: Duration?
+  private(set) var next: ContinuousClock.Instant?
+
+  init(_ interval: Duration?) {
+    self.interval = interval
+    next = interval.map { .now + $0 }
+  }
+
+  /// Whether a line is due; the next one is then due an interval later.
+  mutating func isDue(now: ContinuousClock.Instant) -> Bool {
+    guard let interval, let next, now >= next else { return false }
+    self.next = now + interval
+    return true
   }
 }
 

@@ -8,9 +8,11 @@ final class KafkaSink: Sink {
   private var nextLook = ContinuousClock.now + Limits.partitionsCheck
   private var failure: StreamerError?
 
-  /// Makes a sink that is not connected; `startTimeout` bounds one attempt to connect.
+  /// Makes a sink that is not connected; `topics` must be there, and `startTimeout` bounds one
+  /// attempt to connect.
   init(
-    name: String, _ configuration: KafkaSinkConfiguration, startTimeout: Duration, log: Log
+    name: String, _ configuration: KafkaSinkConfiguration, topics: [String],
+    startTimeout: Duration, log: Log
   ) {
     let creates = configuration.createTopics == .create
     writer = KafkaWriter(
@@ -19,7 +21,7 @@ final class KafkaSink: Sink {
     ) { error, isDelivery in
       StreamerError(error, sink: name, isDelivery: isDelivery, createsTopics: creates)
     }
-    namedTopics = configuration.namedTopics
+    namedTopics = topics
     usesNewPartitions = configuration.onPartitionsChanged == .use
   }
 

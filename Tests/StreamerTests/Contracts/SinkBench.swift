@@ -205,7 +205,7 @@ extension SinkBench {
       throw SupportError("the sink is none of Kafka")
     }
     let sink = KafkaSink(
-      name: "k", kafka, startTimeout: .seconds(20), log: Log(level: .error))
+      name: "k", kafka, topics: ["events"], startTimeout: .seconds(20), log: Log(level: .error))
     let bench = try SinkBench(sink)
     bench.arrived = { count in try cluster.records(of: "events", count: count).map(\.value) }
     bench.stall = { try cluster.setBrokerDown(1) }

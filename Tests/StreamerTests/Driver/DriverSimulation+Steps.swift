@@ -6,12 +6,10 @@ import Support
 /// What can happen at a step of the simulation.
 extension DriverSimulation {
   /// The kinds of steps; the seed decides how often each happens.
-  ///
-  /// Another input of a driver, as a request to reload would be, is another case here.
   enum Step: CaseIterable {
     case feed, work, answer, deliver, wait, waitLong
     case cut, silence, failSink, failJob, refuseToOpen, unreachable, slotActive, failLookUps
-    case storeFull, advanceSlot, hang, mend, crash, stop
+    case storeFull, advanceSlot, hang, mend, crash, stop, reload, refuseTopics
 
     /// Whether it is the ordinary course of things.
     var isOrdinary: Bool {
@@ -20,6 +18,9 @@ extension DriverSimulation {
       default: false
       }
     }
+
+    /// Whether it takes more than one step to be met: something has to ask, in time.
+    var isRare: Bool { self == .slotActive || self == .reload || self == .refuseTopics }
   }
 
   /// Runs `steps` random steps, then lets everything come to rest; throws the first broken rule.
@@ -35,7 +36,7 @@ extension DriverSimulation {
     var schedule: [Step] = []
     for step in Step.allCases {
       // Some kinds of steps are rare or missing in one run and frequent in another.
-      let weights = step.isOrdinary ? [10, 20, 40, 80] : [0, 0, 0, 1, 1, 2]
+      let weights = step.isOrdinary ? [10, 20, 40, 80] : [0, 0, 0, 1, 1, step.isRare ? 6 : 2]
       let weight = weights.randomElement(using: &random) ?? 1
       schedule += Array(repeating: step, count: weight)
     }
@@ -67,6 +68,7 @@ extension DriverSimulation {
     case .mend: mend()
     case .crash: try crash()
     case .stop: requestStop()
+    case .reload: reload()
     default: fault(step)
     }
   }
@@ -99,6 +101,10 @@ extension DriverSimulation {
       if let entry = history.entries.randomElement(using: &random) {
         session.advanceSlot(to: entry.endLSN)
       }
+    case .refuseTopics:
+      sinks.refusesTopics = StreamerError(
+        what: "sink", why: "there is no such topic", exit: .preflight, retryable: isNoticed,
+        cause: isNoticed ? .other : .topicMissing)
     case .hang: hangsUntil = now + .seconds(Int.random(in: 1...20, using: &random))
     default: break
     }
@@ -108,6 +114,7 @@ extension DriverSimulation {
   func mend() {
     session.faults = SimulatedSession.Faults()
     sinks.refusesToOpen = [false, false]
+    sinks.refusesTopics = nil
     isSilent = false
     hangsUntil = nil
   }

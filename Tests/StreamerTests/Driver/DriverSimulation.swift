@@ -38,6 +38,7 @@ final class DriverSimulation {
     var standbys = 0
     var silences = 0
     var lateStarts = 0
+    var reloads = 0
     var turns = 0
     var fates = AnswerFates()
 
@@ -52,6 +53,7 @@ final class DriverSimulation {
       sum.standbys += run.standbys
       sum.silences += run.silences
       sum.lateStarts += run.lateStarts
+      sum.reloads += run.reloads
       sum.turns += run.turns
       sum.fates += run.fates
     }
@@ -82,6 +84,8 @@ final class DriverSimulation {
   }
   private var wakeAt: Instant
   private var started: Instant
+  /// The route that this process began with.
+  private var firstRoute = 0
   /// Whether this process has been a standby, or has streamed.
   private var hasBeenLetIn = false
   private var stopping: Instant?
@@ -188,6 +192,9 @@ final class DriverSimulation {
   func restart(repeating: Bool) throws {
     trace("restart, repeating \(repeating)")
     session.cut()
+    if sinks.refusedRoutes.contains(sinks.route) { sinks.restore(route: route) }
+    sinks.refusesTopics = nil
+    summary.reloads += route > firstRoute ? 1 : 0
     summary.fates += queue.fates
     queue = try Self.queue(clock)
     driver = try Self.driver(
@@ -198,6 +205,7 @@ final class DriverSimulation {
     unheardSince = nil
     hasBeenLetIn = false
     hangsUntil = nil
+    firstRoute = route
     started = now
     wakeAt = now
     driver.start(now: now)
@@ -215,6 +223,15 @@ final class DriverSimulation {
     guard stopping == nil else { return }
     stopping = now
     driver.requestStop()
+  }
+
+  /// The configuration is read anew, and routes every event elsewhere.
+  func reload() { driver.requestReload(sinks.reroute()) }
+
+  /// The route that events take now.
+  var route: Int {
+    let fallback = driver.source.pipeline.encodings[0].setup.routing.fallback ?? ""
+    return SimulatedSinks.route(of: fallback)
   }
 
   /// The driver has ended; there must be a reason.
@@ -407,7 +424,8 @@ final class DriverSimulation {
       queue.answer(8)
       try advance(.milliseconds(100))
       let stored = SimulatedSinks.names.map { session.stored($0) ?? .zero }
-      let isDone = session.server.isExhausted && driver.source.pipeline.isAtRest
+      let isDone =
+        session.server.isExhausted && driver.source.pipeline.isAtRest && !driver.wantsReload
       let isAcknowledged =
         session.server.confirmedFlush.value + UInt64(choices.walRetain) >= end.value
       if isDone, stored == [end, end], isAcknowledged { return try judge() }
@@ -418,7 +436,7 @@ final class DriverSimulation {
       "it did not come to rest: \(driver.state), stored \(stored) of \(end), "
         + "sent \(session.server.sent), all \(session.server.isExhausted), "
         + "heard \(driver.source.pipeline.sent), at rest \(driver.source.pipeline.isAtRest), "
-        + "acknowledged \(session.server.confirmedFlush), "
+        + "reload \(driver.wantsReload), acknowledged \(session.server.confirmedFlush), "
         + "between \(driver.source.pipeline.isBetweenTransactions), "
         + "transaction \(driver.source.pipeline.transaction.map { "\($0)" } ?? "none"), "
         + "pause \(driver.source.pipeline.pause), worker \(queue.waiting) and \(queue.done), "
@@ -430,6 +448,10 @@ final class DriverSimulation {
     let lanes = driver.source.pipeline.lanes.indices
     let kept = lanes.reduce(0) { $0 + driver.source.pipeline.lanes[$1].trackerBytes }
     guard kept <= 32 << 10 else { throw Violation("at rest \(kept) bytes are kept for tickets") }
+    guard route == sinks.route || sinks.refusedRoutes.contains(sinks.route) else {
+      throw Violation("route \(sinks.route) was asked for, events go by \(route)")
+    }
+    summary.reloads += route > firstRoute ? 1 : 0
     guard sinks.topics.allSatisfy({ $0.deliveredPrefix() == LSN(.max) }) else {
       throw Violation("at rest although not everything is delivered")
     }
@@ -459,6 +481,7 @@ extension Driver.Answer where S == PostgresSource {
     case .attempted(let attempt): Self.kind("attempted", attempt.result)
     case .durable(_, _, let error): error == nil ? "durable" : "durable failed"
     case .released: "released"
+    case .reload(_, let result, _): Self.kind("reload", result)
     case .closed: "closed"
     case .source(.found(_, let result)): Self.kind("found", result)
     case .source(.saved(_, let error)): error == nil ? "saved" : "saved failed"

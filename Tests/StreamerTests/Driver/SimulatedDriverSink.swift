@@ -57,6 +57,32 @@ final class SimulatedDriverSink: Sink, @unchecked Sendable {
 
   var eventDescriptor: CInt? { wake.descriptor }
 
+  /// The names of topics by their numbers.
+  private var names: [String] = []
+  /// The route of the last transaction, and its ticket.
+  private var last: (ticket: DeliveryTracker<LSN>.Ticket, route: Int)?
+
+  func prepare(topics: [String]) -> [Result<TopicID, StreamerError>] {
+    topics.map { name in
+      Result { () throws(StreamerError) in
+        try all.prepare(name)
+        if let known = names.firstIndex(of: name) { return TopicID(known) }
+        names.append(name)
+        return TopicID(names.count - 1)
+      }
+    }
+  }
+
+  /// All events of a transaction go one way, and no later transaction an older way.
+  private func judge(_ ticket: DeliveryTracker<LSN>.Ticket, _ topic: TopicID) {
+    guard Int(topic) < names.count else { return complain("a record has no topic") }
+    let route = SimulatedSinks.route(of: names[Int(topic)])
+    if let last, route < last.route || last.ticket == ticket && route != last.route {
+      complain("route \(route) follows \(last.route), in one transaction \(last.ticket == ticket)")
+    }
+    last = (ticket, route)
+  }
+
   func open() throws(StreamerError) {
     if isClosed { complain("a sink was opened that was closed") }
     if all.refusesToOpen[lane] {
@@ -68,6 +94,7 @@ final class SimulatedDriverSink: Sink, @unchecked Sendable {
   func send(_ batch: borrowing RecordBatch) {
     if !isOpen || isClosed { complain("records were sent to a sink that is not open") }
     for entry in batch.entries {
+      judge(entry.ticket, entry.topic)
       let key = entry.key.map { batch.bytes.bytes($0).text }
       let value = entry.value.map { batch.bytes.bytes($0).text } ?? ""
       guard let event = topic.take(value, key: key) else { continue }

@@ -30,6 +30,8 @@ final class SimulatedSinks: @unchecked Sendable {
     keep()
     current = []
     confirmed = positions
+    // What a process begins with is there.
+    existing.formUnion(setups.flatMap(\.namedTopics))
     guard repeating else { return }
     for (topic, position) in zip(topics, positions) { topic.mayRepeat(from: position) }
   }
@@ -37,22 +39,60 @@ final class SimulatedSinks: @unchecked Sendable {
   /// What the lanes confirm now: where one whose sink is replaced begins anew.
   func note(_ confirmed: [LSN]) { self.confirmed = confirmed }
 
+  /// The number of the setups that were asked for last: all topics have it in their names.
+  private(set) var route = 0
+  /// Why topics that are not there yet cannot be used; nil when they can.
+  var refusesTopics: StreamerError?
+  /// The topics that there are.
+  private var existing: Set<String> = []
+  /// The routes of topics that were refused for good.
+  private(set) var refusedRoutes: Set<Int> = []
+
   /// What a driver makes its sinks of.
   var plans: [SinkPlan] {
-    var second = TopicRouting()
-    second.mappings = ["accounts", "audit", "journal"].compactMap(TablePattern.init).map {
-      TopicRouting.Mapping(tables: $0, topic: "t")
-    }
-    let routings = [TopicRouting(fallback: "t"), second]
-    return routings.indices.map { lane in
-      SinkPlan(
-        name: Self.names[lane], routing: routings[lane], messageTopic: lane == 0 ? "m" : nil,
-        headers: false, values: ValueOptions()
-      ) { [self] (_) throws(StreamerError) in
+    setups.enumerated().map { lane, setup in
+      SinkPlan(name: Self.names[lane], setup: setup) { [self] (_, _) throws(StreamerError) in
         try make(lane)
       }
     }
   }
+
+  /// How events are routed now.
+  var setups: [LaneSetup] {
+    var second = TopicRouting()
+    second.mappings = ["accounts", "audit", "journal"].compactMap(TablePattern.init).map {
+      TopicRouting.Mapping(tables: $0, topic: "t\(route)")
+    }
+    return [
+      LaneSetup(routing: TopicRouting(fallback: "t\(route)"), messageTopic: "m\(route)"),
+      LaneSetup(routing: second),
+    ]
+  }
+
+  /// Gives other setups, by which every event goes elsewhere.
+  func reroute() -> [LaneSetup] {
+    route += 1
+    return setups
+  }
+
+  /// The next process goes by the setups of this route.
+  func restore(route: Int) {
+    self.route = route
+    refusesTopics = nil
+  }
+
+  /// Makes sure that a topic is there.
+  func prepare(_ name: String) throws(StreamerError) {
+    guard !existing.contains(name) else { return }
+    if let refusesTopics {
+      if !refusesTopics.isRetryable { refusedRoutes.insert(Self.route(of: name)) }
+      throw refusesTopics
+    }
+    existing.insert(name)
+  }
+
+  /// The number of the setups that a topic belongs to.
+  static func route(of topic: String) -> Int { Int(topic.dropFirst()) ?? -1 }
 
   private func make(_ lane: Int) throws(StreamerError) -> SimulatedDriverSink {
     let sink = try SimulatedDriverSink(lane == 0 ? .broker : .file, topics[lane], of: self, lane)

@@ -17,9 +17,8 @@ struct TablePolicyTests {
     _ routing: TopicRouting, onTableError action: TableErrorAction? = nil
   ) -> TablePolicy {
     let sink = SinkPlan(
-      name: "s", routing: routing, messageTopic: nil, headers: false, onTableError: action,
-      routesTables: true, values: ValueOptions()
-    ) { (_) throws(StreamerError) in StubSink(log: nil) }
+      name: "s", setup: LaneSetup(routing: routing, onTableError: action, routesTables: true)
+    ) { (_, _) throws(StreamerError) in StubSink(log: nil) }
     return TablePolicy(sinks: [sink], log: Log(level: .error, descriptor: -1))
   }
 

@@ -121,7 +121,7 @@ struct SinkCheck {
   private func topics(
     of kafka: KafkaSinkConfiguration
   ) -> (topics: [String], homeless: [String]) {
-    var topics = kafka.namedTopics
+    var topics = sink.setup.namedTopics
     var homeless: [String] = []
     for source in sources {
       for table in source.tables {

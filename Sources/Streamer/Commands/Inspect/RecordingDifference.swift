@@ -142,7 +142,7 @@ struct RecordingSide: ~Copyable {
       systemIdentifier: UInt64(header.systemIdentifier) ?? 0, host: host ?? "",
       database: header.database)
     let topics = zip(plans, sinks).map { plan, sink in
-      plan.messageTopic.map { sink.prepare(topic: $0) }
+      plan.setup.messageTopic.map { sink.prepare(topic: $0) }
     }
     pipeline.connected(at: .zero, origin, messageTopics: topics)
   }

@@ -11,14 +11,6 @@ import PGWire
 ///
 /// A class because the spool has them by their numbers, and they hold what cannot be copied.
 final class KeptTransaction {
-  /// Where a subtransaction began.
-  private struct Start {
-    let xid: UInt32
-    let offset: Int
-    /// Whether a logical message stands right before it.
-    let followsMessage: Bool
-  }
-
   /// The whole transaction's number.
   let xid: UInt32
   /// Whether its messages carry their subtransactions, as those of a stream do.
@@ -26,8 +18,7 @@ final class KeptTransaction {
   /// What is in memory.
   private(set) var tail: ByteWriter
   private var extent: SpoolExtent?
-  private var starts: [Start] = []
-  private var indexes: [UInt32: Int] = [:]
+  private var starts: SubtransactionStarts
   private var last: UInt32
   private var endsWithMessage = false
   /// Where the tables' descriptions begin, as many as are remembered.
@@ -40,13 +31,14 @@ final class KeptTransaction {
     self.xid = xid
     self.carriesSubtransactions = carriesSubtransactions
     self.tail = tail
+    starts = SubtransactionStarts(of: xid)
     last = xid
   }
 
-  /// How many subtransactions it knows the start of.
-  var knownSubtransactions: Int { starts.count }
+  /// How many bytes are in the file, beside its records, of where subtransactions began.
+  var startsFileBytes: Int { starts.fileBytes }
 
-  /// How many bytes are in the file.
+  /// How many bytes of its records are in the file.
   var fileLength: Int { extent?.length ?? 0 }
 
   /// Whether some of it is in a file.
@@ -60,15 +52,17 @@ final class KeptTransaction {
   // MARK: - Changes
 
   /// Keeps a change, or a table's description, of a subtransaction.
-  func append(_ payload: RawSpan, place: UInt64, of subtransaction: UInt32) {
-    if subtransaction != last { note(subtransaction) }
+  func append(
+    _ payload: RawSpan, place: UInt64, of subtransaction: UInt32
+  ) throws(SpoolFault) {
+    if subtransaction != last { try note(subtransaction) }
     endsWithMessage = false
     KeptRecord.append(payload, place: place, to: &tail)
   }
 
   /// What is kept next is a table's description.
-  func noteRelation(of subtransaction: UInt32) {
-    if subtransaction != last { note(subtransaction) }
+  func noteRelation(of subtransaction: UInt32) throws(SpoolFault) {
+    if subtransaction != last { try note(subtransaction) }
     if relations.count < Limits.lookUpsAhead { relations.append(length) }
   }
 
@@ -78,24 +72,21 @@ final class KeptTransaction {
     KeptRecord.append(payload, place: place, to: &tail)
   }
 
-  private func note(_ subtransaction: UInt32) {
+  private func note(_ subtransaction: UInt32) throws(SpoolFault) {
     last = subtransaction
-    guard subtransaction != xid, indexes[subtransaction] == nil else { return }
-    indexes[subtransaction] = starts.count
-    starts.append(
-      Start(xid: subtransaction, offset: length, followsMessage: endsWithMessage))
+    guard subtransaction != xid else { return }
+    try starts.note(
+      SubtransactionStarts.Start(
+        xid: subtransaction, offset: length, followsMessage: endsWithMessage))
   }
 
   /// Cuts off a subtransaction that was rolled back.
-  func rollBack(_ subtransaction: UInt32) {
-    guard let index = indexes[subtransaction] else {
+  func rollBack(_ subtransaction: UInt32) throws(SpoolFault) {
+    guard let start = try starts.cut(from: subtransaction) else {
       // Nothing of it has come, unless it was a message.
       if endsWithMessage { doubt = doubt ?? length }
       return
     }
-    let start = starts[index]
-    for inside in starts[index...] { indexes[inside.xid] = nil }
-    starts.removeSubrange(index...)
     last = xid
     cut(to: start.offset)
     endsWithMessage = start.followsMessage
@@ -118,6 +109,12 @@ final class KeptTransaction {
     try extent?.append(tail.bytes)
     tail.removeAll()
   }
+
+  /// Bytes of where subtransactions began that belong into the file, since there are so many.
+  var startsToSpill: Int { starts.isLarge ? starts.runBytes : 0 }
+
+  /// Writes where some subtransactions began to the file.
+  func spillStarts(into file: SpoolFile) throws(SpoolFault) { try starts.spill(into: file) }
 
   /// Gives memory back when it holds more than that many bytes, and nothing is in it.
   func shrink(to bytes: Int) { tail.shrink(to: bytes) }

@@ -27,7 +27,6 @@ struct Spool: ~Copyable {
   private var file: SpoolFile?
   private var limit: Int
   private var memoryBytes = 0
-  private var subtransactions = 0
   /// Bytes in the file, those of a transaction that is being read included.
   private(set) var fileBytes = 0
   /// Why nothing can be kept any more.
@@ -49,7 +48,6 @@ struct Spool: ~Copyable {
     transactions = [:]
     current = nil
     memoryBytes = 0
-    subtransactions = 0
     fileBytes = 0
     file = nil
     fault = nil
@@ -82,7 +80,7 @@ struct Spool: ~Copyable {
   /// Keeps a table's description.
   mutating func keep(relation payload: RawSpan, place: UInt64, of subtransaction: UInt32) {
     guard fault == nil else { return }
-    writing().noteRelation(of: subtransaction)
+    do throws(SpoolFault) { try writing().noteRelation(of: subtransaction) } catch { fault = error }
     keep(payload, place: place, of: subtransaction)
   }
 
@@ -90,13 +88,12 @@ struct Spool: ~Copyable {
   mutating func keep(_ payload: RawSpan, place: UInt64, of subtransaction: UInt32) {
     let transaction = writing()
     guard fault == nil else { return }
-    let before = (transaction.tail.count, transaction.knownSubtransactions)
-    transaction.append(payload, place: place, of: subtransaction)
-    memoryBytes += transaction.tail.count - before.0
-    subtransactions += transaction.knownSubtransactions - before.1
-    if subtransactions > Limits.keptSubtransactions {
-      fault = .subtransactions(Limits.keptSubtransactions)
-    }
+    let before = transaction.tail.count
+    do throws(SpoolFault) {
+      try transaction.append(payload, place: place, of: subtransaction)
+    } catch { fault = error }
+    memoryBytes += transaction.tail.count - before
+    if transaction.startsToSpill > 0 { spillStarts(transaction) }
     bound(transaction)
   }
 
@@ -121,13 +118,10 @@ struct Spool: ~Copyable {
   mutating func rollBack(_ subtransaction: UInt32, of xid: UInt32) {
     guard subtransaction != xid else { return drop(xid) }
     guard fault == nil, let transaction = transactions[xid] else { return }
-    let before = (
-      transaction.tail.count, transaction.fileLength, transaction.knownSubtransactions
-    )
-    transaction.rollBack(subtransaction)
+    let before = (transaction.tail.count, transaction.fileLength + transaction.startsFileBytes)
+    do throws(SpoolFault) { try transaction.rollBack(subtransaction) } catch { fault = error }
     memoryBytes += transaction.tail.count - before.0
-    leaveFile(before.1 - transaction.fileLength)
-    subtransactions += transaction.knownSubtransactions - before.2
+    leaveFile(before.1 - transaction.fileLength - transaction.startsFileBytes)
   }
 
   /// A transaction is gone.
@@ -147,7 +141,8 @@ struct Spool: ~Copyable {
   private mutating func remove(_ xid: UInt32) -> KeptTransaction? {
     guard let transaction = transactions.removeValue(forKey: xid) else { return nil }
     memoryBytes -= transaction.tail.count
-    subtransactions -= transaction.knownSubtransactions
+    // Nothing of it is rolled back any more.
+    if transaction.startsFileBytes > 0 { leaveFile(transaction.startsFileBytes) }
     return transaction
   }
 
@@ -187,8 +182,24 @@ struct Spool: ~Copyable {
   }
 
   private mutating func spill(_ transaction: KeptTransaction) {
-    guard fault == nil else { return }
     let count = transaction.tail.count
+    write(count, of: transaction) { (file) throws(SpoolFault) in
+      try transaction.spill(into: file)
+    }
+    memoryBytes -= count - transaction.tail.count
+  }
+
+  private mutating func spillStarts(_ transaction: KeptTransaction) {
+    write(transaction.startsToSpill, of: transaction) { (file) throws(SpoolFault) in
+      try transaction.spillStarts(into: file)
+    }
+  }
+
+  /// Lets so many bytes of a transaction be written to the file, unless that grows beyond the limit.
+  private mutating func write(
+    _ count: Int, of transaction: KeptTransaction, _ body: (SpoolFile) throws(SpoolFault) -> Void
+  ) {
+    guard fault == nil else { return }
     if settings.limit == nil, !transaction.hasFile {
       limit = fileBytes + (SpoolFile.freeBytes(in: settings.directory) ?? .max / 2) / 2
     }
@@ -199,12 +210,8 @@ struct Spool: ~Copyable {
     do throws(SpoolFault) {
       let file = if let file { file } else { try SpoolFile(in: settings.directory) }
       self.file = file
-      try transaction.spill(into: file)
-    } catch {
-      fault = error
-      return
-    }
-    memoryBytes -= count
-    fileBytes += count
+      try body(file)
+      fileBytes += count
+    } catch { fault = error }
   }
 }

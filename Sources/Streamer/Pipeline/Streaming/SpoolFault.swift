@@ -10,8 +10,6 @@ enum SpoolFault: Error, Hashable {
   case read(CInt)
   /// The files would take more than the limit, in bytes.
   case limit(Int)
-  /// Open transactions have more subtransactions than are kept track of.
-  case subtransactions(Int)
   /// A logical message stands where the wire does not tell whether it was rolled back.
   case messageBeforeRollback(xid: UInt32)
 }
@@ -26,7 +24,6 @@ extension SpoolFault: CustomStringConvertible {
     case .read(let code): "the spool cannot be read: \(SystemCall.text(of: code))"
     case .limit(let bytes):
       "open transactions take more than the spool's limit of \(ByteSize(bytes))"
-    case .subtransactions(let count): "open transactions have more than \(count) subtransactions"
     case .messageBeforeRollback(let xid):
       "the stream does not tell which logical messages of transaction \(xid) were rolled back"
     }

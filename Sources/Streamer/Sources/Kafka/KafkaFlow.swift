@@ -32,7 +32,7 @@ struct KafkaFlow: ~Copyable {
   private(set) var failure: StreamerError?
 
   private let name: String
-  private let sinks: [SinkPlan]
+  private var sinks: [SinkPlan]
   private let inFlightLimit: Int
   private let observer: PipelineObserver
   private var parser = KafkaEventParser()
@@ -146,9 +146,31 @@ struct KafkaFlow: ~Copyable {
   /// A lane has begun anew: all partitions are read again from ``positions``.
   mutating func rewind() {
     backlog.removeAll()
+    forgetTables()
+  }
+
+  /// The sinks go by other setups: what waits is looked up again.
+  mutating func adopt(_ sinks: [SinkPlan]) {
+    self.sinks = sinks
+    forgetTables()
+  }
+
+  private mutating func forgetTables() {
     tables.removeAll()
     requests.removeAll()
     generation += 1
+  }
+
+  /// The topics that the tables which have come would have by these setups.
+  func routes(by setups: [LaneSetup]) -> [(name: TablePolicy.Name, topics: [String?])] {
+    tables.all.map { table in
+      (
+        TablePolicy.Name(schema: table.schema, table: table.table),
+        setups.map {
+          $0.topic(database: table.database, schema: table.schema, table: table.table)
+        }
+      )
+    }
   }
 
   // MARK: - Offsets
@@ -282,9 +304,8 @@ struct KafkaFlow: ~Copyable {
   private mutating func ask() {
     let (database, schema, table) = (parser.database.text, parser.schema.text, parser.table.text)
     guard tables.ask(database: database, schema: schema, table: table) else { return }
-    let topics = sinks.map { sink in
-      table.isEmpty
-        ? sink.messageTopic : sink.routing.topic(database: database, schema: schema, table: table)
+    let topics = sinks.map {
+      $0.setup.topic(database: database, schema: schema, table: table)
     }
     requests.append(
       KafkaTableRequest(

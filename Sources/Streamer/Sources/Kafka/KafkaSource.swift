@@ -24,13 +24,13 @@ final class KafkaSource: Source {
     var isCommitting = false
   }
 
-  let plan: DriverPlan
+  private(set) var plan: DriverPlan
   let configuration: KafkaSourceConfiguration
   let session: KafkaSourceSession
   let observer: PipelineObserver
   let log: Log
   /// What becomes of tables whose topics are in the way.
-  private let policy: TablePolicy
+  private(set) var policy: TablePolicy
   var flow: KafkaFlow
 
   /// The member of the group; nil while there is none.
@@ -65,7 +65,7 @@ final class KafkaSource: Source {
     policy = TablePolicy(sinks: plan.sinks, log: log)
     session = KafkaSourceSession(plan, configuration, log: log)
     var sinks: [(name: String, sink: any Sink)] = []
-    for sink in plan.sinks { sinks.append((sink.name, try sink.make(log))) }
+    for sink in plan.sinks { sinks.append((sink.name, try sink.makeSink(log))) }
     if let sink = session.deadLetterSink() { sinks.append((plan.name, sink)) }
     let lanes = LaneSet<KafkaOffset>(count: sinks.count) { index in
       Lane(
@@ -81,8 +81,22 @@ final class KafkaSource: Source {
     _modify { yield &flow.lanes }
   }
 
+  func tables(by setups: [LaneSetup]) -> [(name: TablePolicy.Name, topics: [String?])] {
+    flow.routes(by: setups)
+  }
+
+  /// Each record is a whole.
+  var isBetweenTransactions: Bool { true }
+
+  // The topics of messages are asked for like those of tables.
+  func adopt(_ setups: [LaneSetup], _ policy: TablePolicy, messageTopics: [TopicID?]) {
+    plan.adopt(setups)
+    self.policy = policy
+    flow.adopt(plan.sinks)
+  }
+
   func makeSink(_ lane: Int) throws(StreamerError) -> any Sink {
-    if lane < plan.sinks.count { return try plan.sinks[lane].make(log) }
+    if lane < plan.sinks.count { return try plan.sinks[lane].makeSink(log) }
     guard let sink = session.deadLetterSink() else {
       preconditionFailure("a lane without a sink has failed")
     }

@@ -83,6 +83,14 @@ struct KafkaTables {
     return nil
   }
 
+  /// The names of the tables that are known.
+  var all: [(database: String, schema: String, table: String)] {
+    byHash.values.joined().map { table in
+      func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+      return (text(table.database), text(table.schema), text(table.table))
+    }
+  }
+
   /// Notes that a table is looked up; false when it is already.
   mutating func ask(database: String, schema: String, table: String) -> Bool {
     asked.insert(Name(database: database, schema: schema, table: table)).inserted

@@ -3,7 +3,7 @@ import PGWire
 /// A PostgreSQL server as a driver's source: the pipeline between its stream and the sinks, and
 /// what is saved and acknowledged.
 // A class because the driver and its own jobs' answers speak of the same source.
-final class PostgresSource: Source {
+final class PostgresSource: PipelineSource {
   typealias Instant = ContinuousClock.Instant
 
   /// What an attempt has connected.
@@ -22,13 +22,13 @@ final class PostgresSource: Source {
     case slot(ReplicationSlot?)
   }
 
-  let plan: DriverPlan
+  var plan: DriverPlan
   let configuration: PostgresSourceConfiguration
   let server: any ReplicationServer
   let observer: PipelineObserver
   let log: Log
   /// What becomes of tables whose topics are in the way.
-  private let policy: TablePolicy
+  var policy: TablePolicy
 
   var pipeline: Pipeline
   var stream: ReplicationStream?
@@ -83,8 +83,6 @@ final class PostgresSource: Source {
   /// What each lane has confirmed.
   var confirmed: [LSN] { pipeline.lanes.confirmed }
 
-  func makeSink(_ lane: Int) throws(StreamerError) -> any Sink { try plan.sinks[lane].make(log) }
-
   // MARK: - Connections
 
   func attempt(_ sinks: SinkList) -> @Sendable () -> Result<Established, StreamerError> {
@@ -97,7 +95,7 @@ final class PostgresSource: Source {
       examine: { [policy] tables, database throws(StreamerError) in
         try policy.start(tables, database: database)
       })
-    let topics = plan.sinks.map(\.messageTopic)
+    let topics = plan.sinks.map(\.setup.messageTopic)
     return { [server] in
       Result { () throws(StreamerError) in
         let topics = try sinks.prepare([topics])

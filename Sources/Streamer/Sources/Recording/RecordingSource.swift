@@ -7,7 +7,7 @@ import Recording
 /// nothing is stored. A sink that fails is replaced and the recording is read again; the other
 /// sinks pass over what they were given.
 // A class because the driver and its jobs' answers speak of the same source.
-final class RecordingSource: Source {
+final class RecordingSource: PipelineSource {
   typealias Instant = ContinuousClock.Instant
 
   /// What an attempt has opened.
@@ -22,13 +22,13 @@ final class RecordingSource: Source {
     let topics: Result<[TableTopics], StreamerError>
   }
 
-  private let plan: DriverPlan
+  var plan: DriverPlan
   private let configuration: RecordingSourceConfiguration
   private let observer: PipelineObserver
-  private let log: Log
+  let log: Log
   /// What becomes of tables whose topics are in the way.
-  private let policy: TablePolicy
-  private var pipeline: Pipeline
+  var policy: TablePolicy
+  var pipeline: Pipeline
   private var feed: RecordingFeed?
   private var isLookingUp = false
   var hasProgressed = false
@@ -54,12 +54,10 @@ final class RecordingSource: Source {
     _modify { yield &pipeline.lanes }
   }
 
-  func makeSink(_ lane: Int) throws(StreamerError) -> any Sink { try plan.sinks[lane].make(log) }
-
   // MARK: - Connections
 
   func attempt(_ sinks: SinkList) -> @Sendable () -> Result<Established, StreamerError> {
-    let topics = plan.sinks.map(\.messageTopic)
+    let topics = plan.sinks.map(\.setup.messageTopic)
     let path = configuration.path
     return {
       Result { () throws(StreamerError) in
@@ -107,18 +105,19 @@ final class RecordingSource: Source {
   func turn(
     _ permit: ReadPermit, _ poller: inout Poller, now: Instant
   ) throws(StreamerError) {
-    // What was read is delivered at a stop; a recording can be read again.
-    guard permit == .everything, var feed = feed.take() else { return }
-    try read(&feed, now: now)
+    guard permit != .nothing, var feed = feed.take() else { return }
+    try read(&feed, untilCommit: permit == .untilCommit, now: now)
     self.feed = consume feed
   }
 
   /// Reads a slice of the recording, as far as budget and pace let it.
-  private func read(_ feed: inout RecordingFeed, now: Instant) throws(StreamerError) {
+  private func read(
+    _ feed: inout RecordingFeed, untilCommit: Bool, now: Instant
+  ) throws(StreamerError) {
     var read = 0
     while read < Limits.recordingSlice {
       do throws(StreamFault) {
-        let consumed = try pipeline.consume(feed.window, untilCommit: false)
+        let consumed = try pipeline.consume(feed.window, untilCommit: untilCommit)
         feed.consume(consumed.count)
         read += consumed.count
         guard consumed.pause == .needsBytes else { return }
@@ -164,7 +163,8 @@ final class RecordingSource: Source {
   }
 
   func deadline(_ permit: ReadPermit, now: Instant) -> Instant? {
-    guard permit == .everything, feed != nil, !isExhausted else { return nil }
+    guard permit != .nothing, feed != nil, !isExhausted else { return nil }
+    if permit == .untilCommit, pipeline.isBetweenTransactions { return nil }
     switch pipeline.pause {
     case .replaying: return now
     case .needsBytes: return max(due(feed?.nextTime) ?? now, now)

@@ -78,9 +78,8 @@ final class KafkaSourceHarness: Sendable {
   /// A sink that follows a script; every table has the topic of its own name.
   static func sink(_ script: SinkScript, name: String = "s") -> SinkPlan {
     SinkPlan(
-      name: name, routing: TopicRouting(template: "{database}.{schema}.{table}"),
-      messageTopic: nil, headers: false, values: ValueOptions()
-    ) { _ in ScriptedSink(script) }
+      name: name, setup: LaneSetup(routing: TopicRouting(template: "{database}.{schema}.{table}"))
+    ) { _, _ in ScriptedSink(script) }
   }
 }
 
