@@ -45,6 +45,9 @@ class Changes:
             self.statement(session)
             return
         run(session, "BEGIN")
+        if self.random.random() < 0.05:
+            yield from self.abandoned(session)
+            return
         depth, fine = 0, True
         for _ in range(self.random.randrange(1, 9)):
             yield
@@ -62,6 +65,16 @@ class Changes:
                 run(session, "ROLLBACK TO s%d" % depth)
         yield
         self.end(session, fine)
+
+    def abandoned(self, session):
+        """A large transaction that is rolled back, with a subtransaction that was kept until then."""
+        self.world.run(session, "SAVEPOINT kept")
+        self.statement(session)
+        self.world.run(session, "RELEASE kept")
+        yield
+        self.big(session)
+        yield
+        self.world.run(session, "ROLLBACK")
 
     def end(self, session, fine):
         run, chance = self.world.run, self.random.random()

@@ -134,6 +134,11 @@ def _message(reader):
     return Message(bool(flags & 1), lsn, prefix, reader.bytes(reader.take("i")))
 
 
+def _stray_abort(reader):
+    """Stream Abort, which PostgreSQL 18 sends although nothing is streamed; it says nothing."""
+    reader.take("II")
+
+
 def _expect(reader, kind):
     found = reader.bytes(1)
     if found != kind:
@@ -142,5 +147,5 @@ def _expect(reader, kind):
 
 _BODIES = {
     b"B": _begin, b"C": _commit, b"O": _origin, b"R": _relation, b"Y": _type, b"I": _insert,
-    b"U": _update, b"D": _delete, b"T": _truncate, b"M": _message,
+    b"U": _update, b"D": _delete, b"T": _truncate, b"M": _message, b"A": _stray_abort,
 }

@@ -20,9 +20,11 @@ extension SourceCheck {
     /// Why the server refuses updates and deletes; nil when it takes them.
     let refusal: String?
     let isRoot: Bool
+    /// Whether only some of its rows are published.
+    let isFiltered: Bool
 
     init?(row: [String?]) {
-      guard row.count == 10, let schema = row[0], let name = row[1],
+      guard row.count == 11, let schema = row[0], let name = row[1],
         let identity = row[2]?.utf8.first.flatMap(Relation.ReplicaIdentity.init(rawValue:))
       else { return nil }
       self.schema = schema
@@ -35,6 +37,7 @@ extension SourceCheck {
       partialPartitions = row[7]
       refusal = row[8]
       isRoot = row[9] == "t"
+      isFiltered = row[10] == "t"
     }
 
     var qualifiedName: String { "\(schema).\(name)" }
@@ -129,7 +132,8 @@ extension SourceCheck {
       SELECT n.nspname, c.relname, c.relreplident, EXISTS (SELECT FROM pg_catalog.pg_index i \
       WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate), \
       EXISTS (SELECT FROM \(column) AND a.attstorage IN ('x', 'e')), \(generated), \
-      \(key), \(partitions), \(refusal), c.relkind = 'p' \
+      \(key), \(partitions), \(refusal), c.relkind = 'p', \
+      \(major >= 15 ? "p.rowfilter IS NOT NULL" : "false") \
       FROM pg_catalog.pg_publication_tables p \
       JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname \
       JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename \
@@ -218,6 +222,13 @@ extension SourceCheck {
         "generated columns", "not published: \(columns)",
         "Compute them again where the events are read; from PostgreSQL 18 on, stored ones with "
           + "publish_generated_columns = stored.")
+    }
+    if table.isFiltered {
+      findings.append(
+        CheckFinding(
+          "row filter", "table \(table.qualifiedName)", .ok,
+          "only some rows are published: updates that take one in or out are inserts and deletes "
+            + "(docs/LIMITS.md)"))
     }
     if changesRows, let refusal = table.refusal {
       warn(
