@@ -69,11 +69,11 @@ class Changes:
     def abandoned(self, session):
         """A large transaction that is rolled back, with a subtransaction that was kept until then."""
         self.world.run(session, "SAVEPOINT kept")
-        self.statement(session)
-        self.world.run(session, "RELEASE kept")
-        yield
-        self.big(session)
-        yield
+        if self.statement(session):
+            self.world.run(session, "RELEASE kept")
+            yield
+            self.big(session)
+            yield
         self.world.run(session, "ROLLBACK")
 
     def end(self, session, fine):

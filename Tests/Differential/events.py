@@ -173,7 +173,7 @@ class Events:
             # A message's position is the end of its record; its last byte stands for it.
             self.transaction, self.ordinal = pgoutput.Begin(message.lsn - 1, None, None), 0
         content = obj(
-            ("Prefix", message.prefix), ("Content", base64.b64encode(message.content).decode()),
+            ("Prefix", self.values.mended(message.prefix.encode("utf-8", "surrogateescape"))), ("Content", base64.b64encode(message.content).decode()),
             ("Transactional", message.transactional))
         self._emit(message.lsn, "message", "", "", obj(), [("Key", None), ("Message", content)])
         if alone:
@@ -195,12 +195,24 @@ class Events:
 class Values:
     """Values as docs/EVENTS.md has them, from their texts."""
 
-    def __init__(self, catalog):
-        self.catalog = catalog
+    def __init__(self, catalog, invalid=None):
+        self.catalog, self.invalid = catalog, invalid
 
-    def json(self, text, oid):
-        if isinstance(text, bytes):
-            text = text.decode("utf-8")
+    def mended(self, data):
+        """What `invalidUTF8` makes of bytes that are no text."""
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            if self.invalid == "replace":
+                return data.decode("utf-8", "replace")
+            if self.invalid == "base64":
+                return base64.b64encode(data).decode()
+            raise
+
+    def json(self, data, oid):
+        text = self.mended(data)
+        if self.invalid == "base64" and text.encode() != data:
+            return text
         try:
             return self._json(text, oid)
         except (ValueError, IndexError, KeyError):

@@ -38,7 +38,8 @@ class Reader:
         end = self.data.index(b"\0", self.at)
         text = self.data[self.at:end]
         self.at = end + 1
-        return text.decode("utf-8")
+        # A SQL_ASCII database has any bytes.
+        return text.decode("utf-8", "surrogateescape")
 
     def tuple(self):
         values = []

@@ -6,7 +6,9 @@ def ident(name):
 
 
 def literal(text):
-    return "E'%s'" % text.replace("\\", "\\\\").replace("'", "''")
+    """A string; a lone surrogate stands for the byte that it has in Python's surrogateescape."""
+    text = text.replace("\\", "\\\\").replace("'", "''")
+    return "E'%s'" % "".join("\\x%02x" % (ord(c) - 0xDC00) if "\udc80" <= c <= "\udcff" else c for c in text)
 
 
 _WORDS = [
@@ -21,12 +23,18 @@ _PIECES = [
     "e\u0301", "\ufeff", "%",
 ]
 
+# Bytes that are no UTF-8, whole and cut off.
+_NO_TEXT = [
+    part.decode("utf-8", "surrogateescape")
+    for part in (b"\xff", b"\xc3", b"\xe2\x82", b"\xf0\x9f\x98", b"\xed\xa0\x80", b"\xc0\xaf", b"\x80a\xbf")]
+
 
 class Samples:
     """Everything random of one seed."""
 
-    def __init__(self, random):
+    def __init__(self, random, any_bytes=False):
         self.random = random
+        self.any_bytes = any_bytes
         self.used = set()
 
     def name(self):
@@ -43,7 +51,8 @@ class Samples:
                 return word
 
     def text(self):
-        return "".join(self.random.choice(_PIECES) for _ in range(self.random.randrange(6)))
+        pieces = _PIECES + _NO_TEXT if self.any_bytes else _PIECES
+        return "".join(self.random.choice(pieces) for _ in range(self.random.randrange(6)))
 
     def integer(self, bits):
         edge = 1 << (bits - 1)

@@ -31,9 +31,9 @@ class Column:
 class World:
     """One seed's database. `live` leaves out what another moment of asking the catalog would tell otherwise."""
 
-    def __init__(self, random, connect, version, live):
+    def __init__(self, random, connect, version, live, any_bytes=False):
         self.random, self.connect, self.version, self.live = random, connect, version, live
-        self.samples = Samples(random)
+        self.samples = Samples(random, any_bytes)
         self.log = []
         self.admin = connect()
         self.schemas, self.types, self.makers = ["public"], [], {}
