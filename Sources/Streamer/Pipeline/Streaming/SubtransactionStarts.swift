@@ -16,7 +16,7 @@ struct SubtransactionStarts: ~Copyable {
     let followsMessage: Bool
   }
 
-  /// What is in the file: the least and the greatest distance of a run.
+  /// What is in the file: the least distance of a run, and the greatest of it and all before it.
   private struct Run {
     let least: UInt32
     let greatest: UInt32
@@ -87,7 +87,7 @@ struct SubtransactionStarts: ~Copyable {
     if extent == nil { extent = SpoolExtent(in: file) }
     var bytes = ByteWriter(capacity: runBytes)
     var least = UInt32.max
-    var greatest = UInt32.min
+    var greatest = runs.last?.greatest ?? 0
     for start in recent[..<runLength] {
       bytes.append(bigEndian: start.xid)
       bytes.append(bigEndian: UInt32(start.followsMessage ? 1 : 0))
@@ -105,8 +105,10 @@ struct SubtransactionStarts: ~Copyable {
   /// place in it.
   private func find(_ xid: UInt32) throws(SpoolFault) -> (run: Int, [Start], place: Int)? {
     let distance = xid &- self.xid
-    for run in runs.indices.reversed()
-    where runs[run].least <= distance && distance <= runs[run].greatest {
+    for run in runs.indices.reversed() {
+      // As for nearly all that are new.
+      guard distance <= runs[run].greatest else { return nil }
+      guard runs[run].least <= distance else { continue }
       let starts = try read(run)
       if let place = starts.firstIndex(where: { $0.xid == xid }) { return (run, starts, place) }
     }
