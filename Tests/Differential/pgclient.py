@@ -42,7 +42,7 @@ class Session:
 
     def query(self, text, copy=None):
         """Runs one text; `copy` is what COPY FROM STDIN reads, what COPY TO STDOUT wrote is in `copied`."""
-        body = (text if isinstance(text, bytes) else text.encode()) + b"\0"
+        body = text.encode("utf-8", "surrogateescape") + b"\0"
         self.copied = b""
         self.socket.sendall(b"Q" + struct.pack("!i", len(body) + 4) + body)
         return self._until_ready(copy)
