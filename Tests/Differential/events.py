@@ -125,7 +125,7 @@ class Events:
         for place, column in enumerate(relation.columns):
             value = values[place]
             if row.action == "delete":
-                if (row.old_kind == "K" and place not in key) or (value is None and unsent_nulls):
+                if (row.old_kind == "K" and not column.key) or (value is None and unsent_nulls):
                     continue
             elif value is pgoutput.UNCHANGED:
                 if row.old_kind != "O" or row.old[place] is None:
@@ -135,7 +135,7 @@ class Events:
             columns.append((column.name, self._value(value, column)))
         more = [("Key", self._key_object(relation, key, row, values, unsent_nulls))]
         if row.old is not None and (row.action != "insert" or unchanged):
-            more.append(("Old", self._old(relation, key, row, unsent_nulls)))
+            more.append(("Old", self._old(relation, row, unsent_nulls)))
         if unchanged:
             more.append(("Unchanged", unchanged))
         self._emit(lsn, row.action, relation.schema, relation.name, obj(*columns), more)
@@ -153,11 +153,11 @@ class Events:
             members.append((relation.columns[place].name, self._value(value, relation.columns[place])))
         return obj(*members) if members else None
 
-    def _old(self, relation, key, row, unsent_nulls):
+    def _old(self, relation, row, unsent_nulls):
         members = []
         for place, column in enumerate(relation.columns):
             value = row.old[place]
-            if (row.old_kind == "K" and place not in key) or (value is None and unsent_nulls):
+            if (row.old_kind == "K" and not column.key) or (value is None and unsent_nulls):
                 continue
             members.append((column.name, self._value(value, column)))
         return obj(*members)
