@@ -250,10 +250,12 @@ class Changes:
         columns = self.world.columns(session, table)
         choices = [
             self.add_column, self.add_column, self.drop_column, self.change_type, self.new_table, self.storage]
-        # A root's new name reaches rows of its partitions when the server describes them anew, which it
-        # does after a reconnect; and a root's key is that of leaves whose identity is the whole row.
+        # A root's new name reaches rows of its partitions when the server describes them anew: after a
+        # reconnect, or in a streamed transaction (docs/LIMITS.md). And a root's key is that of leaves
+        # whose identity is the whole row.
         if not (self.world.live and (table.kind == "p" or table.is_leaf)):
-            choices += [self.rename_table, self.set_schema]
+            if table.kind != "p":
+                choices += [self.rename_table, self.set_schema]
             if not (self.world.live and table.identity in "fn"):
                 choices.append(self.rename_column)
         if not self.world.live:
