@@ -61,6 +61,22 @@ extension MatrixChecks {
       return unchanged.count == 1 && unchanged[0]["Old"]?["id"]?.int == 1 && whole == 3000
         ? .works() : .absent("\(unchanged.count) rows lack a value, \(whole ?? 0) bytes")
     },
+    MatrixCheck(.events, "`invalidUTF8`: bytes of a SQL_ASCII database that are no text") {
+      server in
+      try server.sql("CREATE DATABASE any_bytes ENCODING 'SQL_ASCII' TEMPLATE template0")
+      try server.postgres.psql(
+        "CREATE TABLE n (v text PRIMARY KEY); CREATE PUBLICATION no_text FOR TABLE n",
+        database: "any_bytes")
+      let service = try MatrixService(
+        server, "no_text", source: ["invalidUTF8 = \"base64\""], isThere: true)
+      let streamer = try service.start(dsn: server.postgres.dsn(database: "any_bytes"))
+      try eventually("the slot in use") { try server.slot(service.slot)?.activePID != nil }
+      try server.postgres.psql("INSERT INTO n VALUES (E'k\\xff')", database: "any_bytes")
+      try eventually("the row") { try service.events().count == 1 }
+      try service.stop(streamer)
+      let key = try service.events().first?["Key"]?["v"]?.string
+      return key == "a/8=" ? .works() : .absent(key ?? "no key")
+    },
     MatrixCheck(.events, "ALTER PUBLICATION: tables that come and go", since: 10) { server in
       let (events, _) = try events(
         server, "altered",
