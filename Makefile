@@ -8,7 +8,7 @@ SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
 .PHONY: help setup servers build install uninstall deb demo check unit test integration compose-test \
   differential test-allocations fuzz fuzz-selftest lint format bench bench-decode bench-reader bench-stream \
-  compatibility package-use fixtures deploy-test ci clean
+  bench-probes compatibility package-use fixtures deploy-test page-test ci clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -48,7 +48,7 @@ install: ## what `make build` has made, with unit, documentation and example; PR
 	chmod 644 $(DESTDIR)$(UNIT_DIR)/psql-streamer.service
 	install -m 644 psql-streamer.toml deploy/prometheus/psql-streamer.rules.yml \
 	  deploy/grafana/psql-streamer.json $(DESTDIR)$(DOC_DIR)/examples
-	install -m 644 README.md CHANGELOG.md LICENSE docs/*.md $(DESTDIR)$(DOC_DIR)
+	install -m 644 README.md CHANGELOG.md LICENSE docs/*.md docs/*.schema.json $(DESTDIR)$(DOC_DIR)
 
 deb: build ## a package for this machine's release of Debian: .build/deb/psql-streamer_….deb
 	@Scripts/setup dpkg-dev
@@ -120,6 +120,9 @@ package-use: setup ## that another package can use the library PGWire
 deploy-test: ## alerts, dashboard and manifest of deploy/; needs a built binary and promtool
 	@Scripts/deploy-test
 
+page-test: ## the page of / in chromium: well, broken, dark, narrow, without scripts; .build/pages
+	@Scripts/page-test
+
 lint: ## formats, lengths, limits, links, duplicates, shell scripts, compose file
 	@Scripts/lint
 
@@ -141,6 +144,9 @@ bench-reader: ## drain a slot into nothing; READ="'host=… dbname=…' slot pub
 
 bench-stream: build ## memory and spool of one streamed transaction of BENCH_ROWS (10 000 000) rows
 	@python3 Benchmarks/stream
+
+bench-probes: build ## /health beside BENCH_CLIENTS (1000) slow HTTP clients for BENCH_SECONDS (1200)
+	@python3 Benchmarks/probes
 
 fixtures: setup ## record Fixtures/ anew from real servers
 	PSQL_STREAMER_RECORD=1 $(SWIFT_TEST) --filter FixtureRecording

@@ -45,6 +45,8 @@ let package = Package(
         "PGWire", "Recording", "KafkaBridge", "CLinux", "CTOML", "CSimdJSON", "CSQLite",
         "CMicroHTTPD",
       ],
+      // In the binary itself: a bundle beside it would have to be installed and found.
+      resources: ["html", "css", "js"].map { .embedInCode("Admin/Page/page.\($0)") },
       swiftSettings: settings),
     .executableTarget(name: "psql-streamer", dependencies: ["Streamer"], swiftSettings: settings),
   ],

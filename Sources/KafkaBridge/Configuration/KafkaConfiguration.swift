@@ -41,6 +41,10 @@ public struct KafkaConfiguration: Sendable {
   /// Where librdkafka's log goes; nil drops it.
   public var log: KafkaLogHandler?
 
+  /// How many requests may be under way to one broker: more, and an idempotent producer could not
+  /// tell their order.
+  static let requestsInFlight = 5
+
   /// Makes the configuration of a producer that loses and reorders nothing.
   public static func producer(bootstrapServers: String) -> KafkaConfiguration {
     KafkaConfiguration(
@@ -49,7 +53,7 @@ public struct KafkaConfiguration: Sendable {
         Property("enable.idempotence", "true"),
         Property("enable.gapless.guarantee", "true"),
         Property("acks", "all"),
-        Property("max.in.flight.requests.per.connection", "5"),
+        Property("max.in.flight.requests.per.connection", "\(requestsInFlight)"),
         // A timeout would drop records, and the gapless guarantee does not cover that.
         Property("message.timeout.ms", "0"),
         Property("partitioner", "murmur2_random"),

@@ -52,6 +52,7 @@ extension Producer {
   /// Hands over what every listed partition has, as far as it may go now.
   func submitAll() {
     var kept = 0
+    let (before, partitions) = (inLibrary, work.count)
     for index in work.indices {
       let (topic, partition) = work[index]
       submit(topic, partition)
@@ -64,6 +65,7 @@ extension Producer {
       }
     }
     work.removeLast(work.count - kept)
+    if inLibrary > before { requests.handOver(records: inLibrary - before, requests: partitions) }
   }
 
   /// Puts a partition on the list of those with records to hand over.

@@ -41,6 +41,16 @@ import Synchronization
   var heldCount = 0
   /// How many records librdkafka has and has not reported.
   var inLibrary = 0
+  /// How many requests that makes, about.
+  var requests = RequestEstimate()
+  /// Whether another batch would go on its way at once: nothing waits for its turn here, and there is
+  /// room for its requests.
+  ///
+  /// Beyond that librdkafka turns without a pause as long as it has a record that no request holds.
+  public var takesMore: Bool {
+    heldCount == 0 && requests.hasRoom(within: KafkaConfiguration.requestsInFlight)
+  }
+
   /// How many records were handed over and have not been reported.
   public var outstanding: Int { inLibrary + heldCount }
 
@@ -141,6 +151,7 @@ import Synchronization
         unsafe note(event)
       }
     }
+    if count > 0 { requests.report(records: count) }
     return count
   }
 

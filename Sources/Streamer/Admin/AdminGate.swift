@@ -1,9 +1,10 @@
 import Glibc
 
-/// Where a connection waits, unread, until the head of its first request is whole.
+/// Where a connection waits, unread, until the head of its request is whole.
 ///
 /// libmicrohttpd takes a line feed or a carriage return alone for the end of a line. So the bytes
-/// are only looked at here, and a connection whose head is as it must be is handed on.
+/// are only looked at here, and a connection whose head is as it must be is handed on. It ends with
+/// the answer: a second request on it would not come by here.
 struct AdminGate: ~Copyable {
   // No descriptor is as large as these.
   private static let stoppingTag = UInt64.max

@@ -19,6 +19,7 @@ struct AdminRoutes: Sendable {
 
   /// What can be read; the raw value is its path.
   private enum Document: String {
+    case page = "/"
     case health = "/health"
     case ready = "/ready"
     case status = "/status"
@@ -49,14 +50,15 @@ struct AdminRoutes: Sendable {
 
   private func answer(_ document: Document, now: ContinuousClock.Instant) -> AdminResponse {
     switch document {
+    case .page:
+      return page(now)
     case .health:
       return .text(200, "Alive and well")
     case .ready:
       let readiness = readiness(now)
       return .json(readiness.isReady ? 200 : 503, readiness.json)
     case .status:
-      let document = StatusDocument(
-        sources: status.sources, sinks: status.sinks, version: version)
+      let document = statusDocument
       return .json(document.isOK ? 200 : 500, document.json)
     case .stats:
       return .json(200, StatsDocument.json(sources: status.sources, sinks: status.sinks))
@@ -65,6 +67,22 @@ struct AdminRoutes: Sendable {
       states.update(status, isReady: readiness(now).isReady)
       return AdminResponse(200, type: PrometheusText.contentType, metrics.text())
     }
+  }
+
+  private var statusDocument: StatusDocument {
+    StatusDocument(sources: status.sources, sinks: status.sinks, version: version)
+  }
+
+  /// The page of `/`: always 200, so that a browser shows it.
+  private func page(_ now: ContinuousClock.Instant) -> AdminResponse {
+    let stats = StatsDocument.json(sources: status.sources, sinks: status.sinks)
+    let page = StatusPage(
+      status: JSONValue(statusDocument.json) ?? .null, stats: JSONValue(stats) ?? .null,
+      reasons: readiness(now).reasons,
+      tables: TableTotals.busiest(StatusPage.listedTables, of: metrics), now: .now)
+    var response = AdminResponse(200, type: "text/html; charset=utf-8", page.html)
+    response.headers += StatusPage.headers.map { (name: $0, value: $1) }
+    return response
   }
 
   private func readiness(_ now: ContinuousClock.Instant) -> Readiness {

@@ -173,8 +173,7 @@ private func answerRequest(
   else { return .NO }
   let verb = unsafe String(cString: method)
   let isUnambiguous = unsafe cmicrohttpd_is_unambiguous(connection) != 0
-  // A GET is answered at its end, which keeps the connection; anything else at once, which
-  // closes the connection without reading a body.
+  // A GET is answered at its end; anything else at once, without reading a body.
   if isUnambiguous, verb == "GET" || verb == "HEAD" {
     if unsafe request.pointee == nil {
       unsafe request.pointee = context
@@ -216,6 +215,8 @@ private func queue(
   for (name, value) in response.headers {
     _ = unsafe MHD_add_response_header(made, name, value)
   }
+  // One request a connection: only a connection's first bytes come by the gate, which is strict.
+  _ = unsafe MHD_add_response_header(made, "Connection", "close")
   return unsafe MHD_queue_response(connection, response.status, made)
 }
 

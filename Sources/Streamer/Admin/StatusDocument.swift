@@ -3,8 +3,9 @@ import PGWire
 /// What `/status` answers: each source and sink with its state.
 ///
 /// `{"ok","version","sources":[{"name","type","state","since","error","slot","receivedLSN",
-/// "confirmedLSN","lagBytes","walHeldBytes","spoolBytes"}],"sinks":[{"name","type","state","since",
-/// "error","inFlightBytes","excludedTables":[{"table","reason"}]}]}`
+/// "confirmedLSN","lagBytes","walHeldBytes","spoolBytes","lagSeconds","walStatus","safeWALBytes",
+/// "cannotSave"}],"sinks":[{"name","type","state","since","error","inFlightBytes",
+/// "excludedTables":[{"table","reason"}]}]}`; docs/OPERATING.md says what they mean.
 struct StatusDocument: Sendable {
   /// Whether nothing is retrying, stopped or failed.
   let isOK: Bool
@@ -54,6 +55,14 @@ struct StatusDocument: Sendable {
       json.value(source.walHeldBytes.value)
       json.key("spoolBytes")
       json.value(source.spoolBytes.value)
+      json.key("lagSeconds")
+      number(source.lagSeconds.map { ($0 * 1000).rounded() / 1000 }.map(\.description), to: &json)
+      json.key("walStatus")
+      json.value(source.walStatus?.rawValue)
+      json.key("safeWALBytes")
+      number(source.safeWALBytes.map(\.description), to: &json)
+      json.key("cannotSave")
+      json.value(source.cannotSave)
     }
   }
 
@@ -92,6 +101,10 @@ struct StatusDocument: Sendable {
     json.value(state.since.description)
     json.key("error")
     json.value(state.error)
+  }
+
+  private static func number(_ digits: String?, to json: inout JSONText) {
+    json.plain(digits ?? "null")
   }
 
   // Nothing received or confirmed yet is null: 0/0 is no position.

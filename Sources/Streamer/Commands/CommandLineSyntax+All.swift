@@ -55,7 +55,8 @@ extension CommandLineSyntax {
     discussion: """
       Exits with 0 when nothing failed, with 1 when all that failed may pass by itself (a server that
       cannot be reached), with 2 when the file is wrong, with 3 when a server refuses what it asks
-      for.
+      for. With --json each finding has the exit code that it leads to, and mistakes of the file are
+      findings too (docs/check.schema.json).
       """,
     options: [
       configuration, CommandLineOption("--json", summary: "print an array of JSON objects"),

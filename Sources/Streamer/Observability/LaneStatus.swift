@@ -16,9 +16,9 @@ final class LaneStatus: Sendable {
   let inFlightBytes = AtomicCounter()
   /// How many events the sink was given.
   let total = AtomicCounter()
-  /// How many events had no topic, which is a configured exclusion.
+  /// How many events were left out, for whatever reason.
   let noTopic = AtomicCounter()
-  /// How many events the sink's rules left out, or had been given before.
+  /// How many events came again and had been given before.
   let skipped = AtomicCounter()
   /// How many deliveries have failed.
   let errors = AtomicCounter()

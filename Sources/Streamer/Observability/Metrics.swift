@@ -76,6 +76,14 @@ final class Metrics: Sendable {
     families.withLock { $0[name]?.release(labels) }
   }
 
+  /// The counters of that name: each with its labels as they are printed.
+  func counts(_ name: String) -> [(labels: String, count: UInt64)] {
+    let series = families.withLock { $0[name]?.series ?? [] }
+    return series.compactMap { one in
+      if case .counter(let counter) = one.handle { (one.labels, counter.value) } else { nil }
+    }
+  }
+
   /// Drops every series that has this label, when its source or sink is no longer configured.
   func removeSeries(_ label: String, _ value: String) {
     families.withLock { families in

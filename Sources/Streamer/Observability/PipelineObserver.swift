@@ -167,6 +167,7 @@ final class PipelineObserver {
     let held = UInt64(max(slot.walHeld ?? 0, 0))
     source.walHeldBytes.set(held)
     source.walStatus = slot.walStatus.flatMap(SourceStatus.WALStatus.init)
+    source.safeWALBytes = slot.safeWALSize
     sourceMetrics.walHeldBytes.set(held)
     for (status, gauge) in zip(SourceStatus.WALStatus.allCases, sourceMetrics.walStatus) {
       gauge.set(status == source.walStatus ? 1 : 0)
@@ -203,6 +204,7 @@ final class PipelineObserver {
     }
     let oldest = pipeline.lanes.oldest?.commitTime
     let age = oldest.map { Double(Self.microsecondsSince2000() - $0) / 1_000_000 }
+    source.lagSeconds = max(age ?? 0, 0)
     sourceMetrics.lagSeconds.set(max(age ?? 0, 0))
   }
 

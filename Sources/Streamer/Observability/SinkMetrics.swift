@@ -82,7 +82,8 @@ struct SinkMetrics: Sendable {
       noTopic: hasTopic == true
         ? Counter()
         : metrics.counter(
-          "psql_streamer_no_topic_total", "Events of tables that have no topic in the sink.",
+          "psql_streamer_no_topic_total",
+          "Events of tables that the sink leaves out, for whatever reason.",
           noTopicLabels(schema, table)),
       excluded: hasTopic == true
         ? Counter()
@@ -107,7 +108,7 @@ struct SinkMetrics: Sendable {
 struct SinkTableMetrics: Sendable {
   /// Events that the sink was given.
   let events: Counter
-  /// Events that were left out, because the table has no topic in the sink.
+  /// Events that were left out, for whatever reason.
   let noTopic: Counter
   /// The same, by the reason.
   let excluded: Counter

@@ -43,9 +43,9 @@ final class SinkStatus: Sendable {
   var inFlightBytes: UInt64 { sum { $0.inFlightBytes.value } }
   /// How many events the sink was given.
   var total: UInt64 { sum { $0.total.value } }
-  /// How many events had no topic, which is a configured exclusion.
+  /// How many events were left out, for whatever reason.
   var noTopic: UInt64 { sum { $0.noTopic.value } }
-  /// How many events the sink's rules left out, or had been given before.
+  /// How many events came again and had been given before.
   var skipped: UInt64 { sum { $0.skipped.value } }
   /// How many deliveries have failed.
   var errors: UInt64 { sum { $0.errors.value } }

@@ -20,6 +20,9 @@ final class SourceStatus: Sendable {
   // One more than the status's place in the list of all; zero while it is unknown.
   private let walStatusNumber = AtomicCounter()
   private let unsaved = AtomicCounter()
+  private let lag = AtomicFraction()
+  // Not a number while it is unknown, or the server keeps everything.
+  private let safeWAL = AtomicFraction()
 
   /// Where the stream stands: the end of what was received, in bytes.
   let receivedLSN = AtomicCounter()
@@ -49,6 +52,7 @@ final class SourceStatus: Sendable {
     self.name = name
     self.type = type
     self.slot = slot
+    safeWAL.set(.nan)
   }
 
   /// The state now.
@@ -70,6 +74,19 @@ final class SourceStatus: Sendable {
     let saved = savedLSN.value == 0 ? confirmedLSN.value : savedLSN.value
     let end = endLSN
     return saved == 0 || end < saved ? 0 : end - saved
+  }
+
+  /// The age of the oldest commit that is not confirmed, in seconds; nil where commits are not of now.
+  var lagSeconds: Double? {
+    get { SourceMetrics.hasLiveCommits(type) ? lag.value : nil }
+    set { lag.set(newValue ?? 0) }
+  }
+
+  /// How much log may still be written before the server takes away what the slot needs, in bytes;
+  /// nil when that is unknown, or the server keeps everything.
+  var safeWALBytes: Int64? {
+    get { Int64(exactly: safeWAL.value) }
+    set { safeWAL.set(newValue.map(Double.init) ?? .nan) }
   }
 
   /// When the server was heard last, or was not listened to on purpose; nil when it never was.

@@ -127,7 +127,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   /// changes.
   mutating func resume(at position: Position) {
     guard confirmed != position || strands.isEmpty else { return }
-    flush()
+    handOver()
     reading = Reading()
     place(0, at: position)
   }
@@ -207,7 +207,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
       inFlightBytes &+= size.payload
       index += 1
     }
-    if batch.isLarge { flush() }
+    if batch.isLarge { handOver() }
   }
 
   /// Counts a record that was not made because it can never be delivered.
@@ -225,8 +225,10 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
     reading.skipBelow = .max
   }
 
-  /// Hands what has gathered to the sink.
-  mutating func flush() {
+  /// Hands what has gathered to the sink, as soon as that can do something with it.
+  mutating func flush() { if !batch.isEmpty, sink.takesMore { handOver() } }
+
+  private mutating func handOver() {
     guard !batch.isEmpty else { return }
     sink.send(batch)
     batch.removeAll()
@@ -257,6 +259,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
       deliveredBytes += receipt.bytes
       counts.delivered += receipt.count
     }
+    flush()
   }
 
   /// Transactions settled since the last call; nil when there were none.

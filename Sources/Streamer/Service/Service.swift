@@ -107,9 +107,7 @@ final class Service: StatusSource {
       startTimeout: isolates ? configuration.startTimeout : nil, now: .now)
     var ticker = Ticker(configuration.tickerInterval)
     while !running.isEmpty {
-      if let manager, let message = notices.message(self, running, failures) {
-        manager.send(message)
-      }
+      if let manager { manager.send(notices.message(self, running, failures)) }
       let nextLook = manager.map { _ in ContinuousClock.now + notices.pause }
       let next = [ticker.next, failures.deadline, nextLook].compactMap(\.self).min()
       try poller.wait(timeout: next.map { max($0 - .now, .zero) })

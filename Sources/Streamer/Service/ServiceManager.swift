@@ -7,6 +7,8 @@ final class ServiceManager {
   private let descriptor: CInt
   private let address: sockaddr_un
   private let length: socklen_t
+  /// Assignments for which the manager's queue had no room.
+  private var unsent: [String] = []
   /// After what time of silence the manager takes this process for dead; nil for never.
   let watchdog: Duration?
 
@@ -41,18 +43,27 @@ final class ServiceManager {
 
   deinit { close(descriptor) }
 
-  /// Sends assignments, one a line.
+  /// Sends assignments, one a line, and those that could not be sent before; nil adds none.
   ///
-  /// A manager that does not listen is none of our trouble.
-  func send(_ message: String) {
-    let bytes = Array(message.utf8)
+  /// It never waits: a manager whose queue is full hears them with the next call. One that does not
+  /// listen is none of our trouble.
+  func send(_ message: String?) {
+    for line in (message ?? "").split(separator: "\n") {
+      // Of each name only the newest assignment matters, so these stay few.
+      let name = line.prefix { $0 != "=" }
+      unsent.removeAll { $0.prefix { $0 != "=" } == name }
+      unsent.append(String(line))
+    }
+    guard !unsent.isEmpty else { return }
+    let bytes = Array(unsent.joined(separator: "\n").utf8)
     var address = address
     // SAFETY: a sockaddr_un is read as the sockaddr that it begins with, for its own length.
-    unsafe withUnsafePointer(to: &address) { pointer in
+    let sent = unsafe withUnsafePointer(to: &address) { pointer in
       unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-        _ = unsafe sendto(
-          descriptor, bytes, bytes.count, CInt(MSG_NOSIGNAL), pointer, length)
+        unsafe sendto(
+          descriptor, bytes, bytes.count, CInt(MSG_NOSIGNAL) | CInt(MSG_DONTWAIT), pointer, length)
       }
     }
+    if sent >= 0 || errno != EAGAIN { unsent = [] }
   }
 }

@@ -36,6 +36,8 @@ final class KafkaSink: Sink {
     writer.prepare(topics: names)
   }
 
+  var takesMore: Bool { writer.takesMore }
+
   func send(_ batch: borrowing RecordBatch) { writer.send(batch) }
 
   func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError) {

@@ -200,6 +200,9 @@ extension KafkaWriter {
 
 // On the pipeline's thread.
 extension KafkaWriter {
+  /// Whether another batch would be on its way at once.
+  var takesMore: Bool { producer?.takesMore ?? true }
+
   /// Takes all records of a batch.
   func send(_ batch: borrowing RecordBatch) {
     guard let producer else { preconditionFailure("records are sent to a sink that is not open") }

@@ -29,6 +29,11 @@ protocol Sink: AnyObject {
   /// Many at once cost hardly more than one: what asks a broker asks for all of them together.
   func prepare(topics: [String]) -> [Result<TopicID, StreamerError>]
 
+  /// Whether another batch would be on its way at once; while it would not, records had better gather.
+  ///
+  /// When nothing is under way it is.
+  var takesMore: Bool { get }
+
   /// Takes all records of a batch. It keeps no reference to the batch's bytes.
   func send(_ batch: borrowing RecordBatch)
 
@@ -55,6 +60,7 @@ extension Sink {
   var trouble: StreamerError? { nil }
   var maximumRecordBytes: Int { .max }
   var queueLength: Int { 0 }
+  var takesMore: Bool { true }
   func open() throws(StreamerError) {}
   func prepare(topics: [String]) -> [Result<TopicID, StreamerError>] {
     topics.map { _ in .success(0) }

@@ -7,6 +7,7 @@ extension Integration {
   /// `check` from outside: what it finds, that it tells no secret, and that it changes nothing.
   @Suite struct Check {
     private static let password = "tr0ub4dor"
+    private static let members = ["check", "target", "result", "found", "remedy", "exit"]
     private let server: PostgresServer
     private let cluster: MockCluster
     private let directory: TemporaryDirectory
@@ -65,7 +66,7 @@ extension Integration {
     @Test func `All is found, nothing is made`() throws {
       let (code, text, findings) = try check()
       #expect(code == .exited(0), "\(text)")
-      #expect(findings.allSatisfy { $0.names == ["check", "target", "result", "found", "remedy"] })
+      #expect(findings.allSatisfy { $0.names == Self.members })
       for name in [
         "file", "connection", "wal_level", "slots", "walsenders", "replication", "publication",
         "slot", "topic all",

@@ -35,10 +35,12 @@ import Testing
     #expect(report.exit == .failure)
     #expect(
       String(decoding: report.json, as: UTF8.self) == """
-        [{"check":"wal_level","target":"source pg","result":"ok","found":"logical","remedy":null},\
-        {"check":"slot","target":"source pg","result":"warn","found":"in \\"use\\"","remedy":null},\
+        [{"check":"wal_level","target":"source pg","result":"ok","found":"logical","remedy":null,\
+        "exit":0},\
+        {"check":"slot","target":"source pg","result":"warn","found":"in \\"use\\"","remedy":null,\
+        "exit":0},\
         {"check":"publication","target":"source pg","result":"fail","found":"gone",\
-        "remedy":"Make it."}]
+        "remedy":"Make it.","exit":1}]
         """)
     let lines = report.text(plain).split(separator: "\n", omittingEmptySubsequences: false)
     #expect(lines.count == 7)

@@ -2,13 +2,18 @@
 enum CheckCommand {
   /// Prints what was found; 0 when nothing failed, 2 for a wrong configuration, 1 when all that
   /// failed may pass by itself, else 3.
+  ///
+  /// What is wrong with the file goes to standard error as with every command, and as findings to
+  /// whoever reads JSON.
   static func run(configuration path: String, json: Bool) throws(StreamerError) -> Int32 {
+    var report = CheckReport()
     let configuration: Configuration
     do throws(ConfigurationErrors) { configuration = try Configuration.load(path: path) } catch {
       error.complain()
+      report.add(error)
+      if json { Terminal.print(String(decoding: report.json, as: UTF8.self)) }
       return error.exit.rawValue
     }
-    var report = CheckReport()
     for note in configuration.notes {
       report.add(.init("configuration", "\(note.path)", .ok, note.text))
     }

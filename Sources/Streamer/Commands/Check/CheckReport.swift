@@ -45,6 +45,18 @@ struct CheckReport {
   /// Adds a finding.
   mutating func add(_ finding: CheckFinding) { findings.append(finding) }
 
+  /// Adds everything that is wrong with a file.
+  mutating func add(_ errors: ConfigurationErrors) {
+    for error in errors.errors {
+      let place = error.line > 0 ? "\(error.file):\(error.line)" : error.file
+      add(
+        CheckFinding(
+          "configuration", error.path.isEmpty ? error.file : error.path, .fail,
+          "\(place): found \(error.found), expected \(error.expected)", error.hint,
+          exit: errors.exit))
+    }
+  }
+
   /// Adds what a failure says.
   mutating func add(_ check: String, _ target: String, _ error: StreamerError) {
     add(
@@ -58,14 +70,17 @@ struct CheckReport {
     "\(number) \(noun)\(number == 1 ? "" : "s")"
   }
 
-  /// How the command ends: 0 when nothing failed, 1 when all that failed may pass by itself, 3 when
-  /// the file, a server or a person must change something.
+  /// How the command ends: 0 when nothing failed, 1 when all that failed may pass by itself, 2 when
+  /// the file is wrong, 3 when a server or a person must change something.
   var exit: StreamerError.Exit {
     let exits = Set(findings.map(\.exit)).subtracting([.done])
+    if exits.contains(.usage) { return .usage }
     return exits.isEmpty ? .done : exits == [.failure] ? .failure : .preflight
   }
 
-  /// `[{"check","target","result":"ok|warn|fail","found","remedy"}]`; a missing remedy is null.
+  /// `[{"check","target","result":"ok|warn|fail","found","remedy","exit"}]`; a missing remedy is null.
+  ///
+  /// docs/check.schema.json describes it.
   var json: [UInt8] {
     var json = JSONText()
     json.array { json in
@@ -79,6 +94,8 @@ struct CheckReport {
             json.key(name)
             json.value(value)
           }
+          json.key("exit")
+          json.value(finding.exit.rawValue)
         }
       }
     }

@@ -31,6 +31,8 @@ final class KafkaDeadLetterSink: Sink {
     writer.prepare(topics: names)
   }
 
+  var takesMore: Bool { writer.takesMore }
+
   func send(_ batch: borrowing RecordBatch) { writer.send(batch) }
 
   func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError) { try writer.poll(report) }
