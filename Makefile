@@ -7,8 +7,8 @@ SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
 .PHONY: help setup servers build install uninstall deb demo check unit test integration compose-test \
-  test-allocations fuzz fuzz-selftest lint format bench bench-decode bench-reader bench-stream bench-probes \
-  compatibility package-use fixtures deploy-test page-test ci clean
+  differential test-allocations fuzz fuzz-selftest lint format bench bench-decode bench-reader bench-stream \
+  bench-probes compatibility package-use fixtures deploy-test page-test ci clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -79,6 +79,13 @@ test: servers ## every test; those on a real Kafka need KAFKA_KIT (default: ../s
 
 integration: servers ## only the black-box tests on real servers; CHAOS_SECONDS=60 for the long run
 	$(SWIFT_TEST) --filter IntegrationTests
+
+# How many seeds, and the first one (the clock decides).
+SEEDS ?= 500
+DIFFERENTIAL_SEED ?=
+differential: servers ## events against the server's own decoding; SEEDS=500 on 15, a fifth on others
+	DIFFERENTIAL_SEEDS=$(SEEDS) $(if $(DIFFERENTIAL_SEED),DIFFERENTIAL_SEED=$(DIFFERENTIAL_SEED)) \
+	  $(SWIFT_TEST) --filter DifferentialTests
 
 compose-test: ## builds the image, runs docker-compose.yml, restarts its parts; needs CONTAINERS_KIT
 	@Scripts/compose-test

@@ -21,6 +21,9 @@ public struct RecordedRelation: Hashable, Sendable {
   /// The table as the Relation message describes it.
   public var relation: Relation
   /// The primary key's columns, where the replica identity is the whole row or nothing; else empty.
+  ///
+  /// An empty name behind them says that partitions have another identity. Where the stream names the
+  /// key, one empty name says that a part of it is not published.
   public var catalogKey: [String]
   /// The types that the columns refer to, directly or not, and that are not built in.
   public var types: [TypeDescription]

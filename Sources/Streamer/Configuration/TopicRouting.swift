@@ -51,8 +51,17 @@ struct TopicRouting: Sendable {
   func topic(database: String, schema: String, table: String) -> String? {
     if excludes(schema: schema, table: table) { return nil }
     if let place = index.first(schema: schema, table: table) { return mappings[place].topic }
-    guard let template else { return fallback }
-    let topic = Self.expand(template) { name in
+    guard template != nil else { return fallback }
+    let topic = made(database: database, schema: schema, table: table)
+    return names == .replace ? topic.map(Self.legalName) : topic
+  }
+
+  /// The name that the template makes, with nothing in it replaced; `nil` where another rule counts.
+  func made(database: String, schema: String, table: String) -> String? {
+    guard let template, !excludes(schema: schema, table: table),
+      index.first(schema: schema, table: table) == nil
+    else { return nil }
+    return Self.expand(template) { name in
       switch name {
       case "database": database
       case "schema": schema
@@ -60,7 +69,6 @@ struct TopicRouting: Sendable {
       default: nil
       }
     }
-    return names == .replace ? topic.map(Self.legalName) : topic
   }
 
   /// A name that Kafka takes: what is not permitted becomes "_", and what is too long is cut.

@@ -11,6 +11,9 @@ final class NativeTablePlan: TablePlan {
     let name: NativeEnvelope.Name
     let encoder: ValueEncoder
     let isKey: Bool
+    /// Whether the server sends it where it sends a row's identity only: more than the key's columns
+    /// never, fewer where a part of the key is not published, which makes the key none.
+    let isIdentity: Bool
     /// Whether its values hold rows.
     let holdsComposites: Bool
   }
@@ -41,7 +44,8 @@ final class NativeTablePlan: TablePlan {
       holdsComposites = holdsComposites || holdsRows
       return Column(
         name: envelope.name(relation.columns[index].name), encoder: encoder,
-        isKey: keys.contains(index), holdsComposites: holdsRows)
+        isKey: keys.contains(index), isIdentity: relation.columns[index].isKey,
+        holdsComposites: holdsRows)
     }
     encoders.seal()
     schema = relation.schema
@@ -190,7 +194,7 @@ final class NativeTablePlan: TablePlan {
     var hasUnchanged = false
     for index in columns.indices {
       let column = columns[index]
-      if event.isKeyOnly, !column.isKey {
+      if event.isKeyOnly, !column.isIdentity {
         cursor.skip()
         continue
       }
@@ -226,7 +230,7 @@ final class NativeTablePlan: TablePlan {
     var isFirst = true
     for index in columns.indices {
       let column = columns[index]
-      if event.oldImage == .key, !column.isKey {
+      if event.oldImage == .key, !column.isIdentity {
         cursor.skip()
         continue
       }

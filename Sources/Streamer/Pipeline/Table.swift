@@ -22,6 +22,10 @@ struct Table {
   /// So it is remembered and recorded together with the key.
   static let partialOldRows = ""
 
+  /// What a catalog's key is where the replica identity names the key and a part of it is not
+  /// published: then there is none.
+  static let unsentKey = ""
+
   /// Takes the key from the replica identity, or, where that is the whole row or nothing, from the
   /// primary key that the catalog names.
   init(_ relation: Relation, catalogKey: [String]) {
@@ -32,13 +36,13 @@ struct Table {
       .contains { $0.unicodeScalars.contains("\u{FFFD}") }
     hasPartialOldRows =
       relation.replicaIdentity == .full && catalogKey.last == Self.partialOldRows
-    let catalogKey = catalogKey.filter { $0 != Self.partialOldRows }
     switch relation.replicaIdentity {
     case .primaryKey, .index:
-      key = columns.filter { relation.columns[$0].isKey }
+      key = catalogKey == [Self.unsentKey] ? [] : columns.filter { relation.columns[$0].isKey }
     case .full, .nothing:
-      let found = columns.filter { catalogKey.contains(relation.columns[$0].name) }
-      key = found.count == catalogKey.count ? found : []
+      let names = catalogKey.filter { $0 != Self.partialOldRows }
+      let found = columns.filter { names.contains(relation.columns[$0].name) }
+      key = found.count == names.count ? found : []
     }
   }
 

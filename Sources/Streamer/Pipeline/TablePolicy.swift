@@ -69,6 +69,8 @@ final class TablePolicy: Sendable {
     var atStart: Set<Name>?
     var database = ""
     var told: Set<String> = []
+    /// By sink, the tables of its topics.
+    var owners: [String: TopicOwners] = [:]
   }
 
   private static let mostTold = 10_000
@@ -103,6 +105,7 @@ final class TablePolicy: Sendable {
   func adopting(_ setups: [LaneSetup]) -> TablePolicy {
     var known = known.withLock(\.self)
     known.told = []
+    known.owners = [:]
     return TablePolicy(zip(sinks, setups).map { Rules(name: $0.name, setup: $1) }, known, log)
   }
 
@@ -143,6 +146,7 @@ final class TablePolicy: Sendable {
           database: database, schema: table.schema, table: table.table)
         if let topic {
           if !TopicRouting.isTopicName(topic) { illegal.append((table, topic)) }
+          tellOfSharedTopic(table, sink)
         } else if !sink.routing.excludes(schema: table.schema, table: table.table) {
           homeless.append(table.text)
         }
@@ -184,7 +188,9 @@ final class TablePolicy: Sendable {
         topics: answers.map { _ in nil }, left: answers.map { _ in nil })
       for (index, sink) in sinks.enumerated() where index < answers.count {
         switch answers[index] {
-        case .success(let topic): result.topics[index] = topic
+        case .success(let topic):
+          result.topics[index] = topic
+          if sink.setup.routesTables { tellOfSharedTopic(table.name, sink) }
         case .failure(let error):
           guard let reason = LeftOut(error), !stops(table.name, sink) else {
             throw LeftOut(error) == nil ? error : Self.stop(table.name, error)
@@ -201,6 +207,22 @@ final class TablePolicy: Sendable {
       settled.append(result)
     }
     return settled
+  }
+
+  /// Says which other table's topic this one has come into, unless that is meant.
+  private func tellOfSharedTopic(_ table: Name, _ sink: Rules) {
+    let shared = known.withLock { known in
+      known.owners[sink.name, default: TopicOwners(most: Self.mostTold)].claim(
+        table, database: known.database, sink.routing)
+    }
+    guard let shared else { return }
+    log.warning(
+      "two tables have one topic",
+      [
+        "sink": sink.name, "topic": shared.topic,
+        "tables": "\(shared.other.pattern), \(table.pattern)",
+        "hint": "Give one of them another with tableTopicMapping.",
+      ])
   }
 
   private func stops(_ table: Name, _ sink: Rules) -> Bool {
@@ -239,7 +261,9 @@ final class TablePolicy: Sendable {
   /// What may be written for a table; a configuration's strings quote as JSON's do.
   private static func remedy(_ table: Name) -> String {
     let name = TOMLValue.quoted("\(table.pattern)")
-    return "Write tableTopicMapping = { \(name) = \"TOPIC\" }, exclude = [\(name)], "
+    // In a key there are no references; in a string what looks like one has to be told from them.
+    let listed = name.replacing("${", with: "$${")
+    return "Write tableTopicMapping = { \(name) = \"TOPIC\" }, exclude = [\(listed)], "
       + "topicNames = \"replace\", or onTableError = \"exclude\"."
   }
 

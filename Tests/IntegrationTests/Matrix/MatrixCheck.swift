@@ -41,6 +41,7 @@ struct MatrixCheck: Sendable {
     case slots = "Slots"
     case publications = "Publications"
     case stream = "The stream"
+    case events = "Events"
     case service = "The program"
   }
 
@@ -83,7 +84,7 @@ struct MatrixCheck: Sendable {
   static let all: [MatrixCheck] =
     MatrixChecks.connecting + MatrixChecks.settings + MatrixChecks.slots
     + MatrixChecks.slotStates + MatrixChecks.publications + MatrixChecks.stream
-    + MatrixChecks.transactions + MatrixChecks.service
+    + MatrixChecks.transactions + MatrixChecks.events + MatrixChecks.service
 }
 
 /// The rows, a chapter in each extension.

@@ -110,13 +110,17 @@ final class MatrixService {
   private let source: [String]
   private let dsn: String
 
-  init(_ server: MatrixServer, _ table: String, source: [String] = []) throws {
+  /// Makes the table and its publication, which has its name, unless they are there already.
+  init(
+    _ server: MatrixServer, _ table: String, source: [String] = [], isThere: Bool = false
+  ) throws {
     self.server = server
     self.table = table
     self.source = source
     slot = "service_\(table)"
     dsn = server.dsn()
     directory = try TemporaryDirectory("matrix")
+    guard !isThere else { return }
     try server.sql(
       "CREATE TABLE \(table) (id int PRIMARY KEY); CREATE PUBLICATION \(table) FOR TABLE \(table)")
   }
@@ -190,13 +194,16 @@ final class MatrixService {
   }
 
   /// The rows in the file, in its order.
-  func rows() throws -> [Int] {
+  func rows() throws -> [Int] { try events().compactMap { $0["Columns"]?["id"]?.int } }
+
+  /// The events in the file.
+  func events() throws -> [JSON] {
     guard FileBytes.exists(directory.file("rows")) else { return [] }
     let lines = try FileBytes.text(of: directory.file("rows")).split(separator: "\n")
     return try lines.compactMap { line in
       guard line.hasSuffix("}") else { return nil }
       let record = try JSON(String(line))
-      return (record["value"] ?? record)["Columns"]?["id"]?.int
+      return record["value"] ?? record
     }
   }
 }

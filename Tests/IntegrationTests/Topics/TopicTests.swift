@@ -42,6 +42,10 @@ extension Integration {
         Binary.psqlStreamer, ["check", "--config", scenario.directory.file("psql-streamer.toml")])
       #expect(check.termination == .exited(3) || check.termination == .exited(1))
       #expect(check.standardOutput.contains("2 tables whose topic has a name"))
+      // What was refused before anything was read leaves no slot that holds back WAL.
+      #expect(
+        try scenario.psql(
+          "SELECT count(*) FROM pg_replication_slots WHERE slot_name = '\(scenario.slot)'") == "0")
     }
 
     /// Faults B3 and B17: what the policy leaves out, or what appears later, stops nothing and is
@@ -73,12 +77,19 @@ extension Integration {
 
     @Test func `Names that Kafka does not take are replaced`() throws {
       let scenario = try template(["topicNames = \"replace\""])
+      try scenario.psql(#"CREATE TABLE "order/lines" (id int PRIMARY KEY)"#)
       let streamer = try scenario.start()
       try scenario.psql(#"INSERT INTO "order lines" VALUES (7); INSERT INTO "a/b" VALUES (8)"#)
       try scenario.waitUntilConfirmed(streamer)
       #expect(try events(scenario, "order_lines").count == 1)
       #expect(try events(scenario, "a_b").count == 1)
       #expect(try scenario.stop(streamer) == .exited(0))
+      // Two tables that come into one topic are told, here and by check.
+      #expect(scenario.warnings.contains(#"tables="public.order lines, public.order/lines""#))
+      let check = try Subprocess.run(
+        Binary.psqlStreamer, ["check", "--config", scenario.directory.file("psql-streamer.toml")])
+      let shared = "public.order lines and public.order/lines have one topic"
+      #expect(check.standardOutput.contains(shared), "\(check.standardOutput)")
     }
 
     /// Faults B5 and B6: batches fit the topic; nothing passes a record that does not, and once the

@@ -107,6 +107,22 @@ import Testing
     #expect(ids(pipeline) == ["1", "2", "5", "-", "7"])
   }
 
+  /// PostgreSQL 18 up to 18.4 sends it for subtransactions of a large transaction that is rolled back,
+  /// with streaming off and in every version of the protocol (estuary/connectors#5228).
+  @Test func anAbortOfWhatWasNeverStreamedIsNothing() throws {
+    let pipeline = CapturingPipeline()
+    try pipeline.feed { server in
+      server.streamAbort(10, 11)
+      server.begin(LSN(0x100), xid: 12)
+      server.relation(Self.table())
+      server.xLogData(LSN(0x90), ServerBytes.insert(Self.oid, [.text("1"), .null]))
+      server.commit(LSN(0x100), end: LSN(0x120))
+      server.streamAbort(20, 21)
+    }
+    #expect(ids(pipeline) == ["1"])
+    #expect(pipeline.confirmed == LSN(0x120))
+  }
+
   @Test("A message right before what is rolled back may belong to it: the wire does not tell")
   func messagesInDoubt() throws {
     for isRowSent in [true, false] {

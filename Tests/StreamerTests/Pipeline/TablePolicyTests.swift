@@ -89,6 +89,32 @@ struct TablePolicyTests {
     #expect(try settle(policy, "y", nil).left == [.noTopic])
   }
 
+  @Test func tablesThatComeIntoOneTopicAreFoundOnce() {
+    func found(_ routing: TopicRouting, _ names: [(String, String)]) -> [String] {
+      var owners = TopicOwners(most: 100)
+      return names.compactMap { schema, table in
+        let name = Name(schema: schema, table: table)
+        return owners.claim(name, database: "d", routing).map {
+          "\($0.topic): \($0.other.text), \(name.text)"
+        }
+      }
+    }
+    var replacing = TopicRouting(template: "{schema}.{table}")
+    replacing.names = .replace
+    let blanks = [("s", "a b"), ("s", "a/b"), ("s", "a/b"), ("s", "a c"), ("s", "a_b")]
+    #expect(found(replacing, blanks) == ["s.a_b: s.a b, s.a/b"])
+    let points = [("a.b", "c"), ("a", "b.c")]
+    #expect(found(TopicRouting(template: "{schema}.{table}"), points) == ["a.b.c: a.b.c, a.b.c"])
+    // Who leaves the schema out means to join what has one name.
+    #expect(found(TopicRouting(template: "{table}"), [("a", "t"), ("b", "t")]) == [])
+    replacing.template = "{table}"
+    #expect(found(replacing, [("a", "t"), ("b", "t")]) == [])
+    #expect(found(replacing, [("a", "t 1"), ("b", "t/1")]) == ["t_1: a.t 1, b.t/1"])
+    replacing.excluded = ["b.*"].compactMap(TablePattern.init)
+    #expect(found(replacing, [("a", "t 1"), ("b", "t/1")]) == [])
+    #expect(found(TopicRouting(fallback: "x"), blanks) == [])
+  }
+
   @Test func everyReplacedNameIsLegal() {
     let names = [
       "order lines", "prix€", "a/b", ".", "..", "", String(repeating: "é", count: 400), "a\u{0}b",

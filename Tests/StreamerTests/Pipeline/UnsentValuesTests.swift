@@ -76,6 +76,33 @@ import Testing
       ])
   }
 
+  @Test(
+    "B10 a key of which a part is not published is none",
+    arguments: [
+      Relation.ReplicaIdentity.primaryKey, .index,
+    ])
+  func unpublishedPartOfKey(identity: Relation.ReplicaIdentity) throws {
+    let insert = ServerBytes.insert(16_384, [.text("1"), .text("v"), .null])
+    // What was sent of the identity is told nevertheless.
+    #expect(
+      try events(
+        identity, key: [Table.unsentKey],
+        ServerBytes.update(
+          16_384, old: (.key, [.text("1"), .null, .null]), [.text("2"), .text("v"), .null]),
+        ServerBytes.delete(16_384, .key, [.text("2"), .null, .null])) == [
+          #"update {"id":"2","a":"v","b":null} 0,"Key":null,"Old":{"id":"1"}"#,
+          #"delete {"id":"2"} 1,"Key":null,"Old":{"id":"2"}"#,
+        ])
+    #expect(
+      try events(identity, key: [Table.unsentKey], insert) == [
+        #"insert {"id":"1","a":"v","b":null} 0,"Key":null"#
+      ])
+    #expect(
+      try events(identity, insert) == [
+        #"insert {"id":"1","a":"v","b":null} 0,"Key":{"id":"1"}"#
+      ])
+  }
+
   @Test("B13 an insert that lacks a value leads to the old key")
   func changedKeyWithUnchangedValue() throws {
     let old: (image: ServerBytes.Image, cells: [ServerBytes.Cell]) =

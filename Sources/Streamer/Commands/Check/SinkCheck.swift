@@ -63,6 +63,7 @@ struct SinkCheck {
       let (named, homeless) = topics(of: kafka)
       let topics = named.filter(TopicRouting.isTopicName)
       addIllegal(named.filter { !TopicRouting.isTopicName($0) }, kafka, &report)
+      addShared(kafka, &report)
       for topic in topics {
         report.add(
           .topic(topic, of: target, creation: kafka.createTopics) {
@@ -95,6 +96,24 @@ struct SinkCheck {
           + (isLeftOut ? ", left out: " : ": ") + shown + (names.count > 10 ? ", …" : ""),
         "Map them with tableTopicMapping, name them in exclude, or set topicNames = \"replace\""
           + (isLeftOut ? "." : " or onTableError = \"exclude\".")))
+  }
+
+  /// Tables that come into one topic, although nobody wrote so.
+  private func addShared(_ kafka: KafkaSinkConfiguration, _ report: inout CheckReport) {
+    for source in sources {
+      var owners = TopicOwners(most: source.tables.count)
+      for table in source.tables {
+        let name = TablePolicy.Name(schema: table.schema, table: table.name)
+        guard let shared = owners.claim(name, database: source.database, kafka.topics) else {
+          continue
+        }
+        report.add(
+          .init(
+            "topic names", target, .warn,
+            "\(shared.other.pattern) and \(name.pattern) have one topic, \"\(shared.topic)\"",
+            "Give one of them another with tableTopicMapping."))
+      }
+    }
   }
 
   /// The topics that the file names and those that the published tables go to, in their order, and

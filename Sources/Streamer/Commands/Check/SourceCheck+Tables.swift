@@ -13,16 +13,21 @@ extension SourceCheck {
     let hasLargeValues: Bool
     /// Generated columns that are not published.
     let unpublished: String?
-    /// What of the table's key the publication's column list leaves out.
+    /// What of the table's key is not published.
     let keyLeftOut: String?
+    /// Whether the publication's column list leaves it out, so that the server refuses updates and
+    /// deletes unless the whole row is the identity; else it is generated.
+    let isKeyUnlisted: Bool
     /// Partitions that are published as this table and whose identity is not the whole row.
     let partialPartitions: String?
     /// Why the server refuses updates and deletes; nil when it takes them.
     let refusal: String?
     let isRoot: Bool
+    /// Whether only some of its rows are published.
+    let isFiltered: Bool
 
     init?(row: [String?]) {
-      guard row.count == 10, let schema = row[0], let name = row[1],
+      guard row.count == 12, let schema = row[0], let name = row[1],
         let identity = row[2]?.utf8.first.flatMap(Relation.ReplicaIdentity.init(rawValue:))
       else { return nil }
       self.schema = schema
@@ -35,6 +40,8 @@ extension SourceCheck {
       partialPartitions = row[7]
       refusal = row[8]
       isRoot = row[9] == "t"
+      isFiltered = row[10] == "t"
+      isKeyUnlisted = row[11] == "t"
     }
 
     var qualifiedName: String { "\(schema).\(name)" }
@@ -101,13 +108,23 @@ extension SourceCheck {
       ? "(SELECT string_agg(a.attname, ', ') FROM \(column) AND a.attgenerated <> '' "
         + "\(major >= 18 ? isLeftOut : ""))"
       : "NULL"
+    let ofKey =
+      "AND EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indislive "
+      + "AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) AND CASE c.relreplident "
+      + "WHEN 'i' THEN i.indisreplident ELSE i.indisprimary AND i.indimmediate END)"
+    // Before 17 the server names generated columns too, which it does not publish.
+    let isUnsent =
+      switch major {
+      case 18...: isLeftOut
+      case 15...: "AND (NOT a.attname = ANY (p.attnames) OR a.attgenerated <> '')"
+      default: "AND a.attgenerated <> ''"
+      }
     let key =
+      major >= 12
+      ? "(SELECT string_agg(a.attname, ', ') FROM \(column) \(isUnsent) \(ofKey))" : "NULL"
+    let isKeyUnlisted =
       major >= 15
-      ? "(SELECT string_agg(a.attname, ', ') FROM \(column) \(isLeftOut) AND EXISTS (SELECT FROM "
-        + "pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indislive "
-        + "AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) AND CASE c.relreplident "
-        + "WHEN 'i' THEN i.indisreplident ELSE i.indisprimary AND i.indimmediate END))"
-      : "NULL"
+      ? "EXISTS (SELECT FROM \(column) \(isLeftOut) AND a.attgenerated = '' \(ofKey))" : "false"
     let partitions =
       major >= 13
       ? "(SELECT string_agg(l.oid::regclass::text, ', ' ORDER BY l.oid) "
@@ -129,7 +146,8 @@ extension SourceCheck {
       SELECT n.nspname, c.relname, c.relreplident, EXISTS (SELECT FROM pg_catalog.pg_index i \
       WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate), \
       EXISTS (SELECT FROM \(column) AND a.attstorage IN ('x', 'e')), \(generated), \
-      \(key), \(partitions), \(refusal), c.relkind = 'p' \
+      \(key), \(partitions), \(refusal), c.relkind = 'p', \
+      \(major >= 15 ? "p.rowfilter IS NOT NULL" : "false"), \(isKeyUnlisted) \
       FROM pg_catalog.pg_publication_tables p \
       JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname \
       JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename \
@@ -182,14 +200,16 @@ extension SourceCheck {
     }
     switch table.identity {
     case _ where table.keyLeftOut != nil:
-      // The server refuses updates and deletes unless the whole row is the identity.
       let refused =
-        changesRows && table.identity != .nothing
+        changesRows && table.identity != .nothing && table.isKeyUnlisted
         ? ", and the server refuses updates and deletes on it" : ""
       return warn(
         "the publication's columns leave out \(table.keyLeftOut ?? "") of the key: "
           + "records have no key\(refused)",
-        "ALTER PUBLICATION … SET TABLE … with the key's columns in the list.")
+        table.isKeyUnlisted
+          ? "ALTER PUBLICATION … SET TABLE … with the key's columns in the list."
+          : "Generated columns are published from PostgreSQL 18 on, with publish_generated_columns = "
+            + "stored; before that a key without them is needed.")
     case .index: return nil
     case .primaryKey where table.hasPrimaryKey: return nil
     case .primaryKey, .nothing:
@@ -218,6 +238,13 @@ extension SourceCheck {
         "generated columns", "not published: \(columns)",
         "Compute them again where the events are read; from PostgreSQL 18 on, stored ones with "
           + "publish_generated_columns = stored.")
+    }
+    if table.isFiltered {
+      findings.append(
+        CheckFinding(
+          "row filter", "table \(table.qualifiedName)", .ok,
+          "only some rows are published: updates that take one in or out are inserts and deletes "
+            + "(docs/LIMITS.md)"))
     }
     if changesRows, let refusal = table.refusal {
       warn(

@@ -19,16 +19,13 @@ final class EstablishedSession: Sendable {
   let statusInterval: Duration
   /// What a recording says of the connection.
   let recorded: RecordedConnection
-  /// The tables that the publication covers; nil when that was not asked for.
-  let published: [TablePolicy.Name]?
   private let stream: Mutex<ReplicationStream?>
 
   init(
     _ stream: consuming sending ReplicationStream, identity: PositionIdentity, host: String,
     start: LSN, streams: Bool, positions: [LSN], statusInterval: Duration,
-    recorded: RecordedConnection, published: [TablePolicy.Name]? = nil
+    recorded: RecordedConnection
   ) {
-    self.published = published
     self.stream = Mutex(consume stream)
     self.identity = identity
     self.host = host

@@ -3,13 +3,17 @@ import PGWire
 extension StreamerError {
   /// What a failure of the PostgreSQL client means for a source: its remedy, whether trying again
   /// may help, and how the process ends when it happens at the start.
-  init(_ error: PGError, source: PostgresSourceConfiguration, name: String) {
+  ///
+  /// `remedy` is what is known better where it was asked; else the SQLSTATE tells.
+  init(
+    _ error: PGError, source: PostgresSourceConfiguration, name: String, remedy: String? = nil
+  ) {
     let cause = error.serverError
     let isUsage: Bool
     if case .connectionString = error { isUsage = true } else { isUsage = false }
     self.init(
       what: "source \(name)", why: "\(error)" + (cause.map(Self.place) ?? ""),
-      hint: cause.flatMap { Self.hint($0, source: source) }
+      hint: remedy ?? cause.flatMap { Self.hint($0, source: source) }
         ?? (error.isUnanswered
           ? "A lock on the server's catalogs may hold it up, or a pooler without a free connection."
           : ""),
@@ -70,6 +74,11 @@ extension StreamerError {
     return LSN(String(digits)).map { " (at LSN \($0))" } ?? ""
   }
 
+  /// The user's name, as it is pasted into SQL.
+  private static func user(of source: PostgresSourceConfiguration) -> String {
+    (try? source.dsn.parameters()).map { ReplicationCommand.pasted($0.user) } ?? "…"
+  }
+
   /// The remedy, by SQLSTATE (manual: "PostgreSQL Error Codes").
   private static func hint(
     _ error: ServerError, source: PostgresSourceConfiguration
@@ -85,10 +94,12 @@ extension StreamerError {
     case "28P01": "Check user and password in dsn, PGPASSWORD or the passfile."
     case "28000": "Allow this user, database and address in the server's pg_hba.conf."
     case "3D000": "Check dbname in dsn."
-    case "42501": "Give the user what it lacks: ALTER ROLE … REPLICATION, and SELECT on the tables."
+    case "42501":
+      "Give the user what it lacks: ALTER ROLE \(user(of: source)) REPLICATION, and CONNECT on the "
+        + "database."
     case "53400": "Raise max_replication_slots, or drop a slot that nobody reads."
     case "53300": "Raise max_wal_senders or max_connections."
-    case "42704" where error.message.contains("publication"):
+    case "42704" where error.message.contains(source.publication):
       "\(Publication.suggestion(source.publication)); if it exists now but did not where "
         + "the slot stands, drop slot \(source.replicationSlot) and begin anew."
     case "55000" where error.message.contains("wal_level"):
@@ -96,7 +107,8 @@ extension StreamerError {
     case "55000":
       "`psql-streamer check` says what is wrong with slot \(source.replicationSlot); one that was "
         + "invalidated has to be dropped and begun anew."
-    case "58P01" where error.message.contains("WAL segment"):
+    // The words may be in any language, names are in all; of files it only misses WAL and a plugin.
+    case "58P01" where !error.message.contains("pgoutput"):
       "The server has removed WAL that slot \(source.replicationSlot) needed: drop it and begin anew."
     case "0A000":
       "The server lacks what the source asks for: docs/COMPATIBILITY.md says which versions have it."

@@ -34,6 +34,10 @@ struct PostgresAttempt: Sendable {
   var binary = false
   /// How long all questions to the server may take, but for the creation of a slot.
   var limit = Limits.question
+  /// Takes the tables that are published at the process's start, in their database, before anything
+  /// is made for them; what it throws ends the attempt.
+  var examine:
+    (@Sendable (_ tables: [TablePolicy.Name], _ database: String) throws(StreamerError) -> Void)?
 }
 
 /// What the catalog says of one table.
@@ -192,8 +196,10 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     let server = try ServerFacts(asking: &plain, source: source, name: name, within: timeLeft)
     try checkDecoding(server, attempt.known)
     try preparePublication(&plain, server)
-    // Tables that appear later are treated otherwise.
-    let published = attempt.known == nil ? try publishedNow(&plain) : nil
+    // A start that is refused for its tables leaves no slot behind, which would hold back WAL.
+    if attempt.known == nil, let examine = attempt.examine {
+      try examine(try publishedNow(&plain), parameters.database)
+    }
     let version = server.version
     catalog = catalog ?? makeCatalog(parameters, version)
 
@@ -226,7 +232,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     return EstablishedSession(
       ReplicationStream(replication), identity: identity, host: host,
       start: start, streams: options.streaming != .off, positions: positions,
-      statusInterval: server.statusInterval, recorded: recorded, published: published)
+      statusInterval: server.statusInterval, recorded: recorded)
   }
 }
 
@@ -254,8 +260,9 @@ extension PostgresSession {
   private func makeCatalog(
     _ parameters: ConnectionParameters, _ server: ServerVersion
   ) -> TableCatalog {
-    TableCatalog(memory: store, serverMajor: server.major, log: log) {
-      [unowned self] () throws(PGError) in
+    TableCatalog(
+      memory: store, publication: source.publication, serverMajor: server.major, log: log
+    ) { [unowned self] () throws(PGError) in
       try open(
         here ?? parameters, replication: false, server: server, until: .now + source.timeout)
     }
@@ -276,8 +283,27 @@ extension PostgresSession {
     }
     let tables = try publishedTables(&plain)
     try checkGoingOn()
-    _ = try ask(&plain, Publication.create(source.publication, tables: tables))
+    do throws(PGError) {
+      _ = try plain.query(Publication.create(source.publication, tables: tables), timeout: timeLeft)
+    } catch {
+      guard error.serverError?.code == "42501" else { throw mapped(error) }
+      throw StreamerError(error, source: source, name: name, remedy: rightsToPublish(tables))
+    }
     log.info("created a publication", ["publication": source.publication])
+  }
+
+  /// What whoever creates the publication needs, when the server has refused it.
+  private func rightsToPublish(_ tables: [(schema: String, name: String)]) -> String {
+    let parameters = try? source.dsn.parameters()
+    let user = ReplicationCommand.pasted(parameters?.user ?? "")
+    let database = ReplicationCommand.pasted(parameters?.database ?? "")
+    guard !tables.isEmpty else {
+      return "Only a superuser publishes all tables: let one run "
+        + "\(Publication.suggestion(source.publication)); or name tables in `tables`."
+    }
+    return "It takes CREATE on the database (GRANT CREATE ON DATABASE \(database) TO \(user)) and "
+      + "ownership of each table: let their owner run "
+      + "\(Publication.create(source.publication, tables: tables))."
   }
 
   /// The tables that the publication covers at the moment.

@@ -91,15 +91,15 @@ final class PostgresSource: PipelineSource {
       // What ends with its first failure must not fail for want of room.
       streams: plan.rules.reconnects && !avoidsStreaming,
       binary: configuration.output.binary && !avoidsBinary,
-      limit: identity == nil ? plan.firstAttempt : Limits.question)
+      limit: identity == nil ? plan.firstAttempt : Limits.question,
+      examine: { [policy] tables, database throws(StreamerError) in
+        try policy.start(tables, database: database)
+      })
     let topics = plan.sinks.map(\.setup.messageTopic)
-    return { [server, policy] in
+    return { [server] in
       Result { () throws(StreamerError) in
         let topics = try sinks.prepare([topics])
         let session = try server.establish(attempt).get()
-        if let tables = session.published {
-          try policy.start(tables, database: session.origin.database)
-        }
         return Established(
           session: session, isElsewhere: attempt.known?.map(\.lsn) != session.positions,
           messageTopics: topics[0])

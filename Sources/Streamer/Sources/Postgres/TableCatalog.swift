@@ -10,6 +10,7 @@ final class TableCatalog {
   /// The database that the stream comes from, known once the server has named its cluster.
   var origin: SourceOrigin?
   private let log: Log
+  private let publication: String
   private let connect: () throws(PGError) -> Connection
   private var connection: Connection?
   private var types = TypeCatalog()
@@ -17,10 +18,11 @@ final class TableCatalog {
   private(set) var serverMajor: Int
 
   init(
-    memory: any SourceMemory, serverMajor: Int, log: Log,
+    memory: any SourceMemory, publication: String, serverMajor: Int, log: Log,
     connect: @escaping () throws(PGError) -> Connection
   ) {
     self.memory = memory
+    self.publication = publication
     self.serverMajor = serverMajor
     self.log = log
     self.connect = connect
@@ -45,16 +47,17 @@ final class TableCatalog {
     return types
   }
 
-  /// The columns of each table's primary key, where its replica identity is the whole row or
-  /// nothing; the catalog is asked once for all.
+  /// What the catalog has to say of each table's key, asked for all at once: the primary key's
+  /// columns where the replica identity is the whole row or nothing; else ``Table/unsentKey`` alone
+  /// where a part of the identity is not published.
   ///
-  /// Remembered for a table as it is described at its position: a later ALTER does not change the
-  /// keys of rows that are replayed.
+  /// The former is remembered for a table as it is described at its position: a later ALTER does not
+  /// change the keys of rows that are replayed.
   func keys(of requests: [TableRequest]) throws(StreamerError) -> Result<[[String]], PGError> {
     var keys = requests.map { _ in [String]() }
     var unknown: [Int] = []
-    for (index, request) in requests.enumerated() where Self.needsCatalog(request.relation) {
-      if let table = described(request.relation),
+    for (index, request) in requests.enumerated() {
+      if Self.needsCatalog(request.relation), let table = described(request.relation),
         let known = try memory.keyColumns(of: table, at: request.position)
       {
         keys[index] = known
@@ -63,21 +66,32 @@ final class TableCatalog {
       }
     }
     guard !unknown.isEmpty else { return .success(keys) }
-    let rows: [[String?]]
-    do {
-      rows = try query { Self.keyQuery(unknown.map { requests[$0].relation.oid }, serverMajor: $0) }
-    } catch { return .failure(error) }
     var found: [UInt32: [String]] = [:]
-    for row in rows {
-      guard row.count == 3, let oid = row[0].flatMap({ UInt32($0) }), let name = row[1] else {
-        continue
+    // By table, how many columns were marked.
+    var unsent: [UInt32: Set<Int>] = [:]
+    let relations = unknown.map { requests[$0].relation }
+    do throws(PGError) {
+      for row in try query({ keyQuery(relations, serverMajor: $0) }) {
+        guard row.count == 3, let oid = row[0].flatMap({ UInt32($0) }), let name = row[1] else {
+          continue
+        }
+        if let marked = row[2].flatMap({ Int($0) }), marked <= 0 {
+          unsent[oid, default: []].insert(-marked)
+        } else {
+          found[oid, default: []].append(name)
+        }
       }
-      found[oid, default: []].append(name)
-    }
+    } catch { return .failure(error) }
     for index in unknown {
       let request = requests[index]
-      keys[index] = found[request.relation.oid] ?? []
-      guard let table = described(request.relation) else { continue }
+      let relation = request.relation
+      guard Self.needsCatalog(relation) else {
+        let isUnsent = unsent[relation.oid]?.contains(Self.marked(relation)) == true
+        keys[index] = isUnsent ? [Table.unsentKey] : []
+        continue
+      }
+      keys[index] = found[relation.oid] ?? []
+      guard let table = described(relation) else { continue }
       do throws(StreamerError) {
         try memory.rememberKeyColumns(keys[index], of: table, at: request.position)
       } catch {
@@ -125,29 +139,78 @@ final class TableCatalog {
   /// Forgets the connection; the next look-up makes another.
   func disconnect() { connection = nil }
 
+  private func keyQuery(_ relations: [Relation], serverMajor: Int) -> String {
+    let asked = relations.filter(Self.needsCatalog).map { String($0.oid) }
+    let named = relations.filter { !Self.needsCatalog($0) }
+    var parts: [String] = []
+    if !asked.isEmpty {
+      parts += Self.primaryKeys(of: asked.joined(separator: ", "), serverMajor: serverMajor)
+    }
+    // Every column could be left out from 15 on, before that generated ones only.
+    if !named.isEmpty, serverMajor >= 12 { parts.append(unsentKeys(of: named, serverMajor)) }
+    guard !parts.isEmpty else { return "" }
+    return parts.joined(separator: " UNION ALL ") + " ORDER BY 1, 3"
+  }
+
+  private static func marked(_ relation: Relation) -> Int { relation.columns.count { $0.isKey } }
+
+  private static func keyColumns(_ serverMajor: Int) -> String {
+    serverMajor >= 11 ? "(i.indkey::int2[])[0:i.indnkeyatts - 1]" : "i.indkey"
+  }
+
   /// A deferrable primary key identifies no row while a transaction is open: it is none.
   ///
   /// Columns that an index only carries (INCLUDE, from 11) are no part of the key. The last row of a
   /// table that can be published as the root of partitions (from 13) says whether one of them has
-  /// another identity than the whole row: see ``Table/partialOldRows``.
-  private static func keyQuery(_ tables: [UInt32], serverMajor: Int) -> String {
-    let carried =
-      serverMajor >= 11 ? "(i.indkey::int2[])[0:i.indnkeyatts - 1]" : "i.indkey"
-    let oids = tables.map(String.init).joined(separator: ", ")
-    let partial =
-      serverMajor >= 13
-      ? """
-       UNION ALL SELECT c.oid, '\(Table.partialOldRows)', 32767 FROM pg_catalog.pg_class c \
-      WHERE c.oid IN (\(oids)) AND c.relkind = 'p' AND c.relreplident = 'f' AND EXISTS (\
+  /// another identity than the whole row: see ``Table/partialOldRows``. The root's own is as the
+  /// stream says, and may be another by now.
+  private static func primaryKeys(of oids: String, serverMajor: Int) -> [String] {
+    let keys = """
+      SELECT i.indrelid, a.attname, a.attnum FROM pg_catalog.pg_index i \
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid \
+      AND a.attnum = ANY (\(keyColumns(serverMajor))) \
+      WHERE i.indrelid IN (\(oids)) AND i.indisprimary AND i.indimmediate
+      """
+    guard serverMajor >= 13 else { return [keys] }
+    return [
+      keys,
+      """
+      SELECT c.oid, '\(Table.partialOldRows)', 32767 FROM pg_catalog.pg_class c \
+      WHERE c.oid IN (\(oids)) AND c.relkind = 'p' AND EXISTS (\
       SELECT FROM pg_catalog.pg_partition_tree(c.oid) t \
       JOIN pg_catalog.pg_class l ON l.oid = t.relid \
       WHERE t.isleaf AND l.relkind = 'r' AND l.relreplident <> 'f')
-      """ : ""
+      """,
+    ]
+  }
+
+  /// A row for each table whose identity has more columns than its description marked as such,
+  /// because the publication leaves some out: by a column list, or as generated.
+  ///
+  /// The numbers are compared, not the names, which may have changed since. The row's last column is
+  /// how many were marked, less than 1 so that it tells such rows from the others.
+  private func unsentKeys(of relations: [Relation], _ serverMajor: Int) -> String {
+    // A table may have been described several times, and not the same each time.
+    let marked = Set(relations.map { "(\($0.oid)::oid, \(Self.marked($0)))" })
+    let name = ReplicationCommand.literal(publication)
+    let listed =
+      serverMajor >= 15
+      ? "(SELECT r.prattrs::int2[] FROM pg_catalog.pg_publication_rel r "
+        + "JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid "
+        + "WHERE r.prrelid = c.oid AND p.pubname = \(name))" : "NULL::int2[]"
+    let generated =
+      serverMajor >= 18
+      ? "(l.attnums IS NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication p "
+        + "WHERE p.pubname = \(name) AND p.pubgencols = 's'))" : "true"
     return """
-      SELECT i.indrelid, a.attname, a.attnum FROM pg_catalog.pg_index i \
-      JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (\(carried)) \
-      WHERE i.indrelid IN (\(oids)) \
-      AND i.indisprimary AND i.indimmediate\(partial) ORDER BY 1, 3
+      SELECT c.oid, '', -v.marked FROM (VALUES \(marked.joined(separator: ", "))) \
+      v (relation, marked) JOIN pg_catalog.pg_class c ON c.oid = v.relation \
+      JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indnkeyatts > v.marked \
+      AND CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary \
+      AND i.indimmediate END CROSS JOIN LATERAL (SELECT \(listed)) l (attnums) \
+      WHERE EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid \
+      AND a.attnum = ANY (\(Self.keyColumns(serverMajor))) \
+      AND (a.attnum <> ALL (l.attnums) OR a.attgenerated <> '' AND \(generated)))
       """
   }
 
@@ -157,7 +220,8 @@ final class TableCatalog {
     var connection: Connection
     if let kept = self.connection.take() { connection = kept } else { connection = try connect() }
     serverMajor = connection.serverVersion.major
-    let rows = try connection.query(text(serverMajor), timeout: limit)
+    let sql = text(serverMajor)
+    let rows = sql.isEmpty ? [] : try connection.query(sql, timeout: limit)
     self.connection = consume connection
     return rows.first?.rows ?? []
   }
