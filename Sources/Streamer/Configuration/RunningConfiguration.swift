@@ -13,8 +13,6 @@ struct RunningConfiguration {
     var taken: [String] = []
     /// The keys whose new values wait for a restart.
     var refused: [String] = []
-    /// The sinks whose events are routed or written in another way.
-    var sinks: Set<String> = []
   }
 
   /// Keys at the top that can change while the process runs.
@@ -56,7 +54,6 @@ struct RunningConfiguration {
       else { continue }
       configuration.sinks[index].adoptSetup(of: other)
       guard configuration.sinks[index] != sink else { continue }
-      change.sinks.insert(sink.name)
       change.taken += named(differing, in: "sink.\(sink.name)") { Self.changes($0, Self.sinkKeys) }
     }
     change.refused = refusals(newer, differing)

@@ -147,7 +147,11 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
 
   /// Reads as far as it may; new setups of the lanes are taken over between two transactions.
   private func read(now: Instant) throws(StreamerError) {
-    if let setups = reloadRequested.withLock({ $0.take() }) { reload.request(setups) }
+    if let setups = reloadRequested.withLock({ $0.take() }),
+      reload.isPending || setups != source.plan.sinks.map(\.setup)
+    {
+      reload.request(setups)
+    }
     adopt()
     let permit = reload.agreed == nil ? machine.permit : machine.permit.ending
     try source.turn(permit, &poller, now: now)

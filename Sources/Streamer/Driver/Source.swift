@@ -15,6 +15,8 @@ protocol Source: AnyObject, SendableMetatype {
   /// The sinks' ways, in the configuration's order.
   var lanes: LaneSet<Position> { get set }
 
+  /// What its driver is to do; its sinks' setups are those that count now.
+  var plan: DriverPlan { get }
   /// What becomes of tables by the sinks' setups.
   var policy: TablePolicy { get }
   /// The topics that the tables which are known would have by other setups.

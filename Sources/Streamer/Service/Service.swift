@@ -11,8 +11,8 @@ final class Service: StatusSource {
     func run() -> StreamerError?
     /// Asks it to deliver what it has read, and to end.
     func requestStop()
-    /// Asks it to go by other setups of its sinks, in their order, from a transaction on that the
-    /// sinks can take by them.
+    /// Asks it to go by these setups of its sinks, in their order, from a transaction on that the
+    /// sinks can take by them; nothing happens when it does already.
     func requestReload(_ setups: [LaneSetup])
     /// Whether changes have flowed since the start: only before, its failure is the program's.
     var hasStarted: Bool { get }
@@ -156,10 +156,9 @@ final class Service: StatusSource {
     log.setLevel(configuration.logLevel.level)
     http.setToken(configuration.httpToken?.revealed)
     if change.taken.contains("tickerInterval") { ticker = Ticker(configuration.tickerInterval) }
+    // Also where the file is as it was: what a sink has refused before may be possible now.
     for (pipeline, source) in zip(pipelines, pipelineSources) {
-      let sinks = configuration.sinks(of: source.name)
-      guard sinks.contains(where: { change.sinks.contains($0.name) }) else { continue }
-      pipeline.requestReload(sinks.map(\.setup))
+      pipeline.requestReload(configuration.sinks(of: source.name).map(\.setup))
     }
     reloads.succeeded()
     log.info(

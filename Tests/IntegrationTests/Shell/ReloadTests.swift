@@ -61,6 +61,44 @@ extension Integration {
       )
     }
 
+    /// What a sink refuses leaves everything as it was, and counts at the next signal that finds it
+    /// possible.
+    @Test(.needsKafka) func `A topic that is missing is refused, and taken once it is there`()
+      throws
+    {
+      let scenario = try Scenario("remade", tables: "CREATE TABLE t (id int PRIMARY KEY)")
+      let file = scenario.directory.file("psql-streamer.toml")
+      let text = scenario.configuration.replacing("createTopics = \"create\"", with: "")
+        .replacing("topics = { partitions = 4, replication = 1 }", with: "")
+      try scenario.broker.createTopic(scenario.name)
+      try FileBytes.write(text, to: file)
+      let streamer = try Subprocess(Binary.psqlStreamer, ["run", "--config", file])
+      try eventually("the slot in use") { try walsender(of: scenario) != "" }
+      let other = "\(scenario.name)_other"
+      try FileBytes.write(
+        text.replacing(
+          "topicFallback = \"\(scenario.name)\"", with: "topicFallback = \"\(other)\""),
+        to: file)
+      streamer.send(SIGHUP)
+      try eventually("the refusal in \(streamer.standardError)") {
+        streamer.standardError.contains("the sinks' new settings are refused")
+      }
+      try scenario.psql("INSERT INTO t VALUES (1)")
+      try scenario.waitUntilConfirmed(streamer)
+      try scenario.broker.createTopic(other)
+      streamer.send(SIGHUP)
+      try eventually("the new topic in \(streamer.standardError)") {
+        streamer.standardError.contains("the sinks' new settings count")
+      }
+      try scenario.psql("INSERT INTO t VALUES (2)")
+      try scenario.waitUntilConfirmed(streamer)
+      for (topic, id) in [(scenario.name, 1), (other, 2)] {
+        let events = try scenario.broker.records(topic).map { try Event($0) }
+        #expect(events.map { $0["id"]?.int } == [id])
+      }
+      #expect(try scenario.stop(streamer) == .exited(0))
+    }
+
     /// A file that is wrong changes nothing and is told of; what needs a restart is named; level,
     /// token and ticker count at once.
     @Test func `What cannot be taken over is refused with a reason`() throws {

@@ -59,7 +59,6 @@ struct RunningConfigurationTests {
       changes.map(\.taken) == [
         ["logLevel", "httpToken"], ["sink.k.tableTopicMapping"], ["sink.f.numeric"], [],
       ])
-    #expect(changes.map(\.sinks) == [[], ["k"], ["f"], []])
     #expect(running.configuration.logLevel == .debug)
     let topic = running.configuration.sinks[0].setup.topic(
       database: "d", schema: "public", table: "t")
