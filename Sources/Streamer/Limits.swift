@@ -77,6 +77,8 @@ enum Limits {
   static let question = Duration.seconds(60)
   /// The least that an attempt at the start is given for them.
   static let shortestAttempt = Duration.seconds(2)
+  /// How long a look-up that is under way may still take when a stop has begun.
+  static let lookUpGrace = Duration.seconds(1)
   /// How long the server may take to show a slot: whoever ends waits for that answer.
   static let slotAnswer = Duration.seconds(5)
   /// After what time it is said what holds up the creation of a slot.

@@ -21,4 +21,23 @@ public final class WaitBreaker: Sendable {
 
   /// Whether it has come.
   public var hasCome: Bool { flag.load(ordering: .acquiring) || condition() }
+
+  /// One that comes that long after this one was seen to have come.
+  public func later(by delay: Duration) -> WaitBreaker {
+    let first = FirstSight()
+    return WaitBreaker { self.hasCome && first.sight(.now) + delay <= .now }
+  }
+}
+
+/// When something was seen for the first time.
+private final class FirstSight: Sendable {
+  private let moment = Mutex<ContinuousClock.Instant?>(nil)
+
+  func sight(_ now: ContinuousClock.Instant) -> ContinuousClock.Instant {
+    moment.withLock { moment in
+      let first = moment ?? now
+      moment = first
+      return first
+    }
+  }
 }

@@ -99,29 +99,26 @@ struct StreamRecorder: ~Copyable {
         if pause(signals) { return try finish() }
         continue
       }
-      do throws(StreamerError) {
-        try record(&stream, signals, progress)
-        try finish()
-        acknowledge(&stream)
-        stream.close(within: Streamer.Limits.release, rest: tap.rest)
-        return
-      } catch {
-        guard error.isRetryable else {
-          // The disk is full, most likely: what the file has was cut to whole blocks.
-          try? finish()
-          throw error
-        }
-        if session.isStopping { return try finish() }
-        try write { (writer) throws(RecordingError) in
-          try writer.disconnected(error.why, now: .now)
-        }
-        guard reconnects else {
-          try finish()
-          throw error
-        }
-        try flush()
-        if pause(signals) { return try finish() }
+      var failure: StreamerError?
+      do throws(StreamerError) { try record(&stream, signals, progress) } catch { failure = error }
+      // A stop may have ended a question to the catalog: the stream is as it was.
+      guard let error = failure, !session.isStopping || !error.isRetryable else {
+        return try end(stream)
       }
+      guard error.isRetryable else {
+        // The disk is full, most likely: what the file has was cut to whole blocks.
+        try? finish()
+        throw error
+      }
+      try write { (writer) throws(RecordingError) in
+        try writer.disconnected(error.why, now: .now)
+      }
+      guard reconnects else {
+        try finish()
+        throw error
+      }
+      try flush()
+      if pause(signals) { return try finish() }
     }
   }
 
@@ -296,6 +293,13 @@ struct StreamRecorder: ~Copyable {
     nextFlush = .now + RecordingFormat.blockInterval
     try write { (writer) throws(RecordingError) in try writer.flush() }
     durable = tap.complete
+  }
+
+  /// Ends the file and then the stream, in an orderly way.
+  private mutating func end(_ stream: consuming ReplicationStream) throws(StreamerError) {
+    try finish()
+    acknowledge(&stream)
+    stream.close(within: Streamer.Limits.release, rest: tap.rest)
   }
 
   /// Ends the file, if there is one.

@@ -74,6 +74,9 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   private var catalog: TableCatalog?
   /// Comes when a stop has begun.
   private let interruption: WaitBreaker
+  /// Ends look-ups in the catalog: most are answered before it comes, and leave no complaint in the
+  /// server's log.
+  private let lateInterruption: WaitBreaker
   /// Until when the questions of the attempt have to be answered; a slot's creation does not count.
   var deadline = ContinuousClock.now
   /// Since when a failover has been waited for, and whether the server was in recovery.
@@ -89,6 +92,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     name: String, _ source: PostgresSourceConfiguration, sinks: [String],
     store: any SourceStore, log: Log, interruption: WaitBreaker = WaitBreaker()
   ) {
+    lateInterruption = interruption.later(by: Limits.lookUpGrace)
     self.interruption = interruption
     self.name = name
     self.source = source
@@ -239,13 +243,13 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
 extension PostgresSession {
   private func open(
     _ parameters: ConnectionParameters, replication: Bool, server: ServerVersion? = nil,
-    until end: ContinuousClock.Instant
+    until end: ContinuousClock.Instant, isLookUp: Bool = false
   ) throws(PGError) -> Connection {
     let end = min(end, .now + source.timeout)
     let asked = SessionSettings.startup(for: server, asBytes: holdsAnyBytes)
     var connection = try Connection.open(
       parameters, startup: asked, replication: replication, timeout: max(end - .now, .zero),
-      interruption: interruption)
+      interruption: isLookUp ? lateInterruption : interruption)
     holdsAnyBytes = SessionSettings.holdsAnyBytes(connection)
     let dropped = try SessionSettings.hold(
       on: &connection, asked: asked, timeout: max(end - .now, .zero))
@@ -264,7 +268,8 @@ extension PostgresSession {
       memory: store, publication: source.publication, serverMajor: server.major, log: log
     ) { [unowned self] () throws(PGError) in
       try open(
-        here ?? parameters, replication: false, server: server, until: .now + source.timeout)
+        here ?? parameters, replication: false, server: server, until: .now + source.timeout,
+        isLookUp: true)
     }
   }
 
