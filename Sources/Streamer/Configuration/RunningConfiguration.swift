@@ -26,14 +26,21 @@ struct RunningConfiguration {
   /// Reads and checks the file at `path`.
   init(path: String) throws(ConfigurationErrors) {
     self.path = path
-    configuration = try Configuration.load(path: path)
-    settings = try Settings(path: path)
+    (configuration, settings) = try Self.read(path)
+  }
+
+  private static func read(_ path: String) throws(ConfigurationErrors) -> (Configuration, Settings)
+  {
+    let text = try Configuration.text(of: path)
+    let configuration = try Configuration.parse(
+      text: text, file: path, environment: ProcessEnvironment.value(of:),
+      readFile: FileReading.read(_:limit:))
+    return (configuration, Settings(text))
   }
 
   /// Reads the file again; when it is wrong nothing changes.
   mutating func reload() throws(ConfigurationErrors) -> Change {
-    let newer = try Configuration.load(path: path)
-    let settings = try Settings(path: path)
+    let (newer, settings) = try Self.read(path)
     defer { self.settings = settings }
     return take(newer, settings)
   }
@@ -116,9 +123,9 @@ struct RunningConfiguration {
 private struct Settings {
   private var keys: [(name: String, value: String)] = []
 
-  init(path: String) throws(ConfigurationErrors) {
-    // The file was read a moment ago; one that has gone wrong since is told of by the next reload.
-    guard let document = try? TOMLDocument(parsing: Configuration.text(of: path)) else { return }
+  /// Takes the keys of a text that was found to be TOML.
+  init(_ text: String) {
+    guard let document = try? TOMLDocument(parsing: text) else { return }
     for entry in document.root.entries {
       guard ["source", "sink"].contains(entry.key.lowercased()),
         case .table(let tables) = entry.value.content
