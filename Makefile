@@ -7,7 +7,8 @@ SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
 .PHONY: help setup servers build install uninstall deb demo check unit test integration compose-test \
-  differential test-allocations fuzz fuzz-selftest lint format bench bench-decode bench-reader bench-stream \
+  differential compat-debezium test-allocations fuzz fuzz-selftest lint format bench bench-decode \
+  bench-reader bench-stream \
   bench-probes compatibility package-use fixtures deploy-test page-test ci clean
 
 help:
@@ -86,6 +87,9 @@ DIFFERENTIAL_SEED ?=
 differential: servers ## events against the server's own decoding; SEEDS=500 on 15, a fifth on others
 	DIFFERENTIAL_SEEDS=$(SEEDS) $(if $(DIFFERENTIAL_SEED),DIFFERENTIAL_SEED=$(DIFFERENTIAL_SEED)) \
 	  $(SWIFT_TEST) --filter DifferentialTests
+
+compat-debezium: build ## records of a real Debezium (DEBEZIUM_KIT, KAFKA_KIT) beside ours of the same changes
+	@Tests/Debezium/compare
 
 compose-test: ## builds the image, runs docker-compose.yml, restarts its parts; needs CONTAINERS_KIT
 	@Scripts/compose-test

@@ -35,6 +35,8 @@ public struct StreamerError: Error, Hashable, Sendable {
     case topicName
     /// A table's topic does not exist, or may not be used: nothing else is concerned.
     case topicMissing
+    /// A rule of a sink does not fit a table: nothing else is concerned.
+    case tableRule
   }
 
   /// What failed, as a short noun: "source db1", "unknown option --confg".

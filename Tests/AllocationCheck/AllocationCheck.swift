@@ -19,14 +19,15 @@ enum AllocationCheck {
     do {
       let rows = try measure(.text)
       let binary = try measure(.binary)
+      let others = try formats.map { try measure(.text, $0.setup, $0.name) }
       let streamed = try [1 << 30, 100_000].map { try measureStream(memory: $0) }
-      for cost in rows + binary + streamed.joined() {
+      for cost in rows + binary + others.joined() + streamed.joined() {
         print(
           "\(cost.allocations) allocations for \(cost.changes) changes "
             + "in \(cost.transactions) transactions\(cost.kind)")
       }
       let rowsAreFree =
-        [rows, binary].allSatisfy { $0[0].allocations == $0[1].allocations }
+        ([rows, binary] + others).allSatisfy { $0[0].allocations == $0[1].allocations }
         && streamed.allSatisfy { $0[0].allocations == $0[1].allocations }
       let transactionsAreCheap = [rows, binary].allSatisfy {
         $0[2].allocations <= 16 * $0[2].transactions
@@ -73,12 +74,27 @@ enum AllocationCheck {
     return Array(costs.dropFirst(2))
   }
 
-  private static func makePipeline(memory: Int) -> Pipeline {
+  /// The other formats, each with how its lane is set up.
+  private static var formats: [(name: String, setup: LaneSetup)] {
+    var debezium = LaneSetup(routing: TopicRouting(fallback: "t"))
+    debezium.format = .debezium
+    var texts = debezium
+    texts.key = .scalar
+    texts.debezium.decimal = .string
+    texts.debezium.time = .isostring
+    texts.debezium.interval = .string
+    texts.debezium.binary = .hex
+    return [("debezium", debezium), ("debezium, as texts", texts)]
+  }
+
+  private static func makePipeline(
+    memory: Int, _ setup: LaneSetup = LaneSetup(routing: TopicRouting(fallback: "t"))
+  ) -> Pipeline {
     var pipeline = Pipeline(
       lanes: LaneSet(count: 1) { _ in
         Lane(name: "sink", sink: StubSink(log: nil), position: LSN.zero, isOpen: true)
       },
-      setups: [LaneSetup(routing: TopicRouting(fallback: "t"))],
+      setups: [setup],
       settings: Pipeline.Settings(
         inFlightLimit: 1 << 30, spool: Spool.Settings(directory: "/tmp", memory: memory)),
       observer: PipelineObserver(
@@ -103,8 +119,11 @@ enum AllocationCheck {
     for request in pipeline.takeRequests() { pipeline.answer(request, answer) }
   }
 
-  private static func measure(_ table: CheckedTable) throws -> [Cost] {
-    var pipeline = makePipeline(memory: 1 << 20)
+  private static func measure(
+    _ table: CheckedTable,
+    _ setup: LaneSetup = LaneSetup(routing: TopicRouting(fallback: "t")), _ name: String? = nil
+  ) throws -> [Cost] {
+    var pipeline = makePipeline(memory: 1 << 20, setup)
     try describe(&pipeline, table)
 
     var lsn: UInt64 = 1_000
@@ -114,21 +133,23 @@ enum AllocationCheck {
       var server = ServerBytes()
       for _ in 0..<transactions {
         lsn += 1_000
-        table.transaction(rounds: rounds, at: lsn, into: &server)
+        // A changed key has headers, which are allocated.
+        table.transaction(
+          rounds: rounds, at: lsn, changesKeys: setup.format == .psqlStreamer, into: &server)
       }
       let bytes = server.bytes
       let events = pipeline.lanes[0].counts.events
       let allocations = try count(&pipeline, bytes)
       let changes = rounds * 4 * transactions
-      guard pipeline.lanes[0].counts.events - events == changes / 4 * 5,
-        pipeline.inFlightBytes == 0
-      else {
+      let made = pipeline.lanes[0].counts.events - events
+      // Each change is a record, and a changed key or a tombstone one more.
+      guard made == changes / 4 * 5, pipeline.inFlightBytes == 0 else {
         throw SupportError("not every change became its events")
       }
       costs.append(
         Cost(
           changes: changes, transactions: transactions, allocations: allocations,
-          kind: table == .binary ? ", in binary" : ""))
+          kind: name.map { ", \($0)" } ?? (table == .binary ? ", in binary" : "")))
     }
     return Array(costs.dropFirst(2))
   }

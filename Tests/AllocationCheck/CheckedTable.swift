@@ -62,16 +62,18 @@ enum CheckedTable {
     }
   }
 
-  /// One transaction of inserts, updates, changed keys and deletes: four changes, five events a
-  /// round.
-  func transaction(rounds: Int, at lsn: UInt64, into server: inout ServerBytes) {
+  /// One transaction of inserts, updates, changed keys (or updates that say the key) and deletes:
+  /// four changes, five events a round, where a key changes.
+  func transaction(
+    rounds: Int, at lsn: UInt64, changesKeys: Bool = true, into server: inout ServerBytes
+  ) {
     server.begin(LSN(lsn), time: 800_000_000_000_000, xid: 745)
-    changes(rounds: rounds) { server.xLogData(LSN(lsn - 1), $0) }
+    changes(rounds: rounds, changesKeys: changesKeys) { server.xLogData(LSN(lsn - 1), $0) }
     server.commit(LSN(lsn), end: LSN(lsn + 8), time: 800_000_000_000_000)
   }
 
   /// The changes alone.
-  func changes(rounds: Int, _ write: ([UInt8]) -> Void) {
+  func changes(rounds: Int, changesKeys: Bool = true, _ write: ([UInt8]) -> Void) {
     for id in 0..<rounds {
       var unchanged = row(id)
       unchanged[2] = .unchanged
@@ -79,7 +81,7 @@ enum CheckedTable {
       let key = row(id).prefix(1) + Array(repeating: ServerBytes.Cell.null, count: 12)
       write(ServerBytes.insert(16_384, row(id)))
       write(ServerBytes.update(16_384, unchanged))
-      write(ServerBytes.update(16_384, old: (.key, Array(key)), row(id + 1)))
+      write(ServerBytes.update(16_384, old: (.key, Array(key)), row(changesKeys ? id + 1 : id)))
       write(ServerBytes.delete(16_384, .key, Array(key)))
     }
   }

@@ -4,6 +4,8 @@ struct FormatConfiguration: Hashable, Sendable {
   enum Name: String, CaseIterable, Sendable {
     /// One JSON object with the seed's fields first.
     case psqlStreamer = "psql-streamer"
+    /// The envelope of Debezium's connector, as Connect's JSON converter writes it.
+    case debezium
   }
 
   /// How a numeric is written.
@@ -60,6 +62,10 @@ struct FormatConfiguration: Hashable, Sendable {
   var json = JSON.embed
   /// How geometry and geography are written.
   var geometry = Geometry.ewkb
+  /// How a record's key is written.
+  var key = KeyFormat.json
+  /// How Debezium's formats are written.
+  var debezium = DebeziumOptions()
 
   /// The format when nothing is configured.
   init() {}
@@ -68,7 +74,15 @@ struct FormatConfiguration: Hashable, Sendable {
   init(in reader: inout ConfigurationReader) {
     name = reader.choice(
       "format", default: Name.psqlStreamer,
-      later: ["debezium", "flat", "cloudevents", "avro", "protobuf", "text"])
+      later: ["flat", "cloudevents", "text", "avro", "protobuf"])
+    key = reader.choice(
+      "keyFormat", default: KeyFormat.json, later: ["json-schema", "avro", "protobuf"])
+    if key != .json, name == .psqlStreamer {
+      reader.fail(
+        "keyFormat", at: reader.entry("keyFormat")?.position, found: "\"\(key.rawValue)\"",
+        expected: "\"json\", the only one of format = \"psql-streamer\"")
+    }
+    debezium = DebeziumOptions(in: &reader, isUsed: name == .debezium)
     numeric = reader.choice("numeric", default: Numeric.string)
     interval = reader.choice("interval", default: Interval.postgres)
     bytea = reader.choice("bytea", default: Bytea.base64)

@@ -76,7 +76,7 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
 
   /// Keys of a later version.
   static let later = [
-    "table", "outbox", "key", "partitionBy", "deadLetterTopic", "transactionalID",
+    "outbox", "key", "partitionBy", "deadLetterTopic", "transactionalID",
     "transactionMaxBytes", "tombstones", "schemaRegistry",
   ]
 

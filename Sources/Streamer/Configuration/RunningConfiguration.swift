@@ -20,7 +20,8 @@ struct RunningConfiguration {
   /// Keys of a sink that can: how its events are routed and written.
   static let sinkKeys = [
     "tableTopicMapping", "topicTemplate", "topicFallback", "exclude", "topicNames", "onTableError",
-    "messageTopic", "headers", "numeric", "interval", "bytea", "json", "geometry",
+    "messageTopic", "headers", "format", "keyFormat", "debezium", "table", "numeric", "interval",
+    "bytea", "json", "geometry",
   ]
 
   /// Reads and checks the file at `path`.
@@ -172,6 +173,7 @@ extension SinkConfiguration {
   /// Routes and writes events as another sink of its type does.
   fileprivate mutating func adoptSetup(of other: SinkConfiguration) {
     format = other.format
+    rules = other.rules
     guard case .kafka(var mine) = kind, case .kafka(let theirs) = other.kind else { return }
     mine.topics = theirs.topics
     mine.messageTopic = theirs.messageTopic

@@ -24,6 +24,8 @@ struct SinkConfiguration: Hashable, Sendable {
   let sources: [String]
   /// How it writes events.
   var format: FormatConfiguration
+  /// What is different for single tables.
+  var rules: TableRules
   /// Whether each event is logged in one line.
   let verbose: Bool
   /// Whether debug messages of this sink are logged.
@@ -46,6 +48,7 @@ struct SinkConfiguration: Hashable, Sendable {
     self.name = name
     sources = reader.sources(among: sourceNames)
     format = FormatConfiguration(in: &reader)
+    rules = TableRules(in: &reader)
     verbose = reader.boolean("verbose", default: false)
     debug = reader.boolean("debug", default: false)
     switch type {

@@ -55,7 +55,11 @@ enum Base64 {
   ///
   /// Throws ``DecodingError`` when the text is not in the hex format (`bytea_output`).
   static func append(hex text: RawSpan, to json: inout ByteWriter) throws(DecodingError) {
-    let digits = try hexDigits(text)
+    try append(digits: try hexDigits(text), to: &json)
+  }
+
+  /// Appends an even number of hexadecimal digits as a JSON string in base64.
+  static func append(digits: RawSpan, to json: inout ByteWriter) throws(DecodingError) {
     let count = digits.byteCount
     var isMalformed = false
     json.append(0x22 as UInt8)

@@ -61,6 +61,10 @@ struct EncodingState: ~Copyable {
   var head = ByteWriter(capacity: 128)
   /// What a transaction's events have behind their own part.
   var tail = ByteWriter(capacity: 128)
+  /// Where the last transaction ended, or reading began.
+  var lastEnd = LSN.zero
+  /// What Debezium's formats keep.
+  var debezium = DebeziumState()
   /// The transaction's UUIDs.
   var uuid: EventUUID?
   /// Buffers for nested values.

@@ -1,3 +1,4 @@
+import KafkaBridge
 import PGWire
 
 /// How the events of one table are written in the native format.
@@ -26,6 +27,8 @@ final class NativeTablePlan: TablePlan {
   private let hasKey: Bool
   private let hasPartialOldRows: Bool
   private let hasHeaders: Bool
+  /// The columns that decide the partition; nil for those of the key.
+  private let partition: [Int]?
   let holdsComposites: Bool
 
   init(
@@ -56,6 +59,7 @@ final class NativeTablePlan: TablePlan {
     hasKey = !table.key.isEmpty
     hasPartialOldRows = table.hasPartialOldRows
     hasHeaders = headers
+    partition = table.partition
   }
 
   var ownedBytes: Int { envelope.ownedBytes + encoders.ownedBytes }
@@ -89,13 +93,15 @@ final class NativeTablePlan: TablePlan {
     _ state: inout EncodingState, into batch: inout RecordBatch
   ) {
     let (key, value) = write(event, &state, into: &batch.bytes)
+    let hash = partition.flatMap { partitionHash($0, event, &state) }
     guard hasHeaders else {
-      return batch.add(key: key, value: value, route: route, ticket: ticket)
+      return batch.add(key: key, value: value, route: route, ticket: ticket, partitionHash: hash)
     }
     batch.add(
       key: key, value: value, route: route, ticket: ticket,
       headers: EventHeaders.headers(
-        event.action, event.place, state, schema: schema, table: table))
+        event.action, event.place, state, schema: schema, table: table,
+        isExtraDelete: event.part == .extraDelete), partitionHash: hash)
   }
 
   func encode(
@@ -122,7 +128,9 @@ final class NativeTablePlan: TablePlan {
   ) -> (key: Range<Int>?, value: Range<Int>) {
     let key = key(event, &state.scratch, into: &json)
     let start = json.count
-    envelope.appendHead(state, event.action, ordinal: event.place.ordinal, to: &json)
+    envelope.appendHead(
+      state, event.action, ordinal: event.place.ordinal,
+      isExtraDelete: event.part == .extraDelete, to: &json)
     let hasUnchanged = columns(event, &state.scratch, into: &json)
     envelope.appendTail(state, lsn: event.place.lsn, ordinal: event.place.ordinal, to: &json)
     NativeEnvelope.append(.key, to: &json)
@@ -182,6 +190,29 @@ final class NativeTablePlan: TablePlan {
     }
     json.append(UInt8(ascii: "}"))
     return start..<json.count
+  }
+
+  /// What decides an event's partition where that is not its key: the hash of a key of those columns,
+  /// in their order.
+  private func partitionHash(
+    _ places: [Int], _ event: borrowing RowEvent, _ state: inout EncodingState
+  ) -> Int32? {
+    state.trial.removeAll()
+    state.trial.append(UInt8(ascii: "{"))
+    for (number, index) in places.enumerated() {
+      envelope.append(columns[index].name, isFirst: number == 0, to: &state.trial)
+      switch event.row.value(at: index) {
+      case .text(let text): encode(text, columns[index], &state.scratch, into: &state.trial)
+      case .unchangedToast:
+        guard event.oldImage != .none, case .text(let text) = event.old.value(at: index) else {
+          return nil
+        }
+        encode(text, columns[index], &state.scratch, into: &state.trial)
+      case .null, .binary: state.trial.append("null")
+      }
+    }
+    state.trial.append(UInt8(ascii: "}"))
+    return Murmur2.hash(state.trial.bytes)
   }
 
   /// `Columns`; says whether a TOASTed value was neither sent nor known from a full old image.

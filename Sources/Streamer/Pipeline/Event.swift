@@ -31,6 +31,16 @@ struct EventPlace {
 
 /// A row event: an action and the row images that belong to it, as views of the received bytes.
 struct RowEvent: ~Escapable {
+  /// What an event is of an update that changes the key.
+  enum KeyChange {
+    /// It stands for itself.
+    case none
+    /// The row under its old key goes away; in an extra event of one sink, see ``TableLane``.
+    case delete, extraDelete
+    /// The row appears under its new key.
+    case insert
+  }
+
   /// insert, update or delete.
   let action: EventAction
   /// Where it stands.
@@ -45,6 +55,10 @@ struct RowEvent: ~Escapable {
   let oldImage: Change.OldImage
   /// Whether the old row is part of the event, not only a source of values that were not sent.
   let showsOld: Bool
+  /// Whether the event is one of the two that a changed key becomes.
+  let part: KeyChange
+  /// The row under its new key, where ``part`` is the delete.
+  let successor: TupleData
 
   /// An insert, an update that keeps the key, or a delete: the change as it is.
   @_lifetime(copy change)
@@ -53,6 +67,8 @@ struct RowEvent: ~Escapable {
     self.old = change.old
     self.oldImage = change.oldImage
     self.showsOld = true
+    self.part = .none
+    self.successor = change.new
     switch change.kind {
     case .insert:
       action = .insert
@@ -79,6 +95,8 @@ struct RowEvent: ~Escapable {
     self.old = change.old
     self.oldImage = change.oldImage
     self.showsOld = true
+    self.part = .delete
+    self.successor = change.new
   }
 
   /// The second half: the row appears under its new key.
@@ -93,5 +111,22 @@ struct RowEvent: ~Escapable {
     self.old = change.old
     self.oldImage = change.oldImage
     self.showsOld = false
+    self.part = .insert
+    self.successor = change.new
+  }
+
+  /// One half of an update that changes only the key of one sink.
+  @_lifetime(copy update)
+  init(_ part: KeyChange, ofUpdate update: borrowing RowEvent) {
+    let isInsert = part == .insert
+    self.action = isInsert ? .insert : .delete
+    self.place = update.place
+    self.row = isInsert ? update.row : update.old
+    self.isKeyOnly = !isInsert && update.oldImage == .key
+    self.old = update.old
+    self.oldImage = update.oldImage
+    self.showsOld = !isInsert
+    self.part = part
+    self.successor = update.row
   }
 }

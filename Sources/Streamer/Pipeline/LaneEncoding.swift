@@ -16,6 +16,14 @@ struct LaneSetup: Hashable, Sendable {
   var onTableError: TableErrorAction?
   /// Whether the configuration routes each table to a topic of its own choice.
   var routesTables = false
+  /// How events are written.
+  var format = FormatConfiguration.Name.psqlStreamer
+  /// How keys are written.
+  var key = KeyFormat.json
+  /// How Debezium's formats are written.
+  var debezium = DebeziumOptions()
+  /// What is different for single tables.
+  var rules = TableRules()
 
   /// The topic of a table, or of logical messages when it has no name; nil leaves its events out.
   func topic(database: String, schema: String, table: String) -> String? {
@@ -58,7 +66,10 @@ struct LaneEncoding: ~Copyable {
   }
 
   private static func format(_ setup: LaneSetup, _ origin: StreamOrigin) -> any Format {
-    NativeFormat(origin, options: setup.values, headers: setup.headers)
+    switch setup.format {
+    case .psqlStreamer: NativeFormat(origin, options: setup.values, headers: setup.headers)
+    case .debezium: DebeziumFormat(origin, options: setup.debezium, key: setup.key)
+    }
   }
 
   /// A new connection begins.
@@ -73,8 +84,14 @@ struct LaneEncoding: ~Copyable {
     connected(origin, messageTopic: messageTopic)
   }
 
+  /// Reading begins, or begins again, at a position.
+  mutating func start(at position: LSN) { state.lastEnd = position }
+
   /// A transaction begins: the events that follow are its own.
   mutating func begin(_ transaction: Transaction) { format.begin(transaction, &state) }
+
+  /// The transaction ends.
+  mutating func end(_ endLSN: LSN) { state.lastEnd = endLSN }
 }
 
 /// What one lane does with one table: its route, its format's plan, its counters.
@@ -85,12 +102,16 @@ final class TableLane {
   let route: Route
   /// How they are written.
   let plan: any TablePlan
+  /// The table as this sink's rules have it, where they give it another key or partition than the
+  /// server's: an update may then be a delete and an insert here only.
+  let ownKey: Table?
   /// The table's counters in the lane's sink.
   let metrics: SinkTableMetrics
 
-  init(route: Route, plan: any TablePlan, metrics: SinkTableMetrics) {
+  init(route: Route, plan: any TablePlan, ownKey: Table? = nil, metrics: SinkTableMetrics) {
     self.route = route
     self.plan = plan
+    self.ownKey = ownKey
     self.metrics = metrics
   }
 }

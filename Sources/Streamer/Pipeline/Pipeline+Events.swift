@@ -110,11 +110,22 @@ extension Pipeline {
       }
       lane.metrics.events.add()
       let first = lanes[index].batch.count
-      lane.plan.encode(
-        event, lane.route, ticket: lanes[index].ticket, &encodings[index].state,
-        into: &lanes[index].batch)
+      if let own = lane.ownKey, event.action == .update, own.changesKey(event) {
+        let gone = RowEvent(.extraDelete, ofUpdate: event)
+        encode(gone, lane, index)
+        encode(RowEvent(.insert, ofUpdate: event), lane, index)
+      } else {
+        encode(event, lane, index)
+      }
       lanes[index].produced(from: first, event.place, table: lane.route.table)
     }
+  }
+
+  @inline(__always)
+  private mutating func encode(_ event: borrowing RowEvent, _ lane: TableLane, _ index: Int) {
+    lane.plan.encode(
+      event, lane.route, ticket: lanes[index].ticket, &encodings[index].state,
+      into: &lanes[index].batch)
   }
 
   mutating func truncated(_ truncate: Truncate, at lsn: LSN) throws(DecodingError) {

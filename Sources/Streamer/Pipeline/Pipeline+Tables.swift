@@ -96,10 +96,14 @@ extension Pipeline {
         tableLanes.append(nil)
         continue
       }
+      // What does not fit was found when the topics were.
+      let rule = encodings[index].setup.rules.rule(
+        schema: request.relation.schema, table: request.relation.name)
+      let own = rule.isEmpty ? nil : try? table.adopting(rule)
       tableLanes.append(
         TableLane(
           route: Route(topic: topic, table: table.qualifiedName),
-          plan: encodings[index].format.plan(table, types: answer.types),
+          plan: encodings[index].format.plan(own ?? table, types: answer.types), ownKey: own,
           metrics: metrics.sinks[index]))
     }
     tables.learn(

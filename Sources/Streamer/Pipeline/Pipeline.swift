@@ -210,6 +210,7 @@ struct Pipeline: ~Copyable {
     disconnected()
     connection += 1
     connectionStart = start
+    for index in encodings.indices { encodings[index].start(at: start) }
     keptPrepare = nil
     decoder = PgOutputDecoder()
     tables = KnownTables()
@@ -236,6 +237,9 @@ struct Pipeline: ~Copyable {
     if let transaction { observer.committed(events: transaction.nextOrdinal) }
     transaction = nil
     sent = max(sent, endLSN)
-    for index in lanes.indices { lanes[index].commit(endLSN: endLSN) }
+    for index in lanes.indices {
+      lanes[index].commit(endLSN: endLSN)
+      encodings[index].end(endLSN)
+    }
   }
 }

@@ -5,7 +5,11 @@ struct Table {
   /// The table as the last Relation message described it.
   let relation: Relation
   /// The positions of the key's columns among the relation's, rising; empty for no key.
-  let key: [Int]
+  private(set) var key: [Int]
+  /// The same in the order of the key's own columns, where the catalog says it.
+  private(set) var keyOrder: [Int]
+  /// The columns that decide the partition; nil for those of the key.
+  private(set) var partition: [Int]?
   /// "schema.table".
   let qualifiedName: String
   /// Whether a name of it holds U+FFFD, which stands for bytes that are no text.
@@ -36,23 +40,53 @@ struct Table {
       .contains { $0.unicodeScalars.contains("\u{FFFD}") }
     hasPartialOldRows =
       relation.replicaIdentity == .full && catalogKey.last == Self.partialOldRows
+    let names = catalogKey.filter { $0 != Self.partialOldRows }
     switch relation.replicaIdentity {
     case .primaryKey, .index:
       key = catalogKey == [Self.unsentKey] ? [] : columns.filter { relation.columns[$0].isKey }
     case .full, .nothing:
-      let names = catalogKey.filter { $0 != Self.partialOldRows }
       let found = columns.filter { names.contains(relation.columns[$0].name) }
       key = found.count == names.count ? found : []
     }
+    let ordered = names.compactMap { name in
+      relation.columns.firstIndex { $0.name == name }
+    }
+    keyOrder = ordered.sorted() == key ? ordered : key
+  }
+
+  /// The same with what a sink's rule says of its key; nil with a reason when it does not fit.
+  func adopting(_ rule: TableRules.Rule) throws(TableRules.Misfit) -> Table {
+    var table = self
+    if let names = rule.key {
+      table.keyOrder = try rule.positions(of: names, in: relation)
+      table.key = table.keyOrder.sorted()
+    }
+    table.partition = try rule.partitionBy.map { (names) throws(TableRules.Misfit) in
+      try rule.positions(of: names, in: relation)
+    }
+    return table
   }
 
   /// Whether an update changed the key, compared byte by byte with the old image.
   func changesKey(_ change: borrowing Change) -> Bool {
-    guard change.oldImage != .none else { return false }
-    for index in key {
-      switch (change.old.value(at: index), change.new.value(at: index)) {
+    changes(key, change.oldImage, change.old, change.new)
+  }
+
+  /// Whether an update that the server's key did not change changes that of a sink, or its partition.
+  func changesKey(_ event: borrowing RowEvent) -> Bool {
+    changes(key, event.oldImage, event.old, event.row)
+      || changes(partition ?? [], event.oldImage, event.old, event.row)
+  }
+
+  private func changes(
+    _ columns: [Int], _ image: Change.OldImage, _ old: borrowing TupleData,
+    _ new: borrowing TupleData
+  ) -> Bool {
+    guard image != .none else { return false }
+    for index in columns {
+      switch (old.value(at: index), new.value(at: index)) {
       case (_, .unchangedToast), (.null, .null): continue
-      case (.null, _) where change.oldImage.leavesOutNulls(ofPartial: hasPartialOldRows): continue
+      case (.null, _) where image.leavesOutNulls(ofPartial: hasPartialOldRows): continue
       case (.text(let old), .text(let new)), (.binary(let old), .binary(let new)):
         if !old.equals(new) { return true }
       default: return true

@@ -11,12 +11,15 @@ enum LeftOut: String, Hashable, Sendable {
   case topicName = "topic_name"
   /// Its topic does not exist, or may not be used.
   case topicMissing = "missing_topic"
+  /// A rule of the sink does not fit it.
+  case rule
 
   /// What a failure to find a topic means; nil when it concerns more than this one table.
   init?(_ error: StreamerError) {
     switch error.cause {
     case .topicName: self = .topicName
     case .topicMissing: self = .topicMissing
+    case .tableRule: self = .rule
     default: return nil
     }
   }
@@ -82,6 +85,20 @@ final class TablePolicy: Sendable {
     let setup: LaneSetup
 
     var routing: TopicRouting { setup.routing }
+
+    /// Why a rule of the sink cannot be followed for a table.
+    func misfit(_ relation: Relation) -> StreamerError? {
+      do throws(TableRules.Misfit) {
+        try setup.rules.rule(schema: relation.schema, table: relation.name).check(relation)
+        return nil
+      } catch {
+        return StreamerError(
+          what: "sink \(name)", why: "its rule does not fit: \(error.why)",
+          hint: "Change [sink.\(name).table], or the table's replica identity: ALTER TABLE … "
+            + "REPLICA IDENTITY FULL sends every column.",
+          exit: .preflight, cause: .tableRule)
+      }
+    }
   }
 
   private let sinks: [Rules]
@@ -171,11 +188,17 @@ final class TablePolicy: Sendable {
   }
 
   /// Asks the sinks for the topics of tables that were described, like
-  /// ``settle(_:_:)``; blocks.
+  /// ``settle(_:_:)``, and whether the sinks' rules fit them; blocks.
   func find(
-    _ tables: [(name: Name, topics: [String?])], in sinks: SinkList
+    _ tables: [(name: Name, topics: [String?])], _ relations: [Relation] = [], in sinks: SinkList
   ) throws(StreamerError) -> [TableTopics] {
-    try settle(tables, sinks.answers(tables.map(\.topics)))
+    var answers = sinks.answers(tables.map(\.topics))
+    for (place, relation) in relations.enumerated() where place < answers.count {
+      for (index, sink) in self.sinks.enumerated() where answers[place][index] != nil {
+        if let error = sink.misfit(relation) { answers[place][index] = .failure(error) }
+      }
+    }
+    return try settle(tables, answers)
   }
 
   /// Takes the sinks' answers for tables that were described; throws where one stops the source.
@@ -249,13 +272,19 @@ final class TablePolicy: Sendable {
   }
 
   private static func stop(_ table: Name, _ error: StreamerError) -> StreamerError {
-    StreamerError(
-      what: error.what, why: "table \(table.text): \(error.why)",
-      hint: error.cause == .topicName || error.hint.isEmpty
-        ? remedy(table)
-        : error.hint + " Or " + remedy(table).prefix(1).lowercased()
-          + remedy(table).dropFirst(),
-      exit: .preflight, cause: error.cause)
+    let hint =
+      switch error.cause {
+      case .tableRule: error.hint
+      case .topicName: remedy(table)
+      default:
+        error.hint.isEmpty
+          ? remedy(table)
+          : error.hint + " Or " + remedy(table).prefix(1).lowercased()
+            + remedy(table).dropFirst()
+      }
+    return StreamerError(
+      what: error.what, why: "table \(table.text): \(error.why)", hint: hint, exit: .preflight,
+      cause: error.cause)
   }
 
   /// What may be written for a table; a configuration's strings quote as JSON's do.

@@ -109,11 +109,13 @@ extension SinkConfiguration {
   var setup: LaneSetup {
     guard case .kafka(let kafka) = kind else {
       return LaneSetup(
-        routing: TopicRouting(fallback: ""), messageTopic: "", values: format.values)
+        routing: TopicRouting(fallback: ""), messageTopic: "", values: format.values,
+        format: format.name, key: format.key, debezium: format.debezium, rules: rules)
     }
     return LaneSetup(
       routing: kafka.topics, messageTopic: kafka.messageTopic, values: format.values,
-      headers: kafka.headers, onTableError: kafka.onTableError, routesTables: true)
+      headers: kafka.headers, onTableError: kafka.onTableError, routesTables: true,
+      format: format.name, key: format.key, debezium: format.debezium, rules: rules)
   }
 }
 

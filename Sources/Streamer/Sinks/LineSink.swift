@@ -49,7 +49,11 @@ final class LineSink: Sink {
     for entry in batch.entries {
       // SAFETY: the pointer does not leave the closure.
       unsafe batch.withParts(of: entry) { _, value in
-        if let value = unsafe value { unsafe gathered.lines.append(contentsOf: value) }
+        if let value = unsafe value {
+          unsafe gathered.lines.append(contentsOf: value)
+        } else {
+          gathered.lines.append(contentsOf: "null".utf8)
+        }
       }
       gathered.lines.append(UInt8(ascii: "\n"))
       gathered.receipts.count(entry)

@@ -45,9 +45,9 @@ struct RecordBatch: ~Copyable {
   @inline(__always)
   mutating func add(
     key: Range<Int>?, value: Range<Int>?, route: borrowing Route, ticket: UInt64,
-    headers own: [RecordHeader] = []
+    headers own: [RecordHeader] = [], partitionHash: Int32? = nil
   ) {
-    let hash = if let key { Murmur2.hash(bytes.bytes(key)) } else { route.keylessHash }
+    let hash = partitionHash ?? key.map { Murmur2.hash(bytes.bytes($0)) } ?? route.keylessHash
     let firstHeader = headers.count
     if !own.isEmpty { headers.append(contentsOf: own) }
     entries.append(

@@ -38,7 +38,7 @@ import Testing
         k.type = "kafka"
         r.type = "recording"
         [sink]
-        k = { type = "kafka", topics = {} }
+        k = { type = "kafka", topics = {}, debezium = {}, table = { orders = {} } }
         f.type = "file"
         o.type = "stdout"
         l.type = "stub_log"
@@ -63,6 +63,8 @@ import Testing
       ("a recording source", documented["Source recording"] ?? []),
       ("a kafka sink", common + (documented["Sink kafka"] ?? [])),
       ("the topics to create", documented["Topics"] ?? []),
+      ("Debezium's formats", documented["Debezium"] ?? []),
+      ("a rule of a table", documented["Rules of tables"] ?? []),
       ("a file sink", common + (documented["Sink file"] ?? [])),
       ("a stdout sink", common),
       ("a stub_log sink", common),

@@ -177,9 +177,17 @@ import Testing
     ),
     (
       "format = \"avro\"",
-      "format: found \"avro\", expected \"psql-streamer\". \"avro\" comes with a later version."
+      "format: found \"avro\", expected one of \"psql-streamer\", \"debezium\". \"avro\" comes with a "
+        + "later version."
     ),
-    ("format = \"xml\"", "format: found \"xml\", expected \"psql-streamer\"."),
+    (
+      "format = \"xml\"",
+      "format: found \"xml\", expected one of \"psql-streamer\", \"debezium\"."
+    ),
+    (
+      "keyFormat = \"scalar\"",
+      "keyFormat: found \"scalar\", expected \"json\", the only one of format = \"psql-streamer\"."
+    ),
     (
       "oversized = \"dead-letter\"",
       "oversized: found \"dead-letter\", expected \"fail\". "
@@ -244,8 +252,8 @@ import Testing
     ),
     ("librdkafka = \"x\"", "librdkafka: found a string, expected a table."),
     (
-      "[sink.k.table.\"public.orders\"]",
-      "table: found a key that comes with a later version, expected a key of a kafka sink. "
+      "[sink.k.outbox]",
+      "outbox: found a key that comes with a later version, expected a key of a kafka sink. "
         + "Remove it."
     ),
   ]

@@ -1,3 +1,4 @@
+import KafkaBridge
 import PGWire
 import Support
 
@@ -9,6 +10,10 @@ final class CapturingSink: Sink {
   private(set) var values: [String] = []
   /// Their keys; nil for a record without one.
   private(set) var keys: [String?] = []
+  /// The headers of all of them, in order.
+  private(set) var headers: [String] = []
+  /// What decides their partitions.
+  private(set) var partitionHashes: [Int32] = []
   /// The largest record that it takes.
   var maximumRecordBytes = Int.max
   /// Whether records are reported as durable.
@@ -19,6 +24,10 @@ final class CapturingSink: Sink {
     for entry in batch.entries {
       values.append(entry.value.map { batch.bytes.bytes($0).text } ?? "null")
       keys.append(entry.key.map { batch.bytes.bytes($0).text })
+      partitionHashes.append(entry.partitionHash)
+      headers += batch.headers[entry.headers].map {
+        "\($0.name)=\(String(decoding: $0.value ?? [], as: UTF8.self))"
+      }
       receipts.append(DeliveryReceipt(ticket: entry.ticket, count: 1, bytes: entry.size))
     }
   }

@@ -207,7 +207,8 @@ final class PostgresSource: PipelineSource {
         Result { () throws(StreamerError) in
           let facts = try server.lookUp(requests).get()
           let tables = try policy.find(
-            requests.map { (TablePolicy.Name($0.relation), $0.topics) }, in: sinks)
+            requests.map { (TablePolicy.Name($0.relation), $0.topics) },
+            requests.map(\.relation), in: sinks)
           return zip(facts, tables).map(TableAnswer.init)
         })
     }

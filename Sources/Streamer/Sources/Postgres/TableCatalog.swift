@@ -49,7 +49,8 @@ final class TableCatalog {
 
   /// What the catalog has to say of each table's key, asked for all at once: the primary key's
   /// columns where the replica identity is the whole row or nothing; else ``Table/unsentKey`` alone
-  /// where a part of the identity is not published.
+  /// where a part of the identity is not published, and the identity's columns in their own order
+  /// where it has several.
   ///
   /// The former is remembered for a table as it is described at its position: a later ALTER does not
   /// change the keys of rows that are replayed.
@@ -87,7 +88,7 @@ final class TableCatalog {
       let relation = request.relation
       guard Self.needsCatalog(relation) else {
         let isUnsent = unsent[relation.oid]?.contains(Self.marked(relation)) == true
-        keys[index] = isUnsent ? [Table.unsentKey] : []
+        keys[index] = isUnsent ? [Table.unsentKey] : found[relation.oid] ?? []
         continue
       }
       keys[index] = found[relation.oid] ?? []
@@ -148,6 +149,10 @@ final class TableCatalog {
     }
     // Every column could be left out from 15 on, before that generated ones only.
     if !named.isEmpty, serverMajor >= 12 { parts.append(unsentKeys(of: named, serverMajor)) }
+    let several = named.filter { Self.marked($0) > 1 }.map { String($0.oid) }
+    if !several.isEmpty {
+      parts.append(Self.identities(of: several.joined(separator: ", "), serverMajor))
+    }
     guard !parts.isEmpty else { return "" }
     return parts.joined(separator: " UNION ALL ") + " ORDER BY 1, 3"
   }
@@ -166,7 +171,7 @@ final class TableCatalog {
   /// stream says, and may be another by now.
   private static func primaryKeys(of oids: String, serverMajor: Int) -> [String] {
     let keys = """
-      SELECT i.indrelid, a.attname, a.attnum FROM pg_catalog.pg_index i \
+      SELECT i.indrelid, a.attname, \(keyPlace) FROM pg_catalog.pg_index i \
       JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid \
       AND a.attnum = ANY (\(keyColumns(serverMajor))) \
       WHERE i.indrelid IN (\(oids)) AND i.indisprimary AND i.indimmediate
@@ -182,6 +187,21 @@ final class TableCatalog {
       WHERE t.isleaf AND l.relkind = 'r' AND l.relreplident <> 'f')
       """,
     ]
+  }
+
+  /// Where a column stands in its index, from 1 on.
+  private static let keyPlace = "pg_catalog.array_position(i.indkey::int2[], a.attnum) + 1"
+
+  /// The columns of identities in the order of their index, which a description does not say.
+  private static func identities(of oids: String, _ serverMajor: Int) -> String {
+    """
+    SELECT i.indrelid, a.attname, \(keyPlace) FROM pg_catalog.pg_index i \
+    JOIN pg_catalog.pg_class c ON c.oid = i.indrelid \
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid \
+    AND a.attnum = ANY (\(keyColumns(serverMajor))) \
+    WHERE i.indrelid IN (\(oids)) AND CASE c.relreplident WHEN 'i' THEN i.indisreplident \
+    WHEN 'd' THEN i.indisprimary AND i.indimmediate END
+    """
   }
 
   /// A row for each table whose identity has more columns than its description marked as such,

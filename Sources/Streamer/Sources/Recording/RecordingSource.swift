@@ -190,7 +190,8 @@ final class RecordingSource: PipelineSource {
           requests: requests,
           topics: Result { () throws(StreamerError) in
             try policy.find(
-              requests.map { (TablePolicy.Name($0.relation), $0.topics) }, in: sinks)
+              requests.map { (TablePolicy.Name($0.relation), $0.topics) },
+              requests.map(\.relation), in: sinks)
           })
       }
     ]

@@ -1,0 +1,8 @@
+/// How a record's key is written: consumers and compaction compare its bytes, and they decide the
+/// partition.
+enum KeyFormat: String, Hashable, Sendable, CaseIterable {
+  /// A JSON object with the key's columns.
+  case json
+  /// The value of the key's one column as plain text; several columns stay an object.
+  case scalar
+}
