@@ -19,7 +19,7 @@ enum ReconnectCause: String, CaseIterable, Sendable {
       case .slotActive: .slot
       case .streamingFailed: .streaming
       case .binaryUnreadable: .binary
-      case .readerGone, .topicName, .topicMissing: .sink
+      case .readerGone, .topicName, .topicMissing, .fenced: .sink
       case .failover, .other: .connection
       }
   }
