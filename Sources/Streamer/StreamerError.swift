@@ -23,6 +23,8 @@ public struct StreamerError: Error, Hashable, Sendable {
     case other
     /// Somebody else reads the slot: it waits as a standby.
     case slotActive
+    /// Somebody else has the store: it waits as a standby.
+    case storeInUse
     /// What a failover explains and may still bring: it is waited for beyond the time of a start.
     case failover
     /// Nobody reads standard output any more.

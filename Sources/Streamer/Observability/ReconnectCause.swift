@@ -20,7 +20,7 @@ enum ReconnectCause: String, CaseIterable, Sendable {
       case .streamingFailed: .streaming
       case .binaryUnreadable: .binary
       case .readerGone, .topicName, .topicMissing, .fenced: .sink
-      case .failover, .other: .connection
+      case .failover, .storeInUse, .other: .connection
       }
   }
 }

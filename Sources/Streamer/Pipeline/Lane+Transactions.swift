@@ -19,6 +19,9 @@ struct Reading {
     return ReadPlace.Cut(commitLSN: mark.commitLSN, nextOrdinal: mark.nextOrdinal)
   }
 
+  /// The event produced last was refused.
+  mutating func stepBack() { mark.nextOrdinal &-= 1 }
+
   /// Goes on inside a transaction, or, with nil, between two.
   mutating func resume(at cut: ReadPlace.Cut?) {
     guard let cut else { return }

@@ -23,6 +23,8 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   private(set) var keeper: (any TransactionalSink)?
   /// The position that ``keeper`` has committed last; nil without one.
   private var kept: Position?
+  /// Where the record stands that was refused: no place beyond is told.
+  private var refusedPlace: ReadPlace?
   /// The place that ``keeper`` was told last.
   private var toldPlace: ReadPlace?
   /// Whether the sink is open; until then it belongs to the I/O worker, which opens it.
@@ -119,6 +121,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
     self.sink = sink
     keeper = sink as? any TransactionalSink
     toldPlace = nil
+    refusedPlace = nil
     isOpen = false
     generation += 1
     batch.removeAll()
@@ -154,9 +157,14 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
 
   /// A connection is there, to a server of that history.
   func connected(_ identity: PositionIdentity, options: String) {
-    guard let keeper, let lsn = end(of: 0)?.lsn else { return }
-    let place = ReadPlace(lsn: lsn, cut: reading.cut(isOpen: hasOpenTransaction))
+    guard let keeper, let place else { return }
     keeper.begin(identity, options: options, at: place)
+  }
+
+  /// Where everything lies that was read.
+  private var place: ReadPlace? {
+    guard let lsn = end(of: 0)?.lsn else { return nil }
+    return ReadPlace(lsn: lsn, cut: reading.cut(isOpen: hasOpenTransaction))
   }
 
   private mutating func begin(at position: Position) {
@@ -229,7 +237,8 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
       strands[strand].tracker.produced()
       counts.events &+= 1
       guard size.whole <= sink.maximumRecordBytes else {
-        batch.truncate(to: index)
+        // A position between two records of one event does not exist.
+        batch.truncate(to: keeper == nil ? index : first)
         return refuse(
           StreamerError(
             what: "sink \(name)",
@@ -255,27 +264,29 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   ///
   /// What came before is delivered and counts.
   private mutating func refuse(_ error: StreamerError) {
+    if keeper != nil, failure == nil {
+      reading.stepBack()
+      refusedPlace = place
+    }
     if failure == nil { failure = error }
     reading.skipBelow = .max
   }
 
   /// Hands what has gathered to the sink, as soon as that can do something with it.
   mutating func flush() {
-    if !batch.isEmpty, sink.takesMore { handOver() }
-    if keeper != nil { tellPlace() }
+    if !batch.isEmpty, sink.takesMore { handOver() } else if keeper != nil { tellPlace() }
   }
 
   /// A transaction has ended: a sink that waits for this ends its own here.
   mutating func ended() {
-    guard let keeper, keeper.awaitsBoundary, !hasFailed else { return }
-    if !sink.isClosedToRecords { handOver() }
-    tellPlace()
+    guard let keeper, keeper.awaitsBoundary else { return }
+    if sink.isClosedToRecords { return }
+    if batch.isEmpty { tellPlace() } else { handOver() }
   }
 
   /// Tells a sink that keeps its position how far that is, once it has all that lies before.
   private mutating func tellPlace() {
-    guard let keeper, isOpen, batch.isEmpty, !hasFailed, let lsn = end(of: 0)?.lsn else { return }
-    let place = ReadPlace(lsn: lsn, cut: reading.cut(isOpen: hasOpenTransaction))
+    guard let keeper, isOpen, batch.isEmpty, let place = refusedPlace ?? place else { return }
     guard place != toldPlace else { return }
     toldPlace = place
     keeper.reached(place)
@@ -285,6 +296,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
     guard !batch.isEmpty else { return }
     sink.send(batch)
     batch.removeAll()
+    if keeper != nil { tellPlace() }
   }
 
   // MARK: - Delivery

@@ -49,6 +49,8 @@ struct KafkaTransaction {
   private(set) var committed: ReadPlace?
   /// What everything that was sent leads to.
   private var reached: ReadPlace?
+  /// Records were sent after that was said: where they lead to is not known yet.
+  private var isAhead = false
   /// What the commit that is under way leads to.
   private var target: ReadPlace?
   /// The transaction's time or size is over.
@@ -87,6 +89,7 @@ struct KafkaTransaction {
 
   /// Records are about to be sent; returns whether a transaction has to be begun for them.
   mutating func send(bytes: Int, now: Instant) -> Bool {
+    isAhead = true
     switch state {
     case .idle:
       state = .open(since: now, bytes: bytes)
@@ -104,6 +107,7 @@ struct KafkaTransaction {
   /// Everything up to there has been sent.
   mutating func reached(_ place: ReadPlace) {
     reached = place
+    isAhead = false
     closeIfDue()
   }
 
@@ -157,7 +161,7 @@ struct KafkaTransaction {
   }
 
   private mutating func closeIfDue() {
-    guard case .open = state, isDue, let reached, mayCut || reached.cut == nil else { return }
+    guard case .open = state, isDue, !isAhead, let reached, mayCut || reached.cut == nil else { return }
     state = .settling
   }
 }

@@ -90,7 +90,8 @@ extension Integration {
     }
 
     @Test func `Crashes of everything, exactly once: nothing missing, nothing twice`() throws {
-      let scenario = try scenario("exactly", sink: [#"delivery = "exactly-once""#])
+      let scenario = try scenario(
+        "exactly", sink: [#"delivery = "exactly-once""#, #"transactionalID = "{name}""#])
       let verdict = try crashEverything(scenario)
       #expect(verdict.repetitions == 0)
       #expect(verdict.problems == [], "\(scenario.warnings)")

@@ -80,6 +80,20 @@ import Testing
     #expect(!large.takesRecords)
   }
 
+  /// Records whose place was not told yet would come a second time after the commit.
+  @Test func nothingIsCommittedBeforeItsPlaceIsKnown() {
+    var transaction = transaction()
+    _ = transaction.send(bytes: 10, now: at(0))
+    transaction.reached(place(0x200, inside: 0x400, 7))
+    _ = transaction.send(bytes: 2000, now: at(1))
+    next(&transaction, 0, 6_000, nil)
+    #expect(transaction.takesRecords)
+    transaction.reached(place(0x200, inside: 0x400, 70))
+    next(
+      &transaction, 0, 6_000,
+      .writePosition(place(0x200, inside: 0x400, 70), from: place(0x100)))
+  }
+
   @Test func aPositionWithoutRecordsIsCommittedNowAndThen() {
     var transaction = transaction()
     transaction.reached(place(0x900))
