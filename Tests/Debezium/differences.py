@@ -112,7 +112,9 @@ class Comparison:
     def record(self, topic, theirs, ours):
         (key, value, headers), (our_key, our_value, our_headers) = theirs, ours
         where = "%s %s" % (topic, (key or b"null").decode()[:80])
-        if key != our_key:
+        if key != our_key and b'"schema"' in (key or b"") and json.loads(key)["payload"] == json.loads(our_key)["payload"]:
+            self.schema(where + " key", json.loads(key)["schema"], json.loads(our_key)["schema"])
+        elif key != our_key:
             kind = topic.split(".")[-1]
             self.differ(where + " key", "key-index" if kind == "pk_and_index" else None, key, our_key)
         wanted = ",".join(h for h in headers.split(",__debezium.context")[0].split(",") if h and "__debezium.context" not in h)
@@ -157,8 +159,39 @@ class Comparison:
             self.differ(where + " order", None, list(theirs), list(ours))
 
     def schema(self, where, theirs, ours):
-        if theirs != ours:
-            self.differ(where + " schema", "schema", theirs, ours)
+        """Compares two schemas member by member."""
+        if theirs == ours:
+            return
+        if not isinstance(theirs, dict) or not isinstance(ours, dict):
+            # Arrays that Debezium's schemas do not show as such.
+            known = where.endswith("[]") and re.search("_bit_|_mood|tsvector|ltree", where)
+            return self.differ(where + " schema", "schema" if known else None, theirs, ours)
+        for name in set(theirs) | set(ours):
+            a, b = theirs.get(name), ours.get(name)
+            if a == b:
+                continue
+            if name == "fields":
+                mine = {f["field"]: f for f in b or []}
+                yours = {f["field"]: f for f in a or []}
+                if [n for n in yours if n in mine] != list(mine) or len(mine) < len(yours):
+                    self.differ(where + " schema", "schema" if "rows.odd" in where else None, list(yours), list(mine))
+                for field in yours:
+                    self.schema("%s.%s" % (where, field), yours[field], mine.get(field))
+            elif name == "items":
+                self.schema(where + "[]", a, b)
+            else:
+                self.differ("%s schema %s" % (where, name), self.schema_rule(where, name, a, b, theirs, ours), a, b)
+
+    def schema_rule(self, where, name, theirs, ours, whole, mine):
+        if name in ("default",) and ours is None:
+            return "schema"
+        if name == "optional" and theirs is False and ours is True:
+            return "schema"
+        if name in ("name", "version", "parameters") and whole.get("name") == "io.debezium.data.Enum":
+            return "schema"
+        if mine.get("type") == "array" or re.search(r"numeric_3_2|rows.odd|t_mood", where):
+            return "schema"
+        return None
 
 
 def _cut(value):
@@ -171,12 +204,15 @@ def compare(mode, theirs, ours, seen):
     comparison = Comparison(mode, seen)
     keyless = {t for (t, p), records in list(theirs.items()) + list(ours.items()) for r in records if r[0] is None}
     moved = {t for t in {t for t, _ in list(theirs) + list(ours)} if t.endswith("pk_and_index")}
+    enums = {t for t in {t for t, _ in list(theirs)} if mode == "schemas" and t.endswith("keys.k15")}
     topics = sorted({t for t, _ in list(theirs) + list(ours)})
     records = 0
     for topic in topics:
         parts = [(a, b) for a, b in ((
             theirs.get((topic, p), []), ours.get((topic, p), [])) for p in range(8))]
-        if topic in keyless or topic in moved:
+        if topic in enums:
+            comparison.differ(topic, "key-enum", *[[len(side) for side in sides] for sides in zip(*parts)])
+        if topic in keyless or topic in moved or topic in enums:
             # Java's partitioner spreads records without a key: they are compared in their order.
             if topic in keyless and [len(a) for a, _ in parts] != [len(b) for _, b in parts]:
                 comparison.differ(topic, "keyless-partition", [len(a) for a, _ in parts], [len(b) for _, b in parts])

@@ -75,8 +75,7 @@ struct FormatConfiguration: Hashable, Sendable {
     name = reader.choice(
       "format", default: Name.psqlStreamer,
       later: ["flat", "cloudevents", "text", "avro", "protobuf"])
-    key = reader.choice(
-      "keyFormat", default: KeyFormat.json, later: ["json-schema", "avro", "protobuf"])
+    key = reader.choice("keyFormat", default: KeyFormat.json, later: ["avro", "protobuf"])
     if key != .json, name == .psqlStreamer {
       reader.fail(
         "keyFormat", at: reader.entry("keyFormat")?.position, found: "\"\(key.rawValue)\"",

@@ -3,6 +3,8 @@
 enum KeyFormat: String, Hashable, Sendable, CaseIterable {
   /// A JSON object with the key's columns.
   case json
+  /// The same as Connect's JSON converter writes it with schemas: `{"schema":…,"payload":…}`.
+  case jsonSchema = "json-schema"
   /// The value of the key's one column as plain text; several columns stay an object.
   case scalar
 }

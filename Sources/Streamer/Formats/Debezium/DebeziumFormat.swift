@@ -46,7 +46,7 @@ final class DebeziumFormat: Format {
   }
 
   func plan(_ table: Table, types: TypeCatalog) -> any TablePlan {
-    DebeziumTablePlan(table, types: types, options, key: key, database: origin.database)
+    DebeziumTablePlan(table, types: types, options, key: key, name: options.name ?? origin.database)
   }
 
   func begin(_ transaction: Transaction, _ state: inout EncodingState) {
@@ -115,6 +115,7 @@ final class DebeziumFormat: Format {
     into batch: inout RecordBatch
   ) {
     let start = batch.bytes.count
+    if key == .jsonSchema { DebeziumSchema.append(messageKey: &batch.bytes) }
     if key == .scalar {
       batch.bytes.append(message.prefix)
     } else {
@@ -122,7 +123,9 @@ final class DebeziumFormat: Format {
       ConnectText.append(message.prefix, to: &batch.bytes)
       batch.bytes.append("}")
     }
+    if key == .jsonSchema { batch.bytes.append("}") }
     let key = start..<batch.bytes.count
+    if options.schemas { DebeziumSchema(options).append(message: &batch.bytes) }
     batch.bytes.append("{\"op\":\"m\",\"ts_ms\":")
     batch.bytes.append(decimal: state.debezium.time.flooredQuotient(1_000))
     Self.appendSource(
@@ -132,6 +135,7 @@ final class DebeziumFormat: Format {
     batch.bytes.append(",\"content\":")
     content.encode(bytesOf: message.content, into: &batch.bytes)
     batch.bytes.append("}}")
+    if options.schemas { batch.bytes.append("}") }
     batch.add(
       key: key, value: key.upperBound..<batch.bytes.count, route: record.route,
       ticket: record.ticket)

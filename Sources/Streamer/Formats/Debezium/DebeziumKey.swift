@@ -12,6 +12,8 @@ struct DebeziumKey: ~Copyable {
   }
 
   private let prepared: PreparedBytes
+  /// What stands before each key; empty without schemas.
+  private let schema: Range<Int>
   private let columns: OwnedArray<Column>
   private let partition: OwnedArray<Column>?
   private let format: KeyFormat
@@ -19,9 +21,21 @@ struct DebeziumKey: ~Copyable {
 
   init(
     _ table: Table, types: TypeCatalog, _ options: DebeziumOptions, format: KeyFormat,
-    database: String
+    name: String
   ) {
     var prepared = ByteWriter(capacity: 64)
+    if format == .jsonSchema {
+      let fields = table.keyOrder.map { place in
+        let column = table.relation.columns[place]
+        return DebeziumSchema.Field(
+          name: column.name, type: column.type, modifier: column.typeModifier,
+          encoder: DebeziumEncoder(column.type, column.typeModifier, types, options)
+            ?? DebeziumEncoder(.string), isOptional: false)
+      }
+      DebeziumSchema(options).append(
+        keyOf: "\(name).\(table.qualifiedName)", fields, types, to: &prepared)
+    }
+    schema = 0..<prepared.count
     func column(_ place: Int, _ prepared: inout ByteWriter) -> Column {
       let column = table.relation.columns[place]
       let start = prepared.count
@@ -67,6 +81,8 @@ struct DebeziumKey: ~Copyable {
     guard columns.count > 0 else { return nil }
     let start = json.count
     let isScalar = format == .scalar && columns.count == 1 && !isHeader
+    let hasSchema = !schema.isEmpty && !isHeader
+    if hasSchema { prepared.append(schema, to: &json) }
     if !isScalar { json.append(0x7B as UInt8) }
     for place in columns.indices {
       let column = columns[place]
@@ -90,6 +106,7 @@ struct DebeziumKey: ~Copyable {
       }
     }
     if !isScalar { json.append(0x7D as UInt8) }
+    if hasSchema { json.append(0x7D as UInt8) }
     return start..<json.count
   }
 

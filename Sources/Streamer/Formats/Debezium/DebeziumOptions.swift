@@ -76,6 +76,8 @@ struct DebeziumOptions: Hashable, Sendable {
 
   /// `topic.prefix`, the name of the source; nil is the database's.
   var name: String?
+  /// Whether values carry their schema (`value.converter.schemas.enable`).
+  var schemas = false
   /// How `numeric` and `money` are written.
   var decimal = Decimal.precise
   /// How dates and times are written.
@@ -94,6 +96,8 @@ struct DebeziumOptions: Hashable, Sendable {
   var unknown = Unknown.omit
   /// How the names of columns are adjusted.
   var fieldNames = Names.none
+  /// How the names of schemas are adjusted.
+  var names = Names.none
   /// The letters of the operations that are left out.
   var skippedOperations: Set<String> = ["t"]
   /// Whether a record without a value follows each delete.
@@ -106,6 +110,7 @@ extension DebeziumOptions {
     guard var section = reader.section("debezium", subject: "Debezium's formats") else { return }
     if !isUsed { reader.note("debezium", "has no effect without format = \"debezium\"") }
     name = section.text("name").flatMap { $0.value.isEmpty ? nil : $0.value }
+    schemas = section.boolean("schemas", default: false)
     decimal = section.choice("decimal", default: Decimal.precise)
     time = section.choice("time", default: Time.adaptive)
     interval = section.choice("interval", default: Interval.numeric)
@@ -115,11 +120,12 @@ extension DebeziumOptions {
     unavailable = section.text("unavailable")?.value ?? unavailable
     unknown = section.choice("unknown", default: Unknown.omit)
     fieldNames = section.choice("fieldNames", default: Names.none)
+    names = section.choice("names", default: Names.none)
     tombstones = section.boolean("tombstones", default: true)
     if section.has("skippedOperations") {
       skippedOperations = section.operations("skippedOperations")
     }
-    section.finish(later: ["schemas", "names"])
+    section.finish()
     reader.absorb(section)
   }
 }

@@ -22,6 +22,8 @@ final class DebeziumTablePlan: TablePlan {
   private let prepared: PreparedBytes
   /// Schema and table as members of the source.
   private let names: Range<Int>
+  /// What stands before each value; empty without schemas.
+  private let schema: Range<Int>
   private let columns: OwnedArray<Column>
   private let key: DebeziumKey
   private let hasPartialOldRows: Bool
@@ -32,10 +34,11 @@ final class DebeziumTablePlan: TablePlan {
 
   init(
     _ table: Table, types: TypeCatalog, _ options: DebeziumOptions, key format: KeyFormat,
-    database: String
+    name: String
   ) {
     let relation = table.relation
     var prepared = ByteWriter()
+    var fields: [DebeziumSchema.Field] = []
     ConnectText.append(string: relation.schema, to: &prepared)
     prepared.append(",\"table\":")
     ConnectText.append(string: relation.name, to: &prepared)
@@ -48,14 +51,26 @@ final class DebeziumTablePlan: TablePlan {
       ConnectText.append(string: options.fieldNames.adjusted(column.name), to: &prepared)
       prepared.append(0x3A as UInt8)
       let end = prepared.count
+      if let encoder, options.schemas {
+        fields.append(
+          DebeziumSchema.Field(
+            name: column.name, type: column.type, modifier: column.typeModifier, encoder: encoder,
+            isOptional: !table.key.contains(index)))
+      }
       encoder?.append(placeholder: options, of: column.type, to: &prepared)
       return Column(
         encoder: encoder ?? DebeziumEncoder(.string), isOmitted: encoder == nil,
         isIdentity: column.isKey, name: PreparedRange(start, end),
         placeholder: PreparedRange(end, prepared.count))
     }
+    let start = prepared.count
+    if options.schemas {
+      DebeziumSchema(options).append(
+        envelopeOf: "\(name).\(table.qualifiedName)", fields, types, to: &prepared)
+    }
+    schema = start..<prepared.count
     self.prepared = PreparedBytes(prepared)
-    key = DebeziumKey(table, types: types, options, format: format, database: database)
+    key = DebeziumKey(table, types: types, options, format: format, name: name)
     hasPartialOldRows = table.hasPartialOldRows
     self.options = options
     let skipped = options.skippedOperations
@@ -101,6 +116,7 @@ final class DebeziumTablePlan: TablePlan {
   ) {
     guard !skips.truncate else { return }
     let start = batch.bytes.count
+    prepared.append(schema, to: &batch.bytes)
     batch.bytes.append("{\"before\":null,\"after\":null")
     appendEnd("t", record.event.lsn, state, to: &batch.bytes)
     batch.add(
@@ -112,6 +128,7 @@ final class DebeziumTablePlan: TablePlan {
   private func append(
     _ event: borrowing RowEvent, _ state: inout EncodingState, to json: inout ByteWriter
   ) {
+    prepared.append(schema, to: &json)
     json.append("{\"before\":")
     if event.showsOld, event.oldImage != .none {
       appendOld(event, &state.debezium.scratch, to: &json)
@@ -143,6 +160,7 @@ final class DebeziumTablePlan: TablePlan {
     json.append(",\"op\":\"")
     json.append(operation)
     json.append(state.debezium.end.bytes)
+    if !schema.isEmpty { json.append("}") }
   }
 
   /// Appends a member's name, after a comma unless it is the first.

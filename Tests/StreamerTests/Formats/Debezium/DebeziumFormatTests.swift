@@ -149,6 +149,21 @@ import Testing
     #expect(try key([.text("\\x00ff")], 0, 17) == "AP8=")
   }
 
+  @Test func keysAndValuesHaveTheirSchemas() throws {
+    let sink = try feed(
+      Self.setup(.jsonSchema) { $0.schemas = true }, Self.table(),
+      ServerBytes.insert(Self.oid, [.text("x"), .text("7"), .text("y")]))
+    #expect(
+      sink.keys == [
+        #"{"schema":{"type":"struct","fields":[{"type":"string","optional":false,"field":"b"},"#
+          + #"{"type":"int32","optional":false,"field":"a"}],"optional":false,"#
+          + #""name":"dbz.keys.pair.Key"},"payload":{"b":"y","a":7}}"#
+      ])
+    let value = try JSON(sink.values[0])
+    #expect(value["schema"]?["name"] == .string("dbz.keys.pair.Envelope"))
+    #expect(value["payload"]?["after"] == (try JSON(#"{"v":"x","a":7,"b":"y"}"#)))
+  }
+
   @Test func logicalMessagesHaveTheirPrefixAsKey() throws {
     let pipeline = CapturingPipeline(setup: Self.setup())
     try pipeline.feed { server in
