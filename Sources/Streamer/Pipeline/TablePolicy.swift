@@ -144,14 +144,28 @@ final class TablePolicy: Sendable {
 
   /// Takes the tables that are published at the start of the process: says which ones go nowhere,
   /// and throws where one cannot have a topic.
-  func start(_ tables: [Name], database: String) throws(StreamerError) {
+  ///
+  /// `described` are those whose columns are known: whether the sinks' rules fit them.
+  func start(
+    _ tables: [Name], _ described: [Relation] = [], database: String
+  ) throws(StreamerError) {
     let isFirst = known.withLock { known in
       guard known.atStart == nil else { return false }
       known.atStart = Set(tables)
       known.database = database
       return true
     }
-    if isFirst { try judge(tables, database: database) }
+    guard isFirst else { return }
+    try judge(tables, database: database)
+    for relation in described {
+      for sink in sinks where sink.setup.onTableError != .exclude {
+        let name = Name(relation)
+        let topic = sink.setup.topic(
+          database: database, schema: name.schema, table: name.table)
+        guard topic != nil, let error = sink.misfit(relation) else { continue }
+        throw Self.stop(name, error)
+      }
+    }
   }
 
   private func judge(_ tables: [Name], database: String) throws(StreamerError) {

@@ -1,3 +1,4 @@
+import PGWire
 import Testing
 
 @testable import Streamer
@@ -41,6 +42,44 @@ struct TablePolicyTests {
     #expect(stop?.hint.contains("tableTopicMapping = { \"public.old\" = \"TOPIC\" }") == true)
     #expect(stop?.isRetryable == false)
     #expect(try settle(policy, "old", .success(3)).topics == [3])
+  }
+
+  /// A rule that does not fit stops the start, and leaves a table out that appears later.
+  @Test func aRuleThatDoesNotFitIsToldAtTheStart() throws {
+    let orders = Relation(
+      oid: 1, schema: "public", name: "orders", replicaIdentity: .primaryKey,
+      columns: [
+        Relation.Column(name: "id", isKey: true, type: 23),
+        Relation.Column(name: "customer", type: 25),
+      ])
+    func policy(_ column: String, _ action: TableErrorAction? = nil) throws -> TablePolicy {
+      var setup = LaneSetup(
+        routing: TopicRouting(template: "{table}"), onTableError: action, routesTables: true)
+      setup.rules = TableRules([
+        .init(
+          tables: try #require(TablePattern("orders")),
+          rule: TableRules.Rule(key: [column]))
+      ])
+      let sink = SinkPlan(name: "s", setup: setup) { (_, _) throws(StreamerError) in
+        StubSink(log: nil)
+      }
+      return TablePolicy(sinks: [sink], log: Log(level: .error, descriptor: -1))
+    }
+    let names = [Name(orders)]
+    let error = #expect(throws: StreamerError.self) {
+      try policy("customer").start(names, [orders], database: "d")
+    }
+    #expect(error?.exit == .preflight)
+    #expect(
+      error?.why == "table public.orders: its rule does not fit: column \"customer\" is no part of "
+        + "its replica identity, so updates and deletes do not say what it was")
+    try policy("id").start(names, [orders], database: "d")
+    try policy("customer", .exclude).start(names, [orders], database: "d")
+    let later = try policy("customer")
+    try later.start([], database: "d")
+    let sinks = SinkList([StubSink(log: nil)])
+    #expect(
+      try later.find([(Name(orders), ["t"])], [orders], in: sinks)[0].left == [.rule])
   }
 
   @Test func theConfigurationDecidesForBoth() throws {

@@ -39,7 +39,13 @@ struct PostgresAttempt: Sendable {
   /// Takes the tables that are published at the process's start, in their database, before anything
   /// is made for them; what it throws ends the attempt.
   var examine:
-    (@Sendable (_ tables: [TablePolicy.Name], _ database: String) throws(StreamerError) -> Void)?
+    (
+      @Sendable (
+        _ tables: [TablePolicy.Name], _ described: [Relation], _ database: String
+      ) throws(StreamerError) -> Void
+    )?
+  /// Whether the tables' columns are to be examined too.
+  var describesTables = false
 }
 
 /// What the catalog says of one table.
@@ -204,7 +210,8 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     try preparePublication(&plain, server)
     // A start that is refused for its tables leaves no slot behind, which would hold back WAL.
     if attempt.known == nil, let examine = attempt.examine {
-      try examine(try publishedNow(&plain), parameters.database)
+      let described = attempt.describesTables ? try describedNow(&plain) : []
+      try examine(try publishedNow(&plain), described, parameters.database)
     }
     let version = server.version
     catalog = catalog ?? makeCatalog(parameters, version)
@@ -323,6 +330,34 @@ extension PostgresSession {
       guard row.count == 2, let schema = row[0], let table = row[1] else { return nil }
       return TablePolicy.Name(schema: schema, table: table)
     }
+  }
+
+  /// The same tables with their columns and what identifies their rows, as the catalog has them.
+  private func describedNow(_ plain: inout Connection) throws(StreamerError) -> [Relation] {
+    let sql = """
+      SELECT c.oid, p.schemaname, p.tablename, c.relreplident, a.attname, a.atttypid, \
+      COALESCE(a.attnum = ANY (i.indkey), false) FROM pg_catalog.pg_publication_tables p \
+      JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname \
+      JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename \
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+      LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND CASE c.relreplident \
+      WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate END \
+      WHERE p.pubname = \(ReplicationCommand.literal(source.publication)) ORDER BY 1, a.attnum
+      """
+    var found: [Relation] = []
+    for row in try ask(&plain, sql) {
+      guard row.count == 7, let oid = row[0].flatMap({ UInt32($0) }), let schema = row[1],
+        let table = row[2], let letter = row[3]?.utf8.first,
+        let identity = Relation.ReplicaIdentity(rawValue: letter), let column = row[4],
+        let type = row[5].flatMap({ UInt32($0) })
+      else { continue }
+      let before = found.last?.oid == oid ? found.removeLast().columns : []
+      found.append(
+        Relation(
+          oid: oid, schema: schema, name: table, replicaIdentity: identity,
+          columns: before + [Relation.Column(name: column, isKey: row[6] == "t", type: type)]))
+    }
+    return found
   }
 
   /// The tables that `tables` selects; none for all.

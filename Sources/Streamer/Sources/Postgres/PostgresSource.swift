@@ -92,9 +92,9 @@ final class PostgresSource: PipelineSource {
       streams: plan.rules.reconnects && !avoidsStreaming,
       binary: configuration.output.binary && !avoidsBinary,
       limit: identity == nil ? plan.firstAttempt : Limits.question,
-      examine: { [policy] tables, database throws(StreamerError) in
-        try policy.start(tables, database: database)
-      })
+      examine: { [policy] tables, described, database throws(StreamerError) in
+        try policy.start(tables, described, database: database)
+      }, describesTables: plan.sinks.contains { $0.setup.rules != TableRules() })
     let topics = plan.sinks.map(\.setup.messageTopic)
     return { [server] in
       Result { () throws(StreamerError) in
