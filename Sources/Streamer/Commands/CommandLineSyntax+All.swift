@@ -87,7 +87,8 @@ extension CommandLineSyntax {
     options: [
       CommandLineOption("--publication", "-p", value: "P", summary: "a publication that exists"),
       CommandLineOption("--table", "-t", value: "S.T", summary: "a table; may be repeated"),
-      CommandLineOption("--format", value: "F", summary: "psql-streamer, which is the default"),
+      CommandLineOption(
+        "--format", value: "F", summary: "psql-streamer, which is the default, or debezium"),
       CommandLineOption("--snapshot", summary: "existing rows first (a later version)"),
     ],
     examples: [

@@ -46,7 +46,8 @@ extension CommandLineSyntax {
     options: [
       configuration,
       CommandLineOption("--source", value: "NAME", summary: "which one, where there are several"),
-      CommandLineOption("--format", value: "F", summary: "psql-streamer, which is the default"),
+      CommandLineOption(
+        "--format", value: "F", summary: "psql-streamer, which is the default, or debezium"),
       CommandLineOption(
         "--pace", value: "P", summary: "full (as fast as it goes) or recorded, with its pauses"),
     ],
