@@ -34,7 +34,8 @@ struct SourceFailures {
   /// by the pipeline itself.
   mutating func failed(_ error: StreamerError, hadStarted: Bool) -> Bool {
     let isAtStart = !hadStarted && !isStopping
-    add(isAtStart ? error.exit : .failure)
+    // A restart would shut the other one out again: whenever it is found, that is for a person.
+    add(isAtStart || error.exit == .fenced ? error.exit : .failure)
     if !isolates { isStopping = true }
     return isAtStart
   }

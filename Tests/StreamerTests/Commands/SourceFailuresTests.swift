@@ -25,6 +25,14 @@ import Testing
     }
   }
 
+  /// A restart would not help, and would shut the other process out again.
+  @Test func aRivalEndsItWithFourWheneverItIsFound() {
+    var failures = failures()
+    let isUntold = failures.failed(
+      StreamerError(what: "sink x", exit: .fenced, cause: .fenced), hadStarted: true)
+    #expect(!isUntold && failures.code == 4)
+  }
+
   @Test func whatMayPassComesFirst() {
     var failures = failures()
     _ = failures.failed(lasting, hadStarted: false)
