@@ -84,7 +84,13 @@ enum AllocationCheck {
     texts.debezium.time = .isostring
     texts.debezium.interval = .string
     texts.debezium.binary = .hex
-    return [("debezium", debezium), ("debezium, as texts", texts)]
+    var flat = debezium
+    flat.format = .flat
+    flat.flat.deletes = .rewriteWithTombstone
+    flat.flat.fields = FlatOptions.Member.allCases.compactMap {
+      FlatOptions.Field($0.rawValue, prefix: "__")
+    }
+    return [("debezium", debezium), ("debezium, as texts", texts), ("flat", flat)]
   }
 
   private static func makePipeline(

@@ -6,6 +6,11 @@ struct FormatConfiguration: Hashable, Sendable {
     case psqlStreamer = "psql-streamer"
     /// The envelope of Debezium's connector, as Connect's JSON converter writes it.
     case debezium
+    /// The row alone, as Debezium's transform ExtractNewRecordState leaves it.
+    case flat
+
+    /// Whether keys and values are Debezium's.
+    var isDebeziums: Bool { self == .debezium || self == .flat }
   }
 
   /// How a numeric is written.
@@ -66,6 +71,8 @@ struct FormatConfiguration: Hashable, Sendable {
   var key = KeyFormat.json
   /// How Debezium's formats are written.
   var debezium = DebeziumOptions()
+  /// How rows without an envelope are written.
+  var flat = FlatOptions()
 
   /// The format when nothing is configured.
   init() {}
@@ -74,14 +81,15 @@ struct FormatConfiguration: Hashable, Sendable {
   init(in reader: inout ConfigurationReader) {
     name = reader.choice(
       "format", default: Name.psqlStreamer,
-      later: ["flat", "cloudevents", "text", "avro", "protobuf"])
+      later: ["cloudevents", "text", "avro", "protobuf"])
     key = reader.choice("keyFormat", default: KeyFormat.json, later: ["avro", "protobuf"])
-    if key != .json, name == .psqlStreamer {
+    if key != .json, !name.isDebeziums {
       reader.fail(
         "keyFormat", at: reader.entry("keyFormat")?.position, found: "\"\(key.rawValue)\"",
-        expected: "\"json\", the only one of format = \"psql-streamer\"")
+        expected: "\"json\", the only one of format = \"\(name.rawValue)\"")
     }
-    debezium = DebeziumOptions(in: &reader, isUsed: name == .debezium)
+    debezium = DebeziumOptions(in: &reader, isUsed: name.isDebeziums)
+    flat = FlatOptions(in: &reader, isUsed: name == .flat)
     numeric = reader.choice("numeric", default: Numeric.string)
     interval = reader.choice("interval", default: Interval.postgres)
     bytea = reader.choice("bytea", default: Bytea.base64)

@@ -22,6 +22,8 @@ struct LaneSetup: Hashable, Sendable {
   var key = KeyFormat.json
   /// How Debezium's formats are written.
   var debezium = DebeziumOptions()
+  /// How rows without an envelope are written.
+  var flat = FlatOptions()
   /// What is different for single tables.
   var rules = TableRules()
 
@@ -69,6 +71,7 @@ struct LaneEncoding: ~Copyable {
     switch setup.format {
     case .psqlStreamer: NativeFormat(origin, options: setup.values, headers: setup.headers)
     case .debezium: DebeziumFormat(origin, options: setup.debezium, key: setup.key)
+    case .flat: FlatFormat(origin, setup.flat, setup.debezium, key: setup.key)
     }
   }
 

@@ -115,12 +115,14 @@ extension SinkConfiguration {
     guard case .kafka(let kafka) = kind else {
       return LaneSetup(
         routing: TopicRouting(fallback: ""), messageTopic: "", values: format.values,
-        format: format.name, key: format.key, debezium: format.debezium, rules: rules)
+        format: format.name, key: format.key, debezium: format.debezium, flat: format.flat,
+        rules: rules)
     }
     return LaneSetup(
       routing: kafka.topics, messageTopic: kafka.messageTopic, values: format.values,
       headers: kafka.headers, onTableError: kafka.onTableError, routesTables: true,
-      format: format.name, key: format.key, debezium: format.debezium, rules: rules)
+      format: format.name, key: format.key, debezium: format.debezium, flat: format.flat,
+      rules: rules)
   }
 }
 

@@ -176,7 +176,7 @@ import Testing
     ),
     (
       "tail DSN -p a --format avro",
-      "--format avro: this version knows psql-streamer, debezium. See psql-streamer tail --help."
+      "--format avro: this version knows psql-streamer, debezium, flat. See psql-streamer tail --help."
     ),
     (
       "status --url ftp://x",

@@ -38,7 +38,7 @@ import Testing
         k.type = "kafka"
         r.type = "recording"
         [sink]
-        k = { type = "kafka", topics = {}, debezium = {}, table = { orders = {} } }
+        k = { type = "kafka", topics = {}, debezium = {}, flat = {}, table = { orders = {} } }
         f.type = "file"
         o.type = "stdout"
         l.type = "stub_log"
@@ -64,6 +64,7 @@ import Testing
       ("a kafka sink", common + (documented["Sink kafka"] ?? [])),
       ("the topics to create", documented["Topics"] ?? []),
       ("Debezium's formats", documented["Debezium"] ?? []),
+      ("the flat format", documented["Rows alone"] ?? []),
       ("a rule of a table", documented["Rules of tables"] ?? []),
       ("a file sink", common + (documented["Sink file"] ?? [])),
       ("a stdout sink", common),

@@ -181,12 +181,12 @@ import Testing
     ),
     (
       "format = \"avro\"",
-      "format: found \"avro\", expected one of \"psql-streamer\", \"debezium\". \"avro\" comes with a "
-        + "later version."
+      "format: found \"avro\", expected one of \"psql-streamer\", \"debezium\", \"flat\". "
+        + "\"avro\" comes with a later version."
     ),
     (
       "format = \"xml\"",
-      "format: found \"xml\", expected one of \"psql-streamer\", \"debezium\"."
+      "format: found \"xml\", expected one of \"psql-streamer\", \"debezium\", \"flat\"."
     ),
     (
       "keyFormat = \"scalar\"",

@@ -62,6 +62,8 @@ final class DebeziumFormat: Format {
     // A message outside is its own transaction, which ends where it does.
     let last = transaction.xid == nil ? transaction.commitLSN.value + 1 : state.lastEnd.value
     state.debezium.head.append(decimal: last)
+    state.debezium.previousEnd = last
+    state.debezium.transaction = transaction.xid
     state.debezium.head.append("\\\",\\\"")
 
     state.debezium.times.removeAll()
@@ -90,7 +92,8 @@ final class DebeziumFormat: Format {
     state.debezium.end.append("}")
   }
 
-  private static func append(nanoseconds time: Int64, to json: inout ByteWriter) {
+  /// Appends a time, which is in microseconds, in nanoseconds.
+  static func append(nanoseconds time: Int64, to json: inout ByteWriter) {
     let (nanoseconds, overflows) = time.multipliedReportingOverflow(by: 1_000)
     json.append(decimal: overflows ? .max : nanoseconds)
   }
@@ -152,6 +155,10 @@ final class DebeziumFormat: Format {
 struct DebeziumState: ~Copyable {
   /// The time of the last transaction, in microseconds since 1970.
   var time: Int64 = 0
+  /// The first part of the sequence.
+  var previousEnd: UInt64 = 0
+  /// The transaction's number.
+  var transaction: UInt32?
   /// From the source's member to an event's LSN in the sequence.
   var head = ByteWriter(capacity: 32)
   /// From there to the schema's name.

@@ -104,11 +104,40 @@ struct DebeziumOptions: Hashable, Sendable {
   var tombstones = true
 }
 
+/// The operations that are left out, as a row asks for them.
+struct SkippedOperations: BitwiseCopyable {
+  private let insert: Bool
+  private let update: Bool
+  private let delete: Bool
+  private let truncate: Bool
+
+  init(_ options: DebeziumOptions) {
+    insert = options.skippedOperations.contains("c")
+    update = options.skippedOperations.contains("u")
+    delete = options.skippedOperations.contains("d")
+    truncate = options.skippedOperations.contains("t")
+  }
+
+  /// Whether events of that kind are.
+  @inline(__always)
+  func contains(_ action: EventAction) -> Bool {
+    switch action {
+    case .insert: insert
+    case .update: update
+    case .delete: delete
+    case .truncate: truncate
+    default: false
+    }
+  }
+}
+
 extension DebeziumOptions {
   /// Reads `[sink.NAME.debezium]`.
   init(in reader: inout ConfigurationReader, isUsed: Bool) {
     guard var section = reader.section("debezium", subject: "Debezium's formats") else { return }
-    if !isUsed { reader.note("debezium", "has no effect without format = \"debezium\"") }
+    if !isUsed {
+      reader.note("debezium", "has no effect without format = \"debezium\" or \"flat\"")
+    }
     name = section.text("name").flatMap { $0.value.isEmpty ? nil : $0.value }
     schemas = section.boolean("schemas", default: false)
     decimal = section.choice("decimal", default: Decimal.precise)

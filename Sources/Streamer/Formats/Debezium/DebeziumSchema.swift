@@ -81,6 +81,26 @@ struct DebeziumSchema {
     json.append(",\"version\":2},\"payload\":")
   }
 
+  /// Appends the same for the values of a table that are rows, with members behind the columns.
+  ///
+  /// Connect's transforms lose that the row may be null where they add a member.
+  func append(
+    rowOf table: String, _ fields: [Field], _ more: [(name: String, type: String)],
+    _ types: TypeCatalog, to json: inout ByteWriter
+  ) {
+    json.append("{\"schema\":{\"type\":\"struct\",\"fields\":[")
+    append(fields, types, to: &json)
+    for (number, member) in more.enumerated() {
+      json.append(string: number == 0 && fields.isEmpty ? "{" : ",{")
+      json.append(string: "\"type\":\"\(member.type)\",\"optional\":true,\"field\":")
+      ConnectText.append(string: member.name, to: &json)
+      json.append("}")
+    }
+    json.append(string: "],\"optional\":\(more.isEmpty),\"name\":")
+    ConnectText.append(string: name(table, "Value"), to: &json)
+    json.append("},\"payload\":")
+  }
+
   /// Appends the same for the keys of logical messages.
   static func append(messageKey json: inout ByteWriter) {
     json.append(

@@ -6,29 +6,16 @@ import PGWire
 /// Nothing here allocates for a row but the headers of a changed key: names, stand-ins and encoders
 /// are worked out once for each Relation message.
 final class DebeziumTablePlan: TablePlan {
-  /// One column.
-  private struct Column: BitwiseCopyable {
-    /// Its rule; a column that is left out has none.
-    let encoder: DebeziumEncoder
-    let isOmitted: Bool
-    /// Whether the server sends it where it sends a row's identity only.
-    let isIdentity: Bool
-    /// Where its name stands, with a comma before and a colon after it.
-    let name: PreparedRange
-    /// Where the stand-in for a value that was not sent is; empty where its type has none.
-    let placeholder: PreparedRange
-  }
-
   private let prepared: PreparedBytes
   /// Schema and table as members of the source.
   private let names: Range<Int>
   /// What stands before each value; empty without schemas.
   private let schema: Range<Int>
-  private let columns: OwnedArray<Column>
+  private let columns: DebeziumColumns
   private let key: DebeziumKey
   private let hasPartialOldRows: Bool
   private let options: DebeziumOptions
-  private let skips: (insert: Bool, update: Bool, delete: Bool, truncate: Bool)
+  private let skips: SkippedOperations
 
   let holdsComposites = false
 
@@ -43,26 +30,7 @@ final class DebeziumTablePlan: TablePlan {
     prepared.append(",\"table\":")
     ConnectText.append(string: relation.name, to: &prepared)
     names = 0..<prepared.count
-    columns = OwnedArray(count: relation.columns.count) { index in
-      let column = relation.columns[index]
-      let encoder = DebeziumEncoder(column.type, column.typeModifier, types, options)
-      let start = prepared.count
-      prepared.append(0x2C as UInt8)
-      ConnectText.append(string: options.fieldNames.adjusted(column.name), to: &prepared)
-      prepared.append(0x3A as UInt8)
-      let end = prepared.count
-      if let encoder, options.schemas {
-        fields.append(
-          DebeziumSchema.Field(
-            name: column.name, type: column.type, modifier: column.typeModifier, encoder: encoder,
-            isOptional: !table.key.contains(index)))
-      }
-      encoder?.append(placeholder: options, of: column.type, to: &prepared)
-      return Column(
-        encoder: encoder ?? DebeziumEncoder(.string), isOmitted: encoder == nil,
-        isIdentity: column.isKey, name: PreparedRange(start, end),
-        placeholder: PreparedRange(end, prepared.count))
-    }
+    columns = DebeziumColumns(table, types: types, options, fields: &fields)
     let start = prepared.count
     if options.schemas {
       DebeziumSchema(options).append(
@@ -73,13 +41,10 @@ final class DebeziumTablePlan: TablePlan {
     key = DebeziumKey(table, types: types, options, format: format, name: name)
     hasPartialOldRows = table.hasPartialOldRows
     self.options = options
-    let skipped = options.skippedOperations
-    skips = (
-      skipped.contains("c"), skipped.contains("u"), skipped.contains("d"), skipped.contains("t")
-    )
+    skips = SkippedOperations(options)
   }
 
-  var ownedBytes: Int { prepared.count + key.ownedBytes }
+  var ownedBytes: Int { prepared.count + columns.ownedBytes + key.ownedBytes }
 
   func agrees(_ change: borrowing Change, _ state: inout EncodingState) -> Bool { true }
 
@@ -89,12 +54,7 @@ final class DebeziumTablePlan: TablePlan {
     _ event: borrowing RowEvent, _ route: borrowing Route, ticket: UInt64,
     _ state: inout EncodingState, into batch: inout RecordBatch
   ) {
-    switch event.action {
-    case .insert: if skips.insert { return }
-    case .update: if skips.update { return }
-    case .delete: if skips.delete { return }
-    default: break
-    }
+    if skips.contains(event.action) { return }
     let headers = event.part == .none ? [] : key.headers(event, &state)
     let partition = key.partitionHash(event, &state)
     let keyBytes = key.append(event, &state, to: &batch.bytes)
@@ -114,7 +74,7 @@ final class DebeziumTablePlan: TablePlan {
   func encode(
     truncate record: RecordPlace, _ state: inout EncodingState, into batch: inout RecordBatch
   ) {
-    guard !skips.truncate else { return }
+    guard !skips.contains(.truncate) else { return }
     let start = batch.bytes.count
     prepared.append(schema, to: &batch.bytes)
     batch.bytes.append("{\"before\":null,\"after\":null")
@@ -131,7 +91,9 @@ final class DebeziumTablePlan: TablePlan {
     prepared.append(schema, to: &json)
     json.append("{\"before\":")
     if event.showsOld, event.oldImage != .none {
-      appendOld(event, &state.debezium.scratch, to: &json)
+      json.append("{")
+      _ = columns.appendOld(event, &state.debezium.scratch, to: &json)
+      json.append("}")
     } else {
       json.append("null")
     }
@@ -139,7 +101,9 @@ final class DebeziumTablePlan: TablePlan {
     if event.action == .delete {
       json.append("null")
     } else {
-      appendNew(event, &state.debezium.scratch, to: &json)
+      json.append("{")
+      _ = columns.appendNew(event, &state.debezium.scratch, to: &json)
+      json.append("}")
     }
     let operation: StaticString =
       switch event.action {
@@ -161,111 +125,6 @@ final class DebeziumTablePlan: TablePlan {
     json.append(operation)
     json.append(state.debezium.end.bytes)
     if !schema.isEmpty { json.append("}") }
-  }
-
-  /// Appends a member's name, after a comma unless it is the first.
-  @inline(__always)
-  private func append(_ column: Column, isFirst: Bool, to json: inout ByteWriter) {
-    prepared.append(column.name.offsets(without: isFirst ? 1 : 0), to: &json)
-  }
-
-  private func appendNew(
-    _ event: borrowing RowEvent, _ scratch: inout DebeziumScratch, to json: inout ByteWriter
-  ) {
-    json.append(0x7B as UInt8)
-    var cursor = event.row.columns
-    var isFirst = true
-    for index in columns.indices {
-      let column = columns[index]
-      let value = cursor.next()
-      if column.isOmitted { continue }
-      switch value {
-      case .text(let text):
-        append(column, isFirst: isFirst, to: &json)
-        column.encoder.encode(text, &scratch, into: &json)
-      case .unchangedToast:
-        if event.oldImage == .full, case .text(let text) = event.old.value(at: index) {
-          append(column, isFirst: isFirst, to: &json)
-          column.encoder.encode(text, &scratch, into: &json)
-        } else if !column.placeholder.isEmpty {
-          append(column, isFirst: isFirst, to: &json)
-          prepared.append(column.placeholder.offsets, to: &json)
-        } else {
-          continue
-        }
-      case .null, .binary:
-        append(column, isFirst: isFirst, to: &json)
-        json.append("null")
-      }
-      isFirst = false
-    }
-    json.append(0x7D as UInt8)
-  }
-
-  /// The old row; what the server did not send of it is null.
-  private func appendOld(
-    _ event: borrowing RowEvent, _ scratch: inout DebeziumScratch, to json: inout ByteWriter
-  ) {
-    json.append(0x7B as UInt8)
-    var cursor = event.old.columns
-    var isFirst = true
-    for index in columns.indices {
-      let column = columns[index]
-      let value = cursor.next()
-      if column.isOmitted { continue }
-      append(column, isFirst: isFirst, to: &json)
-      isFirst = false
-      if case .text(let text) = value, event.oldImage == .full || column.isIdentity {
-        column.encoder.encode(text, &scratch, into: &json)
-      } else {
-        json.append("null")
-      }
-    }
-    json.append(0x7D as UInt8)
-  }
-}
-
-extension DebeziumEncoder {
-  /// Appends what stands for a value that was not sent, as Debezium has it for the type; nothing for
-  /// types that have no stand-in.
-  fileprivate func append(
-    placeholder options: DebeziumOptions, of type: UInt32, to json: inout ByteWriter
-  ) {
-    // int2[] and inet[].
-    guard type != 1005, type != 1041 else { return }
-    let text = options.unavailable
-    if isArray { json.append(0x5B as UInt8) }
-    let start = json.count
-    switch rule {
-    case .string, .decimalString, .hex: ConnectText.append(string: text, to: &json)
-    case .bytes, .base64, .base64URL, .textBytes, .textBase64URL, .textHex:
-      let bytes = Array(text.utf8)
-      Base64.append(unsafe bytes.span.bytes, to: &json)
-    case .hstoreJSON, .hstoreMap:
-      var map = ByteWriter()
-      map.append(0x7B as UInt8)
-      ConnectText.append(string: text, to: &map)
-      map.append(0x3A as UInt8)
-      ConnectText.append(string: text, to: &map)
-      map.append(0x7D as UInt8)
-      if rule == .hstoreMap {
-        json.append(map.bytes)
-      } else {
-        ConnectText.append(map.bytes, to: &json)
-      }
-    case .integer, .days:
-      if isArray {
-        let codes = text.unicodeScalars.map { "\($0.value)" }
-        json.append(string: codes.joined(separator: ","))
-      }
-    default: break
-    }
-    guard isArray else { return }
-    if json.count == start {
-      json.truncate(to: start - 1)
-    } else {
-      json.append(0x5D as UInt8)
-    }
   }
 }
 
