@@ -90,7 +90,12 @@ enum AllocationCheck {
     flat.flat.fields = FlatOptions.Member.allCases.compactMap {
       FlatOptions.Field($0.rawValue, prefix: "__")
     }
-    return [("debezium", debezium), ("debezium, as texts", texts), ("flat", flat)]
+    var events = LaneSetup(routing: TopicRouting(fallback: "t"))
+    events.format = .cloudEvents
+    return [
+      ("debezium", debezium), ("debezium, as texts", texts), ("flat", flat),
+      ("cloudevents", events),
+    ]
   }
 
   private static func makePipeline(
@@ -141,7 +146,7 @@ enum AllocationCheck {
         lsn += 1_000
         // A changed key has headers, which are allocated.
         table.transaction(
-          rounds: rounds, at: lsn, changesKeys: setup.format == .psqlStreamer, into: &server)
+          rounds: rounds, at: lsn, changesKeys: !setup.format.isDebeziums, into: &server)
       }
       let bytes = server.bytes
       let events = pipeline.lanes[0].counts.events

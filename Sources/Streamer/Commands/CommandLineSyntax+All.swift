@@ -88,7 +88,7 @@ extension CommandLineSyntax {
       CommandLineOption("--publication", "-p", value: "P", summary: "a publication that exists"),
       CommandLineOption("--table", "-t", value: "S.T", summary: "a table; may be repeated"),
       CommandLineOption(
-        "--format", value: "F", summary: "psql-streamer (the default), debezium or flat"),
+        "--format", value: "F", summary: "psql-streamer (the default), debezium, flat, cloudevents"),
       CommandLineOption("--snapshot", summary: "existing rows first (a later version)"),
     ],
     examples: [

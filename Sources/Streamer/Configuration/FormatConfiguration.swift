@@ -8,6 +8,8 @@ struct FormatConfiguration: Hashable, Sendable {
     case debezium
     /// The row alone, as Debezium's transform ExtractNewRecordState leaves it.
     case flat
+    /// CloudEvents 1.0 whose data is the event of `psql-streamer`.
+    case cloudEvents = "cloudevents"
 
     /// Whether keys and values are Debezium's.
     var isDebeziums: Bool { self == .debezium || self == .flat }
@@ -73,6 +75,8 @@ struct FormatConfiguration: Hashable, Sendable {
   var debezium = DebeziumOptions()
   /// How rows without an envelope are written.
   var flat = FlatOptions()
+  /// Where the attributes of CloudEvents stand.
+  var cloudEvents = CloudEventsMode.structured
 
   /// The format when nothing is configured.
   init() {}
@@ -81,7 +85,7 @@ struct FormatConfiguration: Hashable, Sendable {
   init(in reader: inout ConfigurationReader) {
     name = reader.choice(
       "format", default: Name.psqlStreamer,
-      later: ["cloudevents", "text", "avro", "protobuf"])
+      later: ["text", "avro", "protobuf"])
     key = reader.choice("keyFormat", default: KeyFormat.json, later: ["avro", "protobuf"])
     if key != .json, !name.isDebeziums {
       reader.fail(
@@ -90,6 +94,10 @@ struct FormatConfiguration: Hashable, Sendable {
     }
     debezium = DebeziumOptions(in: &reader, isUsed: name.isDebeziums)
     flat = FlatOptions(in: &reader, isUsed: name == .flat)
+    cloudEvents = reader.choice("cloudevents", default: CloudEventsMode.structured)
+    if name != .cloudEvents {
+      reader.note("cloudevents", "has no effect without format = \"cloudevents\"")
+    }
     numeric = reader.choice("numeric", default: Numeric.string)
     interval = reader.choice("interval", default: Interval.postgres)
     bytea = reader.choice("bytea", default: Bytea.base64)

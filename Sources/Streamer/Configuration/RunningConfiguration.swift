@@ -20,8 +20,8 @@ struct RunningConfiguration {
   /// Keys of a sink that can: how its events are routed and written.
   static let sinkKeys = [
     "tableTopicMapping", "topicTemplate", "topicFallback", "exclude", "topicNames", "onTableError",
-    "messageTopic", "headers", "format", "keyFormat", "debezium", "flat", "table", "numeric",
-    "interval", "bytea", "json", "geometry",
+    "messageTopic", "headers", "format", "keyFormat", "debezium", "flat", "cloudevents", "table",
+    "numeric", "interval", "bytea", "json", "geometry",
   ]
 
   /// Reads and checks the file at `path`.

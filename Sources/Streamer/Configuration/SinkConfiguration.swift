@@ -58,6 +58,11 @@ struct SinkConfiguration: Hashable, Sendable {
     case .stubLog: kind = .stubLog
     case .stubDiscard: kind = .stubDiscard
     }
+    if type != .kafka, format.cloudEvents == .binary {
+      reader.fail(
+        "cloudevents", at: reader.entry("cloudevents")?.position, found: "\"binary\"",
+        expected: "\"structured\": only Kafka's records have headers")
+    }
   }
 }
 

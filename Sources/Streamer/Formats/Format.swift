@@ -65,6 +65,8 @@ struct EncodingState: ~Copyable {
   var lastEnd = LSN.zero
   /// What Debezium's formats keep.
   var debezium = DebeziumState()
+  /// What CloudEvents have of their transaction.
+  var cloudEvents = CloudEventsState()
   /// The transaction's UUIDs.
   var uuid: EventUUID?
   /// Buffers for nested values.

@@ -40,11 +40,8 @@ final class NativeFormat: Format {
     _ message: borrowing LogicalMessage, _ record: RecordPlace, _ state: inout EncodingState,
     into batch: inout RecordBatch
   ) {
-    let start = appendStart(.message, record, state, to: &batch.bytes)
-    NativeEnvelope.appendMessage(
-      prefix: message.prefix, content: message.content, isTransactional: message.isTransactional,
-      to: &batch.bytes)
-    NativeEnvelope.appendEnd(to: &batch.bytes)
+    let start = batch.bytes.count
+    appendValue(message, record.event, state, to: &batch.bytes)
     add(.message, record, start, state, to: &batch)
   }
 
@@ -52,25 +49,44 @@ final class NativeFormat: Format {
     _ action: EventAction, gid: String, _ record: RecordPlace, _ state: inout EncodingState,
     into batch: inout RecordBatch
   ) {
-    let start = appendStart(action, record, state, to: &batch.bytes)
-    NativeEnvelope.append(.gid, to: &batch.bytes)
-    batch.bytes.append(jsonString: gid)
-    NativeEnvelope.appendEnd(to: &batch.bytes)
+    let start = batch.bytes.count
+    appendValue(action, gid: gid, record.event, state, to: &batch.bytes)
     add(action, record, start, state, to: &batch)
   }
 
-  /// Appends the members that all events without columns and key have; gives the event's start.
-  private func appendStart(
-    _ action: EventAction, _ record: RecordPlace, _ state: borrowing EncodingState,
+  /// Appends a logical message's object.
+  func appendValue(
+    _ message: borrowing LogicalMessage, _ place: EventPlace, _ state: borrowing EncodingState,
     to json: inout ByteWriter
-  ) -> Int {
-    let start = json.count
-    messages.appendHead(state, action, ordinal: record.event.ordinal, to: &json)
+  ) {
+    appendStart(.message, place, state, to: &json)
+    NativeEnvelope.appendMessage(
+      prefix: message.prefix, content: message.content, isTransactional: message.isTransactional,
+      to: &json)
+    NativeEnvelope.appendEnd(to: &json)
+  }
+
+  /// Appends the object that says what became of a prepared transaction.
+  func appendValue(
+    _ action: EventAction, gid: String, _ place: EventPlace, _ state: borrowing EncodingState,
+    to json: inout ByteWriter
+  ) {
+    appendStart(action, place, state, to: &json)
+    NativeEnvelope.append(.gid, to: &json)
+    json.append(jsonString: gid)
+    NativeEnvelope.appendEnd(to: &json)
+  }
+
+  /// Appends the members that all events without columns and key have.
+  private func appendStart(
+    _ action: EventAction, _ place: EventPlace, _ state: borrowing EncodingState,
+    to json: inout ByteWriter
+  ) {
+    messages.appendHead(state, action, ordinal: place.ordinal, to: &json)
     json.append("{}")
-    messages.appendTail(state, lsn: record.event.lsn, ordinal: record.event.ordinal, to: &json)
+    messages.appendTail(state, lsn: place.lsn, ordinal: place.ordinal, to: &json)
     NativeEnvelope.append(.key, to: &json)
     json.append("null")
-    return start
   }
 
   private func add(

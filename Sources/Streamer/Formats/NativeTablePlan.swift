@@ -92,8 +92,11 @@ final class NativeTablePlan: TablePlan {
     _ event: borrowing RowEvent, _ route: borrowing Route, ticket: UInt64,
     _ state: inout EncodingState, into batch: inout RecordBatch
   ) {
-    let (key, value) = write(event, &state, into: &batch.bytes)
-    let hash = partition.flatMap { partitionHash($0, event, &state) }
+    let key = appendKey(event, &state, to: &batch.bytes)
+    let start = batch.bytes.count
+    appendValue(event, key: key, &state, to: &batch.bytes)
+    let value = start..<batch.bytes.count
+    let hash = partitionHash(event, &state)
     guard hasHeaders else {
       return batch.add(key: key, value: value, route: route, ticket: ticket, partitionHash: hash)
     }
@@ -108,26 +111,31 @@ final class NativeTablePlan: TablePlan {
     truncate record: RecordPlace, _ state: inout EncodingState, into batch: inout RecordBatch
   ) {
     let start = batch.bytes.count
-    let place = record.event
-    envelope.appendHead(state, .truncate, ordinal: place.ordinal, to: &batch.bytes)
-    batch.bytes.append("{}")
-    envelope.appendTail(state, lsn: place.lsn, ordinal: place.ordinal, to: &batch.bytes)
-    NativeEnvelope.append(.key, to: &batch.bytes)
-    batch.bytes.append("null")
-    NativeEnvelope.appendEnd(to: &batch.bytes)
+    appendValue(truncate: record.event, state, to: &batch.bytes)
     let headers =
       hasHeaders
-      ? EventHeaders.headers(.truncate, place, state, schema: schema, table: table) : []
+      ? EventHeaders.headers(.truncate, record.event, state, schema: schema, table: table) : []
     batch.add(
       key: nil, value: start..<batch.bytes.count, route: record.route, ticket: record.ticket,
       headers: headers)
   }
 
-  private func write(
-    _ event: borrowing RowEvent, _ state: inout EncodingState, into json: inout ByteWriter
-  ) -> (key: Range<Int>?, value: Range<Int>) {
-    let key = key(event, &state.scratch, into: &json)
-    let start = json.count
+  // MARK: - Keys and values
+
+  /// Appends an event's key; nil, and nothing, for a table or a row without one.
+  @inline(__always)
+  func appendKey(
+    _ event: borrowing RowEvent, _ state: inout EncodingState, to json: inout ByteWriter
+  ) -> Range<Int>? {
+    key(event, &state.scratch, into: &json)
+  }
+
+  /// Appends an event's object; its key stands in the same bytes.
+  @inline(__always)
+  func appendValue(
+    _ event: borrowing RowEvent, key: Range<Int>?, _ state: inout EncodingState,
+    to json: inout ByteWriter
+  ) {
     envelope.appendHead(
       state, event.action, ordinal: event.place.ordinal,
       isExtraDelete: event.part == .extraDelete, to: &json)
@@ -142,7 +150,25 @@ final class NativeTablePlan: TablePlan {
     }
     if hasUnchanged { unchanged(event, into: &json) }
     NativeEnvelope.appendEnd(to: &json)
-    return (key, start..<json.count)
+  }
+
+  /// Appends the object that says that the table was emptied.
+  func appendValue(
+    truncate place: EventPlace, _ state: borrowing EncodingState, to json: inout ByteWriter
+  ) {
+    envelope.appendHead(state, .truncate, ordinal: place.ordinal, to: &json)
+    json.append("{}")
+    envelope.appendTail(state, lsn: place.lsn, ordinal: place.ordinal, to: &json)
+    NativeEnvelope.append(.key, to: &json)
+    json.append("null")
+    NativeEnvelope.appendEnd(to: &json)
+  }
+
+  /// What decides an event's partition where that is not its key.
+  @inline(__always)
+  func partitionHash(_ event: borrowing RowEvent, _ state: inout EncodingState) -> Int32? {
+    guard let partition else { return nil }
+    return partitionHash(partition, event, &state)
   }
 
   // MARK: - Parts

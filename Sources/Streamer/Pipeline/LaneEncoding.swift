@@ -24,6 +24,8 @@ struct LaneSetup: Hashable, Sendable {
   var debezium = DebeziumOptions()
   /// How rows without an envelope are written.
   var flat = FlatOptions()
+  /// Where the attributes of CloudEvents stand.
+  var cloudEvents = CloudEventsMode.structured
   /// What is different for single tables.
   var rules = TableRules()
 
@@ -72,6 +74,7 @@ struct LaneEncoding: ~Copyable {
     case .psqlStreamer: NativeFormat(origin, options: setup.values, headers: setup.headers)
     case .debezium: DebeziumFormat(origin, options: setup.debezium, key: setup.key)
     case .flat: FlatFormat(origin, setup.flat, setup.debezium, key: setup.key)
+    case .cloudEvents: CloudEventsFormat(origin, options: setup.values, setup.cloudEvents)
     }
   }
 

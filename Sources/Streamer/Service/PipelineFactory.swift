@@ -116,13 +116,13 @@ extension SinkConfiguration {
       return LaneSetup(
         routing: TopicRouting(fallback: ""), messageTopic: "", values: format.values,
         format: format.name, key: format.key, debezium: format.debezium, flat: format.flat,
-        rules: rules)
+        cloudEvents: format.cloudEvents, rules: rules)
     }
     return LaneSetup(
       routing: kafka.topics, messageTopic: kafka.messageTopic, values: format.values,
       headers: kafka.headers, onTableError: kafka.onTableError, routesTables: true,
       format: format.name, key: format.key, debezium: format.debezium, flat: format.flat,
-      rules: rules)
+      cloudEvents: format.cloudEvents, rules: rules)
   }
 }
 

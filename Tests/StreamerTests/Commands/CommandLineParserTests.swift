@@ -176,7 +176,8 @@ import Testing
     ),
     (
       "tail DSN -p a --format avro",
-      "--format avro: this version knows psql-streamer, debezium, flat. See psql-streamer tail --help."
+      "--format avro: this version knows psql-streamer, debezium, flat, cloudevents. See "
+        + "psql-streamer tail --help."
     ),
     (
       "status --url ftp://x",

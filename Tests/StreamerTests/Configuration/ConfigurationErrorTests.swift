@@ -181,12 +181,14 @@ import Testing
     ),
     (
       "format = \"avro\"",
-      "format: found \"avro\", expected one of \"psql-streamer\", \"debezium\", \"flat\". "
+      "format: found \"avro\", expected one of \"psql-streamer\", \"debezium\", \"flat\", "
+        + "\"cloudevents\". "
         + "\"avro\" comes with a later version."
     ),
     (
       "format = \"xml\"",
-      "format: found \"xml\", expected one of \"psql-streamer\", \"debezium\", \"flat\"."
+      "format: found \"xml\", expected one of \"psql-streamer\", \"debezium\", \"flat\", "
+        + "\"cloudevents\"."
     ),
     (
       "keyFormat = \"scalar\"",

@@ -83,8 +83,8 @@ import Testing
         psql-streamer: o.toml:6: source.db1.replicationSlot: found "Slot", expected a slot's name: \
         1 to 63 lower-case letters, digits and underscores.
         psql-streamer: o.toml:10: sink.k.extra: found an unknown key, expected a key of a stub_log \
-        sink. They are: bytea, debezium, debug, flat, format, geometry, interval, json, keyFormat, \
-        numeric, sources, table, type, verbose.
+        sink. They are: bytea, cloudevents, debezium, debug, flat, format, geometry, interval, \
+        json, keyFormat, numeric, sources, table, type, verbose.
         """)
   }
 
