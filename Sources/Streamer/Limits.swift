@@ -53,6 +53,10 @@ enum Limits {
   static let shutdown = Duration.seconds(30)
   /// Signals to end that come closer together than this are one.
   static let sameSignal = Duration.milliseconds(300)
+  /// Entries of a source's ledger of gaps.
+  static let gaps = 1_000
+  /// Of them, those that `position show` prints.
+  static let shownGaps = 10
   /// The longest sleep of a driver's thread.
   static let longestSleep = Duration.seconds(1)
   /// How long closing what nobody uses any more may take.

@@ -151,6 +151,14 @@ final class PipelineObserver {
     for lane in lanes where !lane.state.state.isTrouble { lane.enter(.stopped) }
   }
 
+  /// Takes a gap that was found, with the whole ledger; any thread may call it.
+  var noteGap: @Sendable (Gap, [Gap]) -> Void {
+    { [source, sourceMetrics] gap, ledger in
+      sourceMetrics.gaps(gap).add()
+      source.gaps = ledger
+    }
+  }
+
   // MARK: - The server
 
   /// Bytes of the server came, or it is not listened to on purpose.

@@ -107,6 +107,16 @@ struct SourceMetrics: Sendable {
     reconnects[ReconnectCause.allCases.firstIndex(of: cause) ?? 0]
   }
 
+  /// How many gaps of this kind were found and dealt with in this way.
+  func gaps(_ gap: Gap) -> Counter {
+    metrics.counter(
+      "psql_streamer_gaps_total", "Places in the log behind which changes may be missing.",
+      [
+        (name: "sourceName", value: name), (name: "cause", value: gap.kind.rawValue),
+        (name: "action", value: gap.action.rawValue),
+      ])
+  }
+
   // MARK: - Tables
 
   private func eventLabels(_ table: String) -> Metrics.Labels {

@@ -1,4 +1,5 @@
 import PGWire
+import Synchronization
 
 /// What a source's pipeline tells about itself.
 ///
@@ -42,6 +43,14 @@ final class SourceStatus: Sendable {
   let events = AtomicCounter()
   /// How many events could not be made or handed over.
   let eventErrors = AtomicCounter()
+  private let ledger = Mutex<[Gap]>([])
+
+  /// The ledger of gaps, the oldest first.
+  var gaps: [Gap] {
+    get { ledger.withLock { $0 } }
+    set { ledger.withLock { $0 = newValue } }
+  }
+
   /// How often the replication connection, or an attempt to make it, has failed.
   let replicaErrors = AtomicCounter()
   /// How often saving a position has failed.

@@ -14,7 +14,8 @@ enum PipelineFactory {
     switch source.kind {
     case .postgres(let postgres):
       let session = PostgresSession(
-        name: source.name, postgres, sinks: sinks.map(\.name), store: store, log: log)
+        name: source.name, postgres, sinks: sinks.map(\.name), store: store, log: log,
+        note: observer.noteGap)
       return try Driver(
         PostgresSource(plan, postgres, server: session, observer: observer, log: log), plan,
         observer: observer, log: log)

@@ -247,6 +247,9 @@ final class DriverSimulation {
     if session.refusedGap != nil {
       summary.gaps += 1
       guard error != nil || stopping != nil else { throw Violation("a gap ended it in silence") }
+      guard shared.store.gaps(source: session.source).last?.kind == .slotMoved else {
+        throw Violation("a gap is not in the ledger")
+      }
       isOver = true
       return
     }
@@ -486,6 +489,7 @@ extension Driver.Answer where S == PostgresSource {
     case .source(.found(_, let result)): Self.kind("found", result)
     case .source(.saved(_, let error)): error == nil ? "saved" : "saved failed"
     case .source(.slot): "slot"
+    case .source(.recorded): "recorded"
     }
   }
 

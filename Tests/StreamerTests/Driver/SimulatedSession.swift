@@ -143,6 +143,8 @@ final class SimulatedSession: ReplicationServer, @unchecked Sendable {
 
   func slot() -> ReplicationSlot? { nil }
 
+  func record(_ gap: Gap) { store.record(gap) }
+
   func close() {}
 
   private static let slotActive = StreamerError(

@@ -38,6 +38,8 @@ import Testing
       var error = StreamerError(what: "sink")
       error.kafkaCode = "NOT_ENOUGH_REPLICAS"
       observer.failed(sink: 0, error)
+      observer.noteGap(
+        Gap(source: name, kind: .slotMoved, cause: "it was moved", action: .stop), [])
     }
     let process = ProcessMetrics(metrics, version: "1")
     process.update()

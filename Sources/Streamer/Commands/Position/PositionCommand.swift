@@ -52,9 +52,19 @@ enum PositionCommand {
     var table = TextTable(
       ["SOURCE", "SINK", "POSITION", "SLOT", "DATABASE", "TIMELINE", "SYSTEM"].map { .init($0) })
     var count = 0
+    var gaps = TextTable(["SOURCE", "GAP FROM", "TO", "ACTION", "AT", "CAUSE"].map { .init($0) })
+    var gapCount = 0
     if unsafe access(path, F_OK) == 0 {
       let store = try SQLitePositionStore(path: path, readOnly: true)
       for source in configuration.sources {
+        for gap in try store.gaps(source: source.name).suffix(Limits.shownGaps) {
+          gapCount += 1
+          gaps.add(
+            [
+              gap.source, gap.from?.description ?? "-", gap.to?.description ?? "-",
+              gap.action.rawValue, "\(gap.at)", gap.cause,
+            ].map { .init($0) })
+        }
         for position in try store.load(source: source.name) {
           count += 1
           table.add(
@@ -67,6 +77,7 @@ enum PositionCommand {
     }
     if count == 0 { Terminal.note("\(path) holds no position of these sources.") }
     Terminal.print(table.text)
+    if gapCount > 0 { Terminal.print("\n" + gaps.text) }
     return 0
   }
 

@@ -12,6 +12,8 @@ protocol ReplicationServer: AnyObject, Sendable {
   func save(_ positions: [Position]) -> StreamerError?
   /// The slot as the server shows it now; nil when it cannot be asked.
   func slot() -> ReplicationSlot?
+  /// Writes a gap into the ledger that the stream itself has shown.
+  func record(_ gap: Gap)
   /// Lets go of the connection for look-ups.
   func close()
   /// A stop has begun: what ``establish(_:)`` waits for is over, and nothing is made any more; the one
@@ -71,6 +73,8 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   let sinks: [String]
   let store: any SourceStore
   let log: Log
+  /// Is told of each gap, with the whole ledger.
+  private let note: @Sendable (Gap, [Gap]) -> Void
   private var catalog: TableCatalog?
   /// Comes when a stop has begun.
   private let interruption: WaitBreaker
@@ -90,8 +94,10 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
 
   init(
     name: String, _ source: PostgresSourceConfiguration, sinks: [String],
-    store: any SourceStore, log: Log, interruption: WaitBreaker = WaitBreaker()
+    store: any SourceStore, log: Log, interruption: WaitBreaker = WaitBreaker(),
+    note: @escaping @Sendable (Gap, [Gap]) -> Void = { _, _ in }
   ) {
+    self.note = note
     lateInterruption = interruption.later(by: Limits.lookUpGrace)
     self.interruption = interruption
     self.name = name
@@ -162,6 +168,8 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
       return nil
     }
   }
+
+  func record(_ gap: Gap) { start(isFirst: false).recordRefused(gap) }
 
   func close() { catalog?.disconnect() }
 
@@ -354,16 +362,24 @@ extension PostgresSession {
     _ system: SystemIdentification, _ identity: PositionIdentity, _ known: [Position]?
   ) throws(StreamerError) -> [LSN] {
     let slot = try findSlot(&plain, &replication, server, database: identity.database)
-    let start = PostgresStart(
-      source: name, sinks: sinks, store: store, override: source.walPositionOverride,
-      onGap: source.acceptsFirstGap && known == nil ? .accept : source.onGap, log: log)
+    let start = start(isFirst: known == nil)
     if case .missing = slot { try awaitSlot(server, identity, known) } else { failover = nil }
     let decided = try start.decide(
       on: PostgresStart.Server(
         identity: identity, slot: slot, flushLSN: system.flushLSN,
         history: try history(&replication, system.timeline)), known: known)
+    if case .lost = slot, decided.needsSlot, source.createSlot { try dropLost(&plain) }
     let point = decided.needsSlot ? try createSlot(&replication, server, &plain) : nil
     return try start.settle(decided, newSlot: point)
+  }
+
+  /// What compares positions with the server.
+  func start(isFirst: Bool) -> PostgresStart {
+    var start = PostgresStart(
+      source: name, sinks: sinks, store: store, override: source.walPositionOverride,
+      onGap: source.acceptsFirstGap && isFirst ? .accept : source.onGap, log: log)
+    start.note = note
+    return start
   }
 
   /// Where the timelines that led to the server's own have ended.

@@ -56,6 +56,9 @@ extension PostgresSource {
       let consumed = try pipeline.consume(stream.received, untilCommit: permit == .untilCommit)
       stream.consume(consumed.count)
     } catch {
+      if case .server(let server) = error, server.isVanishedPublication {
+        foundNoPublication("\(server)", .stop)
+      }
       throw StreamerError(error, source: configuration, name: plan.name, streams: isStreamed)
     }
   }
@@ -104,6 +107,7 @@ extension PostgresSource {
     let (notices, leftOut) = pipeline.takeNotices()
     for notice in notices {
       if notice.isVanishedPublication {
+        foundNoPublication("\(notice)", .accept)
         log.limited("gap")?.warning("going on over a gap", ["cause": "\(notice)"])
       } else {
         log.limited("notice")?.warning("the server sent a notice", ["notice": "\(notice)"])

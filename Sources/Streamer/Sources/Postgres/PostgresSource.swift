@@ -20,6 +20,7 @@ final class PostgresSource: PipelineSource {
     case found([TableRequest], Result<[TableAnswer], StreamerError>)
     case saved([LSN], StreamerError?)
     case slot(ReplicationSlot?)
+    case recorded
   }
 
   var plan: DriverPlan
@@ -48,6 +49,8 @@ final class PostgresSource: PipelineSource {
   private var avoidsBinary = false
   /// Since when the server has been asking in vain for a position.
   var pingedSince: Instant?
+  /// Gaps that the stream has shown and that are not written down.
+  var foundGaps: [Gap] = []
   /// Notices of the server that nothing has been said of.
   var noticesUntold = 0
   private var isLookingUp = false
@@ -188,6 +191,14 @@ final class PostgresSource: PipelineSource {
       let rows = zip(plan.sinks, due).map { identity.position(sink: $0.name, lsn: $1) }
       jobs.append { [server] in .saved(due, server.save(rows)) }
     }
+    if !foundGaps.isEmpty {
+      let gaps = foundGaps
+      foundGaps = []
+      jobs.append { [server] in
+        for gap in gaps { server.record(gap) }
+        return .recorded
+      }
+    }
     if stream != nil, !isLookingAtSlot, now >= nextSlotLook {
       isLookingAtSlot = true
       nextSlotLook = now + Limits.slotCheck
@@ -230,6 +241,7 @@ final class PostgresSource: PipelineSource {
       // A full disk holds back nothing but the saving, which is tried again.
       guard error.isRetryable else { throw error }
       log.limited("save")?.warning("a position was not saved", ["error": "\(error)"])
+    case .recorded: break
     case .slot(let slot):
       isLookingAtSlot = false
       if let slot { observer.slot(slot) }
@@ -249,6 +261,14 @@ final class PostgresSource: PipelineSource {
 
   func observe(now: Instant) {
     pipeline.report(saved: feedback.saved.min() ?? .zero, now: now)
+  }
+
+  /// Notes that the publication does not exist where the stream stands.
+  func foundNoPublication(_ cause: String, _ action: Gap.Action) {
+    foundGaps.append(
+      Gap(
+        source: plan.name, from: confirmed.min(), to: nil, kind: .publicationMissing, cause: cause,
+        action: action))
   }
 
   private func positions(_ identity: PositionIdentity) -> [Position] {
