@@ -89,6 +89,14 @@ enum Limits {
   static let slotPatience = Duration.seconds(2)
   /// How often a slot is looked at for the WAL that it holds.
   static let slotCheck = Duration.seconds(10)
+  /// After what time a server is asked for a slot again that could not be asked.
+  static let slotCheckAfterFailure = Duration.seconds(60)
+  /// How many looks at a slot tell how fast the log grows that it holds.
+  static let slotLooks = 30
+  /// The time left before the server takes away a slot's log from which on a line says so.
+  static let shortWALTime = Duration.seconds(3600)
+  /// How long the drop of a slot is tried while the server has not noticed that its reader is gone.
+  static let slotDrop = Duration.seconds(5)
   /// How often a standby looks whether the slot has become free.
   static let standbyPoll = Duration.seconds(1)
   /// After what time sinks are asked again that have not answered what a reload needs.

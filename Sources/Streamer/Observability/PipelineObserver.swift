@@ -170,6 +170,24 @@ final class PipelineObserver {
     observePositions()
   }
 
+  /// A heartbeat came back after that time.
+  func heartbeat(_ trip: Duration) {
+    source.heartbeatSeconds = trip.inSeconds
+    sourceMetrics.heartbeat.set(trip.inSeconds)
+  }
+
+  /// Since when a heartbeat has been waited for and nothing has moved; nil when none is.
+  func heartbeat(waitingSince since: ContinuousClock.Instant?) { source.heartbeatAwaited(since) }
+
+  /// What the server says of the slot, its own position with it, and what the guard makes of that.
+  func slot(_ slot: ReplicationSlot, _ sight: WALGuard.Sight) {
+    source.walGrowth = sight.growth
+    source.walSecondsLeft = sight.secondsLeft
+    sourceMetrics.walGrowth.set(sight.growth ?? 0)
+    sourceMetrics.walSecondsLeft(sight.secondsLeft)
+    self.slot(slot)
+  }
+
   /// What the server says of the slot, its own position with it.
   func slot(_ slot: ReplicationSlot) {
     let held = UInt64(max(slot.walHeld ?? 0, 0))

@@ -152,6 +152,7 @@ extension Pipeline {
     let alone = !message.isTransactional
     if alone {
       guard transaction == nil else { throw violation("a lone message came in a transaction") }
+      if Heartbeat.isHeartbeat(message.prefix) { return passed(message.lsn) }
       guard message.lsn > .zero else { throw violation("a message has no position") }
       let last = LSN(message.lsn.value - 1)
       open(Transaction(xid: nil, commitLSN: last, commitTime: nil))

@@ -108,6 +108,12 @@ extension SinkConfiguration {
 extension SinkConfiguration {
   /// How its events are routed and written.
   var setup: LaneSetup {
+    var setup = ownSetup
+    if let heartbeatTable { setup.routing.excluded.append(heartbeatTable) }
+    return setup
+  }
+
+  private var ownSetup: LaneSetup {
     guard case .kafka(let kafka) = kind else {
       return LaneSetup(
         routing: TopicRouting(fallback: ""), messageTopic: "", values: format.values)

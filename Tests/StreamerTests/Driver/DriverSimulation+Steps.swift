@@ -9,7 +9,7 @@ extension DriverSimulation {
   enum Step: CaseIterable {
     case feed, work, answer, deliver, wait, waitLong
     case cut, silence, failSink, failJob, refuseToOpen, unreachable, slotActive, failLookUps
-    case storeFull, advanceSlot, hang, mend, crash, stop, reload, refuseTopics
+    case storeFull, loseHeartbeats, advanceSlot, hang, mend, crash, stop, reload, refuseTopics
 
     /// Whether it is the ordinary course of things.
     var isOrdinary: Bool {
@@ -97,6 +97,7 @@ extension DriverSimulation {
     case .storeFull:
       session.faults.isStoreFull = true
       session.faults.savesAllTheSame = Bool.random(using: &random)
+    case .loseHeartbeats: session.faults.losesHeartbeats = true
     case .advanceSlot:
       if let entry = history.entries.randomElement(using: &random) {
         session.advanceSlot(to: entry.endLSN)

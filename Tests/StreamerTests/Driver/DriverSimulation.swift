@@ -39,6 +39,7 @@ final class DriverSimulation {
     var silences = 0
     var lateStarts = 0
     var reloads = 0
+    var lostHeartbeats = 0
     var turns = 0
     var fates = AnswerFates()
 
@@ -54,6 +55,7 @@ final class DriverSimulation {
       sum.silences += run.silences
       sum.lateStarts += run.lateStarts
       sum.reloads += run.reloads
+      sum.lostHeartbeats += run.lostHeartbeats
       sum.turns += run.turns
       sum.fates += run.fates
     }
@@ -96,6 +98,8 @@ final class DriverSimulation {
   private var standbySince: Int?
   /// Since when the driver waits in vain for the server's bytes.
   private var unheardSince: Instant?
+  /// The connection whose heartbeat is known to be lost, and since when.
+  private var lostHeartbeat: (connection: Int, since: Instant)?
   /// The run is over before its end: a gap was found, as it should be.
   private(set) var isOver = false
 
@@ -361,6 +365,7 @@ final class DriverSimulation {
     }
     try checkMemory(source)
     try checkWords()
+    try checkHeartbeat()
     let isUnheard: Bool
     if case .streaming = driver.state {
       isUnheard = isSilent && source.pipeline.pause == .needsBytes && source.stream != nil
@@ -376,11 +381,30 @@ final class DriverSimulation {
     }
   }
 
+  /// A heartbeat that does not come back is waited for as long as the connection stands, and told; the
+  /// others come back.
+  private func checkHeartbeat() throws {
+    guard case .streaming = driver.state, session.lostHeartbeat == session.connections,
+      session.connections > 0, driver.source.stream != nil, queue.waiting + queue.done == 0
+    else {
+      lostHeartbeat = nil
+      return
+    }
+    if lostHeartbeat?.connection != session.connections {
+      lostHeartbeat = (session.connections, now)
+      summary.lostHeartbeats += 1
+    }
+    guard let since = lostHeartbeat?.since, now > since + .seconds(1) else { return }
+    guard session.status.heartbeatAwaitedSince != nil else {
+      throw Violation("a heartbeat that does not come back is not told")
+    }
+  }
+
   /// What waits does not grow: jobs, bytes that were received, look-ups.
   private func checkMemory(_ source: PostgresSource) throws {
     let jobs = queue.waiting + queue.done
     // One of each kind; two saves when reading began elsewhere meanwhile.
-    guard jobs <= SimulatedSinks.names.count + 7 else { throw Violation("\(jobs) jobs wait") }
+    guard jobs <= SimulatedSinks.names.count + 8 else { throw Violation("\(jobs) jobs wait") }
     let window = source.stream?.received.byteCount ?? 0
     guard window <= 2 * ConnectionLimits.replicationWindow else {
       throw Violation("\(window) bytes were received and not read")
@@ -490,6 +514,7 @@ extension Driver.Answer where S == PostgresSource {
     case .source(.saved(_, let error)): error == nil ? "saved" : "saved failed"
     case .source(.slot): "slot"
     case .source(.recorded): "recorded"
+    case .source(.heartbeat): "heartbeat"
     }
   }
 

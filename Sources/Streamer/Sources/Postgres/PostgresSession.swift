@@ -12,6 +12,10 @@ protocol ReplicationServer: AnyObject, Sendable {
   func save(_ positions: [Position]) -> StreamerError?
   /// The slot as the server shows it now; nil when it cannot be asked.
   func slot() -> ReplicationSlot?
+  /// Writes a heartbeat into the server's log.
+  func heartbeat() -> Heartbeat.Answer
+  /// Drops the slot, which nobody reads any more.
+  func dropSlot(within limit: Duration)
   /// Writes a gap into the ledger that the stream itself has shown.
   func record(_ gap: Gap)
   /// Lets go of the connection for look-ups.
@@ -76,6 +80,8 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   /// Is told of each gap, with the whole ledger.
   private let note: @Sendable (Gap, [Gap]) -> Void
   private var catalog: TableCatalog?
+  /// The connection for heartbeats that are written elsewhere.
+  var elsewhere: Connection?
   /// Comes when a stop has begun.
   private let interruption: WaitBreaker
   /// Ends look-ups in the catalog: most are answered before it comes, and leave no complaint in the
@@ -160,8 +166,11 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
 
   func slot() -> ReplicationSlot? {
     do throws(PGError) {
-      let slot = try catalog?.slot(named: source.replicationSlot)
-      if let restart = slot?.restartLSN { catalog?.prune(before: restart) }
+      // Also where no attempt has come so far: Kafka may be down, and the log grows all the same.
+      if catalog == nil { catalog = makeCatalog(try source.dsn.parameters(), nil) }
+      guard let catalog else { return nil }
+      let slot = try catalog.slot(named: source.replicationSlot)
+      if let restart = slot?.restartLSN { catalog.prune(before: restart) }
       return slot
     } catch {
       catalog?.disconnect()
@@ -171,7 +180,37 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
 
   func record(_ gap: Gap) { start(isFirst: false).recordRefused(gap) }
 
-  func close() { catalog?.disconnect() }
+  func close() {
+    catalog?.disconnect()
+    elsewhere = nil
+  }
+
+  /// Asks the server, by an ordinary session of its own where a connection string is given; nil when
+  /// there is nothing to ask.
+  func rows(
+    elsewhere dsn: DSN?, within limit: Duration, _ text: (_ serverMajor: Int) -> String?
+  ) throws(PGError) -> [[String?]]? {
+    guard let dsn else {
+      var isNothing = false
+      let rows = try catalog?.rows(within: limit) { major in
+        let sql = text(major)
+        isNothing = sql == nil
+        return sql ?? ""
+      }
+      return isNothing ? nil : rows ?? []
+    }
+    var connection: Connection
+    if let kept = elsewhere.take() {
+      connection = kept
+    } else {
+      connection = try open(
+        dsn.parameters(), replication: false, until: .now + source.timeout, isLookUp: true)
+    }
+    guard let sql = text(connection.serverVersion.major) else { return nil }
+    let rows = try connection.query(sql, timeout: limit).last?.rows ?? []
+    elsewhere = consume connection
+    return rows
+  }
 
   func stopping() { interruption.interrupt() }
 
@@ -214,6 +253,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     }
     let version = server.version
     catalog = catalog ?? makeCatalog(parameters, version)
+    catalog?.serverMajor = version.major
 
     var replication = try mapped { () throws(PGError) in
       try open(here, replication: true, server: version, until: deadline)
@@ -270,10 +310,10 @@ extension PostgresSession {
   }
 
   private func makeCatalog(
-    _ parameters: ConnectionParameters, _ server: ServerVersion
+    _ parameters: ConnectionParameters, _ server: ServerVersion?
   ) -> TableCatalog {
     TableCatalog(
-      memory: store, publication: source.publication, serverMajor: server.major, log: log
+      memory: store, publication: source.publication, serverMajor: server?.major ?? 0, log: log
     ) { [unowned self] () throws(PGError) in
       try open(
         here ?? parameters, replication: false, server: server, until: .now + source.timeout,
