@@ -75,6 +75,10 @@ enum Limits {
   static let closingGrace = Duration.milliseconds(500)
   /// The shortest pause between two updates of status and metrics.
   static let observation = Duration.milliseconds(200)
+  /// Bytes of a row that are hashed for a dead letter.
+  static let hashedBytes = 64 << 20
+  /// Bytes of a key that a dead letter keeps.
+  static let deadKeyBytes = 64 << 10
   /// Notices that came inside a stream and wait for the log.
   static let notices = 16
   /// How long one attempt's questions to the server may take, but at the start.

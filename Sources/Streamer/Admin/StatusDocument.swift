@@ -5,7 +5,7 @@ import PGWire
 /// `{"ok","version","sources":[{"name","type","state","since","error","slot","receivedLSN",
 /// "confirmedLSN","lagBytes","walHeldBytes","spoolBytes","lagSeconds","walStatus","safeWALBytes",
 /// "walGrowthBytesPerSecond","walSecondsLeft","heartbeatSeconds","cannotSave"}],"sinks":[{"name","type","state","since","error","inFlightBytes",
-/// "excludedTables":[{"table","reason"}]}]}`; docs/OPERATING.md says what they mean.
+/// "deadLetters","excludedTables":[{"table","reason"}]}]}`; docs/OPERATING.md says what they mean.
 struct StatusDocument: Sendable {
   /// Whether nothing is retrying, stopped or failed.
   let isOK: Bool
@@ -79,6 +79,8 @@ struct StatusDocument: Sendable {
       write(name: sink.name, type: sink.type, state, to: &json)
       json.key("inFlightBytes")
       json.value(sink.inFlightBytes)
+      json.key("deadLetters")
+      json.value(sink.deadLetters)
       // Only where there are some: most sinks leave nothing out.
       let left = sink.lanes.flatMap(\.excludedTables)
       guard !left.isEmpty else { return }

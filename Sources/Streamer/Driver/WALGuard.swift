@@ -1,5 +1,7 @@
-/// Watches how much log a slot keeps on the server: how fast that grows, when the server will take it
-/// away, and which step of the budget is reached. Pure: the caller looks at the slot.
+/// Watches how much log a slot keeps on the server.
+///
+/// It tells how fast that grows, when the server will take it away, and which step of the budget is
+/// reached. Pure: the caller looks at the slot.
 struct WALGuard {
   typealias Instant = ContinuousClock.Instant
 

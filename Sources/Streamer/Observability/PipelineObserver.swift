@@ -255,6 +255,11 @@ final class PipelineObserver {
     lane.skipped.add(Self.difference(counts.repeated, last.repeated))
     lane.kafkaMessages.add(Self.difference(counts.delivered, last.delivered))
     sinkMetrics[index].delivered.add(Self.difference(counts.delivered, last.delivered))
+    for (cause, count) in counts.deadLetters {
+      let new = Self.difference(count, last.deadLetters[cause] ?? 0)
+      lane.deadLetters.add(new)
+      sinkMetrics[index].deadLetters[cause]?.add(new)
+    }
     watches[index].counts = counts
     take(inFlightBytes: inFlightBytes, index)
     if inFlightBytes == 0 {

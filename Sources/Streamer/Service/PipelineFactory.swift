@@ -119,7 +119,9 @@ extension SinkConfiguration {
         routing: TopicRouting(fallback: ""), messageTopic: "", values: format.values)
     }
     return LaneSetup(
-      routing: kafka.topics, messageTopic: kafka.messageTopic, values: format.values,
+      routing: kafka.topics, messageTopic: kafka.messageTopic,
+      deadLetterTopic: kafka.oversized == .deadLetter ? kafka.deadLetterTopic : nil,
+      values: format.values,
       headers: kafka.headers, onTableError: kafka.onTableError, routesTables: true)
   }
 }

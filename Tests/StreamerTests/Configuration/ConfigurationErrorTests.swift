@@ -203,9 +203,9 @@ import Testing
     ),
     ("format = \"xml\"", "format: found \"xml\", expected \"psql-streamer\"."),
     (
-      "oversized = \"dead-letter\"",
-      "oversized: found \"dead-letter\", expected \"fail\". "
-        + "\"dead-letter\" comes with a later version."
+      "oversized = \"quarantine\"",
+      "oversized: found \"quarantine\", expected one of \"fail\", \"dead-letter\". "
+        + "\"quarantine\" comes with a later version."
     ),
     (
       "handlers = [\"passthrough\", \"domain\"]",

@@ -119,4 +119,23 @@ extension DriverSimulation {
     isSilent = false
     hangsUntil = nil
   }
+
+  /// A heartbeat that does not come back is waited for as long as the connection stands, and told; the
+  /// others come back.
+  func checkHeartbeat() throws {
+    guard case .streaming = driver.state, session.lostHeartbeat == session.connections,
+      session.connections > 0, driver.source.stream != nil, queue.waiting + queue.done == 0
+    else {
+      lostHeartbeat = nil
+      return
+    }
+    if lostHeartbeat?.connection != session.connections {
+      lostHeartbeat = (session.connections, now)
+      summary.lostHeartbeats += 1
+    }
+    guard let since = lostHeartbeat?.since, now > since + .seconds(1) else { return }
+    guard session.status.heartbeatAwaitedSince != nil else {
+      throw Violation("a heartbeat that does not come back is not told")
+    }
+  }
 }

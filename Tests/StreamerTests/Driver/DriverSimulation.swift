@@ -1,5 +1,4 @@
 import Support
-import Synchronization
 
 @testable import PGWire
 @testable import Streamer
@@ -99,7 +98,7 @@ final class DriverSimulation {
   /// Since when the driver waits in vain for the server's bytes.
   private var unheardSince: Instant?
   /// The connection whose heartbeat is known to be lost, and since when.
-  private var lostHeartbeat: (connection: Int, since: Instant)?
+  var lostHeartbeat: (connection: Int, since: Instant)?
   /// The run is over before its end: a gap was found, as it should be.
   private(set) var isOver = false
 
@@ -381,25 +380,6 @@ final class DriverSimulation {
     }
   }
 
-  /// A heartbeat that does not come back is waited for as long as the connection stands, and told; the
-  /// others come back.
-  private func checkHeartbeat() throws {
-    guard case .streaming = driver.state, session.lostHeartbeat == session.connections,
-      session.connections > 0, driver.source.stream != nil, queue.waiting + queue.done == 0
-    else {
-      lostHeartbeat = nil
-      return
-    }
-    if lostHeartbeat?.connection != session.connections {
-      lostHeartbeat = (session.connections, now)
-      summary.lostHeartbeats += 1
-    }
-    guard let since = lostHeartbeat?.since, now > since + .seconds(1) else { return }
-    guard session.status.heartbeatAwaitedSince != nil else {
-      throw Violation("a heartbeat that does not come back is not told")
-    }
-  }
-
   /// What waits does not grow: jobs, bytes that were received, look-ups.
   private func checkMemory(_ source: PostgresSource) throws {
     let jobs = queue.waiting + queue.done
@@ -488,16 +468,6 @@ final class DriverSimulation {
     }
     summary.connections = session.connections
     summary.fates += queue.fates
-  }
-}
-
-/// The time of a simulation, which its worker shares.
-final class SimulatedClock: Sendable {
-  private let time = Mutex(ContinuousClock.now)
-
-  var now: ContinuousClock.Instant {
-    get { time.withLock { $0 } }
-    set { time.withLock { $0 = newValue } }
   }
 }
 

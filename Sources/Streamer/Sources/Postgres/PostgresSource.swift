@@ -13,6 +13,8 @@ final class PostgresSource: PipelineSource {
     let isElsewhere: Bool
     /// Each sink's topic of logical messages; nil excludes them.
     let messageTopics: [TopicID?]
+    /// Each sink's topic of what cannot be delivered; nil stops the source over it.
+    let deadLetterTopics: [TopicID?]
   }
 
   /// What its jobs bring back.
@@ -106,14 +108,14 @@ final class PostgresSource: PipelineSource {
       examine: { [policy] tables, database throws(StreamerError) in
         try policy.start(tables, database: database)
       })
-    let topics = plan.sinks.map(\.setup.messageTopic)
+    let topics = [plan.sinks.map(\.setup.messageTopic), plan.sinks.map(\.setup.deadLetterTopic)]
     return { [server] in
       Result { () throws(StreamerError) in
-        let topics = try sinks.prepare([topics])
+        let topics = try sinks.prepare(topics)
         let session = try server.establish(attempt).get()
         return Established(
           session: session, isElsewhere: attempt.known?.map(\.lsn) != session.positions,
-          messageTopics: topics[0])
+          messageTopics: topics[0], deadLetterTopics: topics[1])
       }
     }
   }
@@ -134,7 +136,8 @@ final class PostgresSource: PipelineSource {
       }
     }
     pipeline.connected(
-      at: session.start, session.origin, messageTopics: established.messageTopics)
+      at: session.start, session.origin, messageTopics: established.messageTopics,
+      deadLetterTopics: established.deadLetterTopics)
     avoidsStreaming = false
     isStreamed = session.streams
     feedback.connected(statusInterval: session.statusInterval, now: now)
