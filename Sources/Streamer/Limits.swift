@@ -115,6 +115,30 @@ enum Limits {
   static let manyProducers = 40
   /// What one of them takes, as measured with twenty sources on twenty sinks.
   static let producerCost = (threads: 3, descriptors: 6, bytes: 4 << 20)
+  /// How long a Kafka transaction stays open, unless the sink sets another time.
+  static let transactionInterval = Duration.milliseconds(100)
+  /// Bytes of records that it takes, unless the sink sets another limit.
+  static let transactionBytes = 16 << 20
+  /// How long it stays open inside one large transaction of the source.
+  static let longestTransaction = Duration.seconds(5)
+  /// How often a position that moves without records is committed.
+  static let idlePosition = Duration.seconds(1)
+  /// After what time the broker gives up a transaction that nobody ends.
+  static let transactionTimeout = Duration.seconds(15)
+  /// How long the outcome of a commit is asked for.
+  static let transactionOutcome = Duration.seconds(15)
+  /// How long one call waits for it, so that a stop need not wait longer.
+  static let commitAnswer = Duration.seconds(1)
+  /// How long a commit takes of which no request was certainly repeated.
+  static let certainCommit = Duration.milliseconds(800)
+  /// How long the end of a position's topic is looked for.
+  static let positionRead = Duration.seconds(10)
+  /// Records at the end of a position's topic among which the last position is looked for first.
+  static let positionTail: Int64 = 1_000
+  /// Bytes of segments that a position's topic is kept in.
+  static let positionSegmentBytes = 16 << 20
+  /// A producer that is shut out so soon after it has begun, twice in a row, has a rival.
+  static let rivalry = Duration.seconds(10)
   /// How often topics are looked at for partitions that were added.
   static let partitionsCheck = Duration.seconds(30)
   /// How long that may take.

@@ -23,6 +23,8 @@ public struct StreamerError: Error, Hashable, Sendable {
     case other
     /// Somebody else reads the slot: it waits as a standby.
     case slotActive
+    /// Somebody else has the store: it waits as a standby.
+    case storeInUse
     /// What a failover explains and may still bring: it is waited for beyond the time of a start.
     case failover
     /// Nobody reads standard output any more.
@@ -33,6 +35,8 @@ public struct StreamerError: Error, Hashable, Sendable {
     case binaryUnreadable
     /// A table's topic has a name that Kafka does not take: nothing else is concerned.
     case topicName
+    /// Another producer has taken over, or a transaction has expired.
+    case fenced
     /// A table's topic does not exist, or may not be used: nothing else is concerned.
     case topicMissing
   }

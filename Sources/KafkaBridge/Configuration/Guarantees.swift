@@ -122,7 +122,7 @@ extension KafkaConfiguration {
       case .consumer: KafkaConfiguration.consumerGuarantees
       case .admin: [Guarantee]()
       }
-    for guarantee in guarantees {
+    for guarantee in guarantees where !isReplaced(guarantee) {
       guard let value = unsafe KafkaConfiguration.value(of: guarantee.property, in: conf),
         !guarantee.isKept(value)
       else { continue }
@@ -132,6 +132,16 @@ extension KafkaConfiguration {
       throw .configuration(
         "\(property.name)=\(property.value) breaks the guarantees of delivery: \(guarantee.reason)",
         remedy: "remove it, or set allowLoss = true to accept that")
+    }
+  }
+
+  /// Whether transactions see to what a property would.
+  private func isReplaced(_ guarantee: Guarantee) -> Bool {
+    guard let transactionalID else { return false }
+    switch guarantee.property {
+    case "enable.gapless.guarantee", "message.timeout.ms": return true
+    case "transactional.id": return value(of: "transactional.id") == transactionalID
+    default: return false
     }
   }
 

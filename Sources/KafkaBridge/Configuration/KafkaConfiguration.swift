@@ -40,6 +40,8 @@ public struct KafkaConfiguration: Sendable {
   public var allowLoss = false
   /// Where librdkafka's log goes; nil drops it.
   public var log: KafkaLogHandler?
+  /// The transactional.id of a producer that writes in transactions; nil of any other.
+  public private(set) var transactionalID: String?
 
   /// How many requests may be under way to one broker: more, and an idempotent producer could not
   /// tell their order.
@@ -105,6 +107,29 @@ public struct KafkaConfiguration: Sendable {
       Property("reconnect.backoff.max.ms", "1000"),
     ]
   }
+
+  /// Makes the configuration one of a producer that writes in transactions under that name, each open
+  /// for at most `timeout`.
+  ///
+  /// A record that is not delivered fails its transaction, so it may time out: it cannot be lost.
+  public mutating func writeInTransactions(as id: String, timeout: Duration) {
+    precondition(role == .producer, "only a producer has transactions")
+    transactionalID = id
+    defaults.removeAll {
+      ["enable.gapless.guarantee", "message.timeout.ms", "linger.ms"].contains($0.name)
+    }
+    let milliseconds = timeout.components.seconds * 1000
+    defaults += [
+      Property("transactional.id", id),
+      Property("transaction.timeout.ms", "\(milliseconds)"),
+      Property("linger.ms", "0"),
+      // Longer than a commit takes: one that took less was certainly not repeated.
+      Property("retry.backoff.ms", "\(KafkaConfiguration.transactionRetryMilliseconds)"),
+    ]
+  }
+
+  /// After what time a request of a transaction's is repeated, at the earliest.
+  static let transactionRetryMilliseconds = 1000
 
   /// Adds a property of the user; the name and the value are checked when the client is made.
   public mutating func set(_ name: String, _ value: String) {

@@ -24,6 +24,10 @@ import Synchronization
   /// The main queue with its descriptor; nil after closing.
   var wakeUp: WakeUp?
   let topics = Mutex<[String: Topic]>([:])
+  /// The name under which transactions are fenced; empty for a producer without transactions.
+  let transactionalID: String
+  /// What the open transaction has written.
+  var written = WrittenPartitions()
 
   /// The partitions that have records to hand over, in the order of their first one.
   var work: [(topic: Topic, partition: Int)] = []
@@ -69,6 +73,7 @@ import Synchronization
   /// ``checkConnection(timeout:)``.
   public init(configuration: KafkaConfiguration) throws(KafkaError) {
     precondition(configuration.role == .producer, "a producer wants a producer's configuration")
+    transactionalID = configuration.transactionalID ?? ""
     refusals = configuration.isDebugged ? nil : BrokerRefusals()
     handle = try unsafe ClientHandle(
       RD_KAFKA_PRODUCER, configuration: configuration,
@@ -139,6 +144,7 @@ import Synchronization
         while let message = unsafe rd_kafka_event_message_next(event) {
           inLibrary &-= 1
           count &+= 1
+          if !transactionalID.isEmpty { unsafe written.note(message) }
           if !probes.isEmpty { unsafe acknowledged(message) }
           if !bounded.isEmpty { unsafe arrived(message) }
           if unsafe message.pointee.err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE {

@@ -18,7 +18,10 @@ enum RunCommand {
     DescriptorLimit.raise()
     Allocator.giveBackLargeBlocks()
     let signals = try SignalDescriptor()
-    let service = try Service(configuration, log: log)
+    guard let store = try StoreStandby.open(configuration, log: log, until: signals) else {
+      return 0
+    }
+    let service = try Service(configuration, store: store, log: log)
     return try service.run(until: signals, reloading: &running)
   }
 }

@@ -158,6 +158,7 @@ extension ConfigurationReader {
             hint: "A slot serves one source; a source may feed several sinks."))
       }
     }
+    checkTransactions(sources: sources, sinks: sinks)
     var paths: [String: String] = [:]
     for sink in sinks {
       guard case .file(let file) = sink.kind, !file.path.isEmpty,
@@ -168,6 +169,49 @@ extension ConfigurationReader {
         ConfigurationError(
           file: context.file, line: place.line, path: "sink.\(sink.name).path",
           found: "the file of sink.\(other)", expected: "a file of its own", hint: ""))
+    }
+  }
+
+  /// Checks what exactly-once asks of the sources.
+  private mutating func checkTransactions(
+    sources: [SourceConfiguration], sinks: [SinkConfiguration]
+  ) {
+    for sink in sinks {
+      guard case .kafka(let kafka) = sink.kind, kafka.delivery == .exactlyOnce,
+        let place = place("sink", sink.name)
+      else { continue }
+      func fail(_ key: String, _ found: String, _ expected: String, _ hint: String) {
+        errors.append(
+          ConfigurationError(
+            file: context.file, line: place.line, path: "sink.\(sink.name).\(key)", found: found,
+            expected: expected, hint: hint))
+      }
+      if sink.sources.count > 1, kafka.transactionalID != nil || kafka.positionTopic != nil {
+        fail(
+          kafka.transactionalID != nil ? "transactionalID" : "positionTopic",
+          "one for \(sink.sources.count) sources", "none, or a single source",
+          "Each source has a position of its own; by default its name stands in both.")
+      }
+      for source in sources where sink.sources.contains(source.name) {
+        let topic = "\(kafka.transactionalID(source: source.name, sink: sink.name)).position"
+        if kafka.positionTopic == nil, !TopicRouting.isTopicName(topic) {
+          fail(
+            "positionTopic", "none, which makes \"\(topic)\" of the names",
+            "a topic's name", "Name one with letters, digits, \".\", \"_\" and \"-\".")
+        }
+        guard case .postgres(let postgres) = source.kind else {
+          fail(
+            "delivery", "\"exactly-once\" for source.\(source.name)",
+            "a source with type = \"postgres\"",
+            "Only PostgreSQL's positions go into Kafka's transactions.")
+          continue
+        }
+        if postgres.walPositionOverride != nil, !postgres.allowDuplicates {
+          fail(
+            "delivery", "\"exactly-once\" with source.\(source.name).walPositionOverride",
+            "allowDuplicates = true there", "What lies behind the override comes a second time.")
+        }
+      }
     }
   }
 

@@ -1,9 +1,11 @@
 /// A `[sink.NAME]` table with `type = "kafka"`.
 struct KafkaSinkConfiguration: Hashable, Sendable {
-  /// The guarantees that `delivery` takes in this version.
+  /// What `delivery` promises.
   enum Delivery: String, CaseIterable, Sendable {
     /// Nothing is lost; a crash may repeat.
     case atLeastOnce = "at-least-once"
+    /// Nothing is lost, and who reads what is committed gets nothing twice.
+    case exactlyOnce = "exactly-once"
   }
 
   /// What to do with a topic that does not exist.
@@ -63,6 +65,12 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
   let batchTimeout: Duration?
   /// The guarantee.
   let delivery: Delivery
+  /// The transactional.id; `nil` makes it of the source's and the sink's names.
+  let transactionalID: String?
+  /// The topic of the position; `nil` makes its name of the transactional.id.
+  let positionTopic: String?
+  /// How long a Kafka transaction stays open, and how large it grows.
+  let transactionRules: KafkaTransaction.Rules
   /// Whether records carry headers.
   var headers: Bool
   /// What to do with a topic that does not exist.
@@ -80,8 +88,7 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
 
   /// Keys of a later version.
   static let later = [
-    "table", "outbox", "key", "partitionBy", "transactionalID",
-    "transactionMaxBytes", "tombstones", "schemaRegistry",
+    "table", "outbox", "key", "partitionBy", "tombstones", "schemaRegistry",
   ]
 
   /// Reads the keys of this kind.
@@ -102,8 +109,18 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
     batchTimeout =
       reader.has("batchTimeout")
       ? reader.duration("batchTimeout", default: .milliseconds(5), zero: true) : nil
-    delivery = reader.choice(
-      "delivery", default: Delivery.atLeastOnce, later: ["exactly-once"])
+    delivery = reader.choice("delivery", default: Delivery.atLeastOnce)
+    transactionalID = reader.transactionKey("transactionalID", delivery) {
+      $0.text("transactionalID")?.value
+    }
+    positionTopic = reader.transactionKey("positionTopic", delivery) { $0.topic("positionTopic") }
+    transactionRules = reader.transactionRules(delivery)
+    if delivery == .exactlyOnce, requiredAcks != -1 || async {
+      reader.fail(
+        "delivery", at: reader.entry("delivery")?.position, found: "\"exactly-once\"",
+        expected: "neither requiredAcks nor async beside it",
+        hint: "Both give up what it promises.")
+    }
     headers = reader.boolean("headers", default: false)
     createTopics = reader.choice("createTopics", default: TopicCreation.require)
     newTopics = reader.newTopics(isUsed: createTopics == .create)
@@ -118,7 +135,39 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
   }
 }
 
+extension KafkaSinkConfiguration {
+  /// The transactional.id under which the sink writes what one source sends.
+  func transactionalID(source: String, sink: String) -> String {
+    transactionalID ?? "psql-streamer-\(source)-\(sink)"
+  }
+}
+
 extension ConfigurationReader {
+  /// Reads a key that only exactly-once has.
+  fileprivate mutating func transactionKey<T>(
+    _ key: String, _ delivery: KafkaSinkConfiguration.Delivery,
+    _ read: (inout ConfigurationReader) -> T
+  ) -> T {
+    if has(key), delivery != .exactlyOnce {
+      note(key, "has no effect without delivery = \"exactly-once\"")
+    }
+    return read(&self)
+  }
+
+  /// Reads the bounds of a Kafka transaction.
+  fileprivate mutating func transactionRules(
+    _ delivery: KafkaSinkConfiguration.Delivery
+  ) -> KafkaTransaction.Rules {
+    var rules = KafkaTransaction.Rules()
+    rules.interval = transactionKey("transactionInterval", delivery) {
+      $0.duration("transactionInterval", default: Limits.transactionInterval)
+    }
+    rules.bytes = transactionKey("transactionMaxBytes", delivery) {
+      $0.size("transactionMaxBytes", default: ByteSize(Limits.transactionBytes)).bytes
+    }
+    return rules
+  }
+
   /// Checks `handlers`: there is one kind, and it is always there.
   fileprivate mutating func checkHandlers() {
     guard let entry = entry("handlers") else { return }

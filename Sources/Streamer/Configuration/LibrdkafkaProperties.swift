@@ -34,7 +34,7 @@ struct LibrdkafkaRule: Sendable {
       isLiftedByAllowLoss: true),
     LibrdkafkaRule(
       names: ["transactional.id"], allowed: [],
-      hint: "Exactly-once comes with a later version and names its transactions itself."),
+      hint: "delivery = \"exactly-once\" has it; transactionalID names it."),
     LibrdkafkaRule(
       names: ["delivery.report.only.error"], allowed: ["false"],
       hint: "Positions move only by delivery reports."),

@@ -46,6 +46,8 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   let onGap: GapAction
   /// Whether a gap at the process's first connection is accepted, whatever `onGap` says.
   var acceptsFirstGap = false
+  /// Whether walPositionOverride may repeat what an exactly-once sink has (false).
+  let allowDuplicates: Bool
   /// Whether the slot lives only as long as the connection (false).
   let temporary: Bool
   /// How long after a failover a server in recovery, or one without the slot, is waited for (5m).
@@ -59,7 +61,7 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   let walBudget: WALBudget
 
   /// Keys of architecture's later chapters.
-  static let later = ["snapshot", "allowDuplicates"]
+  static let later = ["snapshot"]
 
   /// Reads the keys of this kind.
   init(in reader: inout ConfigurationReader) {
@@ -80,6 +82,7 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
     maxRowSize = reader.size("maxRowSize", default: ByteSize(Limits.rowBytes))
     invalidUTF8 = reader.choice("invalidUTF8", default: InvalidUTF8.stop)
     onGap = reader.choice("onGap", default: GapAction.stop, later: ["snapshot"])
+    allowDuplicates = reader.boolean("allowDuplicates", default: false)
     temporary = reader.boolean("temporary", default: false)
     if temporary, onGap != .accept {
       reader.fail(

@@ -191,6 +191,9 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     if let due = machine.deadline { next = min(next, due) }
     if machine.isStreaming, let due = reload.deadline { next = min(next, due) }
     if let due = source.deadline(machine.permit, now: now) { next = min(next, due) }
+    for index in 0..<source.lanes.count where source.lanes[index].isOpen {
+      if let due = source.lanes[index].sink.deadline { next = min(next, due) }
+    }
     if isStale { next = min(next, nextObservation) }
     return max(next - now, .zero)
   }

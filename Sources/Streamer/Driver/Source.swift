@@ -109,6 +109,20 @@ struct SinkList: @unchecked Sendable {
     return numbers
   }
 
+  /// Lets those that keep their position themselves, and have not been asked yet, say where they
+  /// stand; nil for every other one.
+  func claim() throws(StreamerError) -> [SinkClaim?] {
+    var claims: [SinkClaim?] = []
+    for sink in sinks {
+      if let keeper = sink as? any TransactionalSink, !keeper.isClaimed {
+        claims.append(SinkClaim(kept: try keeper.claim()))
+      } else {
+        claims.append(nil)
+      }
+    }
+    return claims
+  }
+
   /// Closes all of them within that time.
   func close(within limit: Duration) {
     let deadline = ContinuousClock.now + limit

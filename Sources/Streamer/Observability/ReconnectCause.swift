@@ -19,8 +19,8 @@ enum ReconnectCause: String, CaseIterable, Sendable {
       case .slotActive: .slot
       case .streamingFailed: .streaming
       case .binaryUnreadable: .binary
-      case .readerGone, .topicName, .topicMissing: .sink
-      case .failover, .other: .connection
+      case .readerGone, .topicName, .topicMissing, .fenced: .sink
+      case .failover, .storeInUse, .other: .connection
       }
   }
 }

@@ -4,9 +4,21 @@ import PGWire
 protocol TrackedPosition: Comparable, Sendable {
   /// Where nothing has been read.
   static var zero: Self { get }
+  /// The place in PostgreSQL's log that it is; nil for one in something else.
+  var lsn: LSN? { get }
+  /// The same, the other way round.
+  init?(lsn: LSN)
 }
 
-extension LSN: TrackedPosition {}
+extension TrackedPosition {
+  var lsn: LSN? { nil }
+  init?(lsn: LSN) { nil }
+}
+
+extension LSN: TrackedPosition {
+  var lsn: LSN? { self }
+  init?(lsn: LSN) { self = lsn }
+}
 
 /// Knows up to where everything has been delivered: the only place that computes a position which
 /// may be saved and acknowledged.

@@ -10,6 +10,42 @@ struct Reading {
   var commitLSN: LSN { mark.commitLSN }
   /// The last event given to the sink: an in-process reconnect repeats nothing up to it.
   fileprivate var mark: (commitLSN: LSN, nextOrdinal: UInt64) = (.zero, 0)
+  /// What is read next begins inside the transaction of ``mark``, which has not come again yet.
+  fileprivate var isCut = false
+
+  /// Where inside a transaction it stands; nil between two.
+  ///
+  /// `isOpen` says that one has begun.
+  func cut(isOpen: Bool) -> ReadPlace.Cut? {
+    guard isOpen || isCut else { return nil }
+    return ReadPlace.Cut(commitLSN: mark.commitLSN, nextOrdinal: mark.nextOrdinal)
+  }
+
+  /// The event produced last was refused.
+  mutating func stepBack() { mark.nextOrdinal &-= 1 }
+
+  /// Goes on inside a transaction, or, with nil, between two.
+  mutating func resume(at cut: ReadPlace.Cut?) {
+    guard let cut else { return }
+    mark = (cut.commitLSN, cut.nextOrdinal)
+    isCut = true
+  }
+}
+
+/// How far a lane has read: what a sink keeps that keeps its position itself.
+struct ReadPlace: Hashable, Sendable {
+  /// Where it stands inside a transaction.
+  struct Cut: Hashable, Sendable {
+    /// The transaction.
+    var commitLSN: LSN
+    /// The first of its events that is not written.
+    var nextOrdinal: UInt64
+  }
+
+  /// Everything that ends at or below it is written.
+  var lsn: LSN
+  /// What is written of the transaction behind it; nil when nothing is.
+  var cut: Cut?
 }
 
 /// Transactions, one after the other, as PostgreSQL sends them.
@@ -28,10 +64,12 @@ extension Lane where Position == LSN {
       reading.skipBelow =
         commitLSN == reading.mark.commitLSN ? reading.mark.nextOrdinal : 0
     } else {
-      guard commitLSN >= confirmed, commitLSN > reading.mark.commitLSN else { return }
+      let goesOn = reading.isCut && commitLSN == reading.mark.commitLSN
+      guard commitLSN >= confirmed, goesOn || commitLSN > reading.mark.commitLSN else { return }
       reading.ticket = begin(strand: 0, commitTime: transaction.commitTime)
-      reading.skipBelow = 0
+      reading.skipBelow = goesOn ? reading.mark.nextOrdinal : 0
     }
+    reading.isCut = false
     if commitLSN > reading.mark.commitLSN { reading.mark = (commitLSN, 0) }
     // Nothing is produced behind a record that was refused.
     if hasFailed { reading.skipBelow = .max }
@@ -78,7 +116,9 @@ extension Lane where Position == LSN {
   ///
   /// Else nothing behind it would be confirmed before the next transaction.
   mutating func endCut(before walEnd: LSN) {
-    guard openTicket != nil, walEnd > reading.mark.commitLSN else { return }
+    guard walEnd > reading.mark.commitLSN else { return }
+    reading.isCut = false
+    guard openTicket != nil else { return }
     commit(strand: 0, end: walEnd)
     reading.ticket = nil
     reading.skipBelow = .max
@@ -90,5 +130,6 @@ extension Lane where Position == LSN {
     commit(strand: 0, end: endLSN)
     reading.ticket = nil
     reading.skipBelow = .max
+    ended()
   }
 }

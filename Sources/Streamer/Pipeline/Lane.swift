@@ -19,6 +19,14 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   let name: String
   /// The sink; replaced when it has failed.
   private(set) var sink: any Sink
+  /// The same sink, when it keeps its position itself.
+  private(set) var keeper: (any TransactionalSink)?
+  /// The position that ``keeper`` has committed last; nil without one.
+  private var kept: Position?
+  /// Where the record stands that was refused: no place beyond is told.
+  private var refusedPlace: ReadPlace?
+  /// The place that ``keeper`` was told last.
+  private var toldPlace: ReadPlace?
   /// Whether the sink is open; until then it belongs to the I/O worker, which opens it.
   private(set) var isOpen: Bool
   /// How often the sink was replaced: answers for an older one are void.
@@ -59,6 +67,8 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
     self.sink = sink
     self.isOpen = isOpen
     self.capacity = capacity
+    keeper = sink as? any TransactionalSink
+    if keeper != nil { kept = position ?? .zero }
     guard let position else { return }
     let tracker = DeliveryTracker(startingAt: position, capacity: capacity)
     strands.append(Strand(tracker: tracker, isPlaced: true))
@@ -66,8 +76,9 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
 
   // MARK: - State
 
-  /// Everything of the first strand below it is durable in the sink.
-  var confirmed: Position { strands.isEmpty ? .zero : strands[0].tracker.confirmed }
+  /// Everything of the first strand below it is durable in the sink; where the sink keeps its
+  /// position itself, also in the position that it will begin with again.
+  var confirmed: Position { kept ?? (strands.isEmpty ? .zero : strands[0].tracker.confirmed) }
 
   /// Everything of a strand below it is durable in the sink; nil before its first record.
   func confirmed(of strand: Int) -> Position? {
@@ -109,11 +120,17 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   /// Whether the sink has delivered all that it was given and can take.
   var isDrained: Bool { hasFailed ? inFlightBytes == 0 : isIdle }
 
+  /// Whether the sink has been given something that is not durable yet.
+  var isUndelivered: Bool { inFlightBytes > 0 || keeper?.isUncommitted == true }
+
   // MARK: - Restarts
 
   /// Starts anew with a fresh sink: everything that was not confirmed will be read again.
   mutating func restart(with sink: any Sink) {
     self.sink = sink
+    keeper = sink as? any TransactionalSink
+    toldPlace = nil
+    refusedPlace = nil
     isOpen = false
     generation += 1
     batch.removeAll()
@@ -122,7 +139,8 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
     isRefusalTold = false
     reading = Reading()
     for index in strands.indices {
-      strands[index].tracker.restart(at: strands[index].tracker.confirmed)
+      let position = index == 0 ? confirmed : strands[index].tracker.confirmed
+      strands[index].tracker.restart(at: position)
     }
   }
 
@@ -136,9 +154,33 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   /// changes.
   mutating func resume(at position: Position) {
     guard confirmed != position || strands.isEmpty else { return }
-    handOver()
+    if !sink.isClosedToRecords { handOver() }
+    begin(at: position)
+  }
+
+  /// The sink has said where it stands: reading begins there, inside a transaction perhaps.
+  mutating func claimed(at position: Position, cut: ReadPlace.Cut?) {
+    begin(at: position)
+    reading.resume(at: cut)
+  }
+
+  /// A connection is there, to a server of that history.
+  func connected(_ identity: PositionIdentity, options: String) {
+    guard let keeper, let place else { return }
+    keeper.begin(identity, options: options, at: place)
+  }
+
+  /// Where everything lies that was read.
+  private var place: ReadPlace? {
+    guard let lsn = end(of: 0)?.lsn else { return nil }
+    return ReadPlace(lsn: lsn, cut: reading.cut(isOpen: hasOpenTransaction))
+  }
+
+  private mutating func begin(at position: Position) {
     reading = Reading()
     place(0, at: position)
+    toldPlace = nil
+    if keeper != nil { kept = position }
   }
 
   // MARK: - Strands
@@ -204,7 +246,8 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
       strands[strand].tracker.produced()
       counts.events &+= 1
       guard size.whole <= sink.maximumRecordBytes else {
-        batch.truncate(to: index)
+        // A position between two records of one event does not exist.
+        batch.truncate(to: keeper == nil ? index : first)
         return refuse(
           StreamerError(
             what: "sink \(name)",
@@ -216,7 +259,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
       inFlightBytes &+= size.payload
       index += 1
     }
-    if batch.isLarge { handOver() }
+    if batch.isLarge, !sink.isClosedToRecords { handOver() }
   }
 
   /// Counts a record that was not made because it can never be delivered.
@@ -230,17 +273,39 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   ///
   /// What came before is delivered and counts.
   private mutating func refuse(_ error: StreamerError) {
+    if keeper != nil, failure == nil {
+      reading.stepBack()
+      refusedPlace = place
+    }
     if failure == nil { failure = error }
     reading.skipBelow = .max
   }
 
   /// Hands what has gathered to the sink, as soon as that can do something with it.
-  mutating func flush() { if !batch.isEmpty, sink.takesMore { handOver() } }
+  mutating func flush() {
+    if !batch.isEmpty, sink.takesMore { handOver() } else if keeper != nil { tellPlace() }
+  }
+
+  /// A transaction has ended: a sink that waits for this ends its own here.
+  mutating func ended() {
+    guard let keeper, keeper.awaitsBoundary else { return }
+    if sink.isClosedToRecords { return }
+    if batch.isEmpty { tellPlace() } else { handOver() }
+  }
+
+  /// Tells a sink that keeps its position how far that is, once it has all that lies before.
+  private mutating func tellPlace() {
+    guard let keeper, isOpen, batch.isEmpty, let place = refusedPlace ?? place else { return }
+    guard place != toldPlace else { return }
+    toldPlace = place
+    keeper.reached(place)
+  }
 
   private mutating func handOver() {
     guard !batch.isEmpty else { return }
     sink.send(batch)
     batch.removeAll()
+    if keeper != nil { tellPlace() }
   }
 
   // MARK: - Delivery
@@ -275,6 +340,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
       else { throw error }
       throw error.retried("It comes again, and goes to the dead letter topic.")
     }
+    if let lsn = keeper?.takeCommitted(), let position = Position(lsn: lsn) { kept = position }
     flush()
   }
 

@@ -30,6 +30,12 @@ struct LaneSet<Position: TrackedPosition>: ~Copyable {
     return sum
   }
 
+  /// Whether a sink has been given something that is not durable yet.
+  var isUndelivered: Bool {
+    for index in indices where lanes[index].isUndelivered { return true }
+    return false
+  }
+
   /// Whether everything that was taken is delivered.
   var isIdle: Bool {
     for index in indices where !lanes[index].isIdle { return false }

@@ -32,7 +32,7 @@ struct StoreLock: ~Copyable, Sendable {
       guard code == EWOULDBLOCK else { throw StreamerError(errno: code, name) }
       throw StreamerError(
         what: name, why: "in use by \(Self.owner(opened))",
-        hint: "Stop that process, or give this one a store of its own.")
+        hint: "Stop that process, or give this one a store of its own.", cause: .storeInUse)
     }
     descriptor = opened
     _ = ftruncate(opened, 0)

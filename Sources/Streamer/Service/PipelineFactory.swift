@@ -56,9 +56,14 @@ enum PipelineFactory {
     _ sink: SinkConfiguration, source: String, _ configuration: Configuration
   ) -> SinkPlan {
     let start = configuration.startTimeout ?? Limits.kafkaStart
+    let rivalry = Rivalry()
     return SinkPlan(name: sink.name, setup: sink.setup) { (topics, log) throws(StreamerError) in
       let log = log.with(["sink": sink.name])
       return switch sink.kind {
+      case .kafka(let kafka) where kafka.delivery == .exactlyOnce:
+        TransactionalKafkaSink(
+          name: sink.name, source: source, kafka, topics: topics,
+          startTimeout: min(start, Limits.kafkaStart), rivalry: rivalry, log: log)
       case .kafka(let kafka):
         KafkaSink(
           name: sink.name, kafka, topics: topics, startTimeout: min(start, Limits.kafkaStart),

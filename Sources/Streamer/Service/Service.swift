@@ -35,18 +35,16 @@ final class Service: StatusSource {
   private let ended: EventDescriptor
   private let results = Mutex<[(pipeline: Int, error: StreamerError?)]>([])
 
-  /// Opens the store and makes the pipelines, without starting them.
-  init(_ configuration: Configuration, log: Log) throws(StreamerError) {
+  /// Makes the pipelines over a store, without starting them.
+  init(
+    _ configuration: Configuration, store: any SourceStore, log: Log
+  ) throws(StreamerError) {
     self.configuration = configuration
     self.log = log
     metrics = Metrics(tables: configuration.metricsTables)
     reloads = ReloadMetrics(metrics)
     reloads.succeeded()
-    if let path = configuration.store {
-      store = try SQLitePositionStore(path: path)
-    } else {
-      store = MemoryPositionStore()
-    }
+    self.store = store
     ended = try EventDescriptor()
     sources = configuration.sources.map(\.status)
     sinks = configuration.sinks.map { SinkStatus(name: $0.name, type: $0.typeName) }

@@ -23,6 +23,9 @@ extension StreamerError {
       cause = .topicName
     // The topic's limit may have changed since it was asked for: a fresh producer learns it.
     case .recordTooLarge: isRefusal = !(isDelivery && error.isRetriable)
+    case .fenced:
+      isRefusal = false
+      cause = .fenced
     case .missingTopic:
       isRefusal = !isDelivery
       if !isDelivery { cause = .topicMissing }

@@ -3,10 +3,17 @@ import KafkaBridge
 /// The properties of librdkafka that a configuration leads to.
 enum KafkaProperties {
   /// Those of a sink's producer; the file's own `librdkafka` table comes last and wins.
-  static func producer(_ sink: KafkaSinkConfiguration, log: Log) -> KafkaConfiguration {
+  ///
+  /// With a transactional.id it writes in transactions.
+  static func producer(
+    _ sink: KafkaSinkConfiguration, transactionalID: String? = nil, log: Log
+  ) -> KafkaConfiguration {
     var properties = KafkaConfiguration.producer(bootstrapServers: hosts(sink.hosts))
     properties.allowLoss = sink.allowLoss
     properties.log = handler(log)
+    if let transactionalID {
+      properties.writeInTransactions(as: transactionalID, timeout: Limits.transactionTimeout)
+    }
     properties.set("linger.ms", milliseconds(sink.batchTimeout ?? .zero))
     properties.set("request.timeout.ms", milliseconds(max(sink.timeout, Limits.shortestRequest)))
     if let batchSize = sink.batchSize { properties.set("batch.num.messages", "\(batchSize)") }
@@ -22,6 +29,18 @@ enum KafkaProperties {
   /// Those of the client that creates a sink's topics.
   static func admin(_ sink: KafkaSinkConfiguration, log: Log) -> KafkaConfiguration {
     var properties = KafkaConfiguration.admin(bootstrapServers: hosts(sink.hosts))
+    properties.log = handler(log)
+    for (name, value) in sink.librdkafka.sorted(by: { $0.key < $1.key })
+    where isConnection(name) {
+      properties.set(name, value.revealed)
+    }
+    return properties
+  }
+
+  /// Those of the client that reads a sink's positions back.
+  static func reader(_ sink: KafkaSinkConfiguration, log: Log) -> KafkaConfiguration {
+    var properties = KafkaConfiguration.consumer(
+      bootstrapServers: hosts(sink.hosts), group: "psql-streamer-positions")
     properties.log = handler(log)
     for (name, value) in sink.librdkafka.sorted(by: { $0.key < $1.key })
     where isConnection(name) {

@@ -27,12 +27,12 @@ final class KafkaWriter: @unchecked Sendable {
 
   private let properties: KafkaConfiguration
   /// How topics are made that do not exist; nil when that is refused.
-  private let newTopics: KafkaSinkConfiguration.NewTopics?
+  let newTopics: KafkaSinkConfiguration.NewTopics?
   private let startTimeout: Duration
   private let log: Log
-  private let explain: Explanation
+  let explain: Explanation
   private let table = Mutex(Table())
-  private var producer: Producer?
+  private(set) var producer: Producer?
   private var failure: StreamerError?
   /// When the producer ended whose reason has not been reported yet.
   private var fatalSince: ContinuousClock.Instant?
@@ -40,6 +40,8 @@ final class KafkaWriter: @unchecked Sendable {
   private var reported: StreamerError?
   /// What brokers refuse now, though librdkafka goes on trying.
   private var refused: StreamerError?
+  /// How long the last commit took, and whether no more is asked of one.
+  let commits = Mutex((last: Duration.zero, isAbandoned: false))
   /// What keeps records from being delivered, though librdkafka goes on trying.
   var trouble: StreamerError? { refused ?? reported }
 
@@ -65,7 +67,7 @@ final class KafkaWriter: @unchecked Sendable {
   }
 
   /// What is known of a topic that was prepared.
-  func topic(_ number: TopicID) -> SinkTopic {
+  func description(of number: TopicID) -> SinkTopic {
     let topic = table.withLock { table in
       table.topics.indices.contains(Int(number)) ? table.topics[Int(number)] : nil
     }
@@ -154,6 +156,22 @@ extension KafkaWriter {
     return answers
   }
 
+  /// The number of one topic, which is made as described where it does not exist.
+  func make(_ topic: NewTopic) throws(StreamerError) -> TopicID {
+    guard let producer else { preconditionFailure("a topic is made before the sink is open") }
+    do throws(KafkaError) {
+      let timeout = Limits.kafkaRequest
+      let there = producer.topics(named: [topic.name], timeout: timeout, missingFor: .zero)[0]
+      if case .failure(let error) = there, error.category == .missingTopic {
+        _ = try producer.createTopics([topic], timeout: Limits.kafkaStart)[0].get()
+        log.info("created a topic", ["topic": topic.name])
+      } else {
+        _ = try there.get()
+      }
+    } catch { throw explain(error, false) }
+    return try prepare(topics: [topic.name])[0].get()
+  }
+
   private func create(
     _ names: [String], _ new: KafkaSinkConfiguration.NewTopics, _ producer: Producer
   ) -> [Result<Topic, KafkaError>] {
@@ -232,8 +250,16 @@ extension KafkaWriter {
         }
       }
     }
+    flush(producer)
+  }
+
+  /// Hands over what has gathered in the producer.
+  func flush(_ producer: Producer) {
     for report in producer.flushBatches().failed { fail(report) }
   }
+
+  /// A topic by its number.
+  func topic(_ number: TopicID) -> Topic { table.withLock { $0.topics[Int(number)] } }
 
   /// The partition of a record, as Java's producer chooses it.
   static func partition(_ hash: Int32, of count: Int) -> Int32 {

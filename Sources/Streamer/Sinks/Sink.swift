@@ -37,6 +37,12 @@ protocol Sink: AnyObject {
   /// When nothing is under way it is.
   var takesMore: Bool { get }
 
+  /// Whether no record may be sent for now, whatever gathers.
+  var isClosedToRecords: Bool { get }
+
+  /// When ``poll(_:)`` has something to do by time alone; nil when it has not.
+  var deadline: ContinuousClock.Instant? { get }
+
   /// Takes all records of a batch. It keeps no reference to the batch's bytes.
   func send(_ batch: borrowing RecordBatch)
 
@@ -67,6 +73,8 @@ extension Sink {
   }
   var queueLength: Int { 0 }
   var takesMore: Bool { true }
+  var isClosedToRecords: Bool { false }
+  var deadline: ContinuousClock.Instant? { nil }
   func open() throws(StreamerError) {}
   func prepare(topics: [String]) -> [Result<TopicID, StreamerError>] {
     topics.map { _ in .success(0) }

@@ -15,7 +15,7 @@ final class Scenario: Sendable {
   private let replication: Int
   private let launched = Mutex<[Subprocess]>([])
 
-  /// Lines that a test adds to the parts of the configuration.
+  /// Lines that a test adds to the parts of the configuration; `{name}` stands for the scenario's.
   struct Lines: Sendable {
     var top: [String] = []
     var source: [String] = []
@@ -80,7 +80,7 @@ final class Scenario: Sendable {
     topicFallback = "\(name)"
     createTopics = "create"
     topics = { partitions = 4, replication = \(replication) }
-    \(lines.sink.joined(separator: "\n"))
+    \(lines.sink.joined(separator: "\n").replacing("{name}", with: name))
 
     \(lines.more.joined(separator: "\n"))
     """

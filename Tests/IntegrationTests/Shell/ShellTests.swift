@@ -131,8 +131,11 @@ extension Integration {
       try waitUntilActive("one", streamer)
       let busy = try run("drop", "--config", file, "--yes")
       #expect(busy.termination == .exited(1) && busy.standardError.contains("in use by process"))
-      let again = try run("run", "--config", file)
-      #expect(again.termination == .exited(1), "\(again.standardError)")
+      let standby = try Subprocess(Binary.psqlStreamer, ["run", "--config", file])
+      try eventually("a standby") { standby.standardError.contains("waiting as a standby") }
+      #expect(standby.standardError.contains("in use by process"))
+      standby.send(SIGTERM)
+      #expect(try standby.wait(within: .seconds(60)) == .exited(0))
       streamer.send(SIGTERM)
       #expect(try streamer.wait(within: .seconds(60)) == .exited(0))
 

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// Stands between clients and a real server and forwards both ways, with a fault in what the server
 /// says: another one for each client, one after the other.
@@ -8,6 +9,11 @@ final class FaultyProxy: Sendable {
   private let listener: FaultyListener
   private let server: UInt16
   private let faults: [Fault]
+  /// How many bytes of the server's the last client was sent, counted before they go.
+  private let delivered = Atomic<Int>(0)
+
+  /// How many bytes the server has said to the last client so far; at least what that client has read.
+  var bytesDelivered: Int { delivered.load(ordering: .sequentiallyConsistent) }
 
   /// Listens; `server` is the real one's port on 127.0.0.1.
   init(to server: UInt16, faults: [Fault]) throws {
@@ -23,7 +29,7 @@ final class FaultyProxy: Sendable {
       guard let client = listener.accept() else { return }
       if let server = connectToServer() {
         var stream = FaultyStream(descriptor: client, fault: fault)
-        Self.forward(&stream, server)
+        forward(&stream, server)
         close(server)
         if case .reset = fault, stream.isOver {} else { FaultyServer.drain(client) }
       }
@@ -51,7 +57,7 @@ final class FaultyProxy: Sendable {
   }
 
   /// Until one side closes, or the fault has ended the stream.
-  private static func forward(_ stream: inout FaultyStream, _ server: Int32) {
+  private func forward(_ stream: inout FaultyStream, _ server: Int32) {
     var chunk = [UInt8](repeating: 0, count: 1 << 16)
     while !stream.isOver {
       var requests = [
@@ -72,6 +78,7 @@ final class FaultyProxy: Sendable {
           shutdown(stream.descriptor, Int32(SHUT_WR))
           return
         }
+        delivered.store(stream.delivered + count, ordering: .sequentiallyConsistent)
         stream.deliver(Array(chunk[..<count]))
       }
     }

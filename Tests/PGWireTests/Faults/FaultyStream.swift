@@ -30,7 +30,8 @@ enum Fault: Hashable, Sendable {
 struct FaultyStream {
   let descriptor: Int32
   let fault: Fault
-  private var delivered = 0
+  /// How many bytes of the server's have been delivered; of no use behind forged ones.
+  private(set) var delivered = 0
   /// Whether the client gets no more.
   private(set) var isOver = false
 

@@ -193,9 +193,13 @@ import Testing
     ),
     ("requiredAcks = -2", "requiredAcks: found -2, expected an integer from -1 to 1000."),
     (
-      "delivery = \"exactly-once\"",
-      "delivery: found \"exactly-once\", expected \"at-least-once\". "
-        + "\"exactly-once\" comes with a later version."
+      "delivery = \"none\"",
+      "delivery: found \"none\", expected one of \"at-least-once\", \"exactly-once\"."
+    ),
+    (
+      "delivery = \"exactly-once\"\nrequiredAcks = 1\nallowLoss = true",
+      "delivery: found \"exactly-once\", expected neither requiredAcks nor async beside it. "
+        + "Both give up what it promises."
     ),
     (
       "format = \"avro\"",

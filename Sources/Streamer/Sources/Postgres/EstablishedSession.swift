@@ -15,6 +15,11 @@ final class EstablishedSession: Sendable {
   let streams: Bool
   /// Where each sink's reading begins.
   let positions: [LSN]
+  /// What came of asking the sinks that keep their position themselves; nil for each that was not
+  /// asked.
+  let claims: [SinkClaim?]
+  /// What was asked of pgoutput, as far as a transaction's ordinals depend on it.
+  let options: String
   /// How often the server must hear of us.
   let statusInterval: Duration
   /// What a recording says of the connection.
@@ -23,8 +28,8 @@ final class EstablishedSession: Sendable {
 
   init(
     _ stream: consuming sending ReplicationStream, identity: PositionIdentity, host: String,
-    start: LSN, streams: Bool, positions: [LSN], statusInterval: Duration,
-    recorded: RecordedConnection
+    start: LSN, streams: Bool, positions: [LSN], claims: [SinkClaim?] = [], options: String = "",
+    statusInterval: Duration, recorded: RecordedConnection
   ) {
     self.stream = Mutex(consume stream)
     self.identity = identity
@@ -32,6 +37,8 @@ final class EstablishedSession: Sendable {
     self.start = start
     self.streams = streams
     self.positions = positions
+    self.claims = claims.isEmpty ? positions.map { _ in nil } : claims
+    self.options = options
     self.statusInterval = statusInterval
     self.recorded = recorded
   }

@@ -71,6 +71,33 @@ extension PostgresSession {
       + "on it; or set heartbeat = 0."
   }
 
+  /// Asks the server, by an ordinary session of its own where a connection string is given; nil when
+  /// there is nothing to ask.
+  func rows(
+    elsewhere dsn: DSN?, within limit: Duration, _ text: (_ serverMajor: Int) -> String?
+  ) throws(PGError) -> [[String?]]? {
+    guard let dsn else {
+      var isNothing = false
+      let rows = try catalog?.rows(within: limit) { major in
+        let sql = text(major)
+        isNothing = sql == nil
+        return sql ?? ""
+      }
+      return isNothing ? nil : rows ?? []
+    }
+    var connection: Connection
+    if let kept = elsewhere.take() {
+      connection = kept
+    } else {
+      connection = try open(
+        dsn.parameters(), replication: false, until: .now + source.timeout, isLookUp: true)
+    }
+    guard let sql = text(connection.serverVersion.major) else { return nil }
+    let rows = try connection.query(sql, timeout: limit).last?.rows ?? []
+    elsewhere = consume connection
+    return rows
+  }
+
   /// Drops the slot that holds more than `walBudget.dropSlot`, as soon as the server has seen that
   /// nobody reads it any more.
   func dropSlot(within limit: Duration) {

@@ -40,6 +40,8 @@ struct PostgresAttempt: Sendable {
   var binary = false
   /// How long all questions to the server may take, but for the creation of a slot.
   var limit = Limits.question
+  /// Asks the sinks that keep their position themselves where they stand, once the slot is free.
+  var claim: @Sendable () throws(StreamerError) -> [SinkClaim?] = { [] }
   /// Takes the tables that are published at the process's start, in their database, before anything
   /// is made for them; what it throws ends the attempt.
   var examine:
@@ -79,7 +81,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   let log: Log
   /// Is told of each gap, with the whole ledger.
   private let note: @Sendable (Gap, [Gap]) -> Void
-  private var catalog: TableCatalog?
+  private(set) var catalog: TableCatalog?
   /// The connection for heartbeats that are written elsewhere.
   var elsewhere: Connection?
   /// Comes when a stop has begun.
@@ -185,33 +187,6 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     elsewhere = nil
   }
 
-  /// Asks the server, by an ordinary session of its own where a connection string is given; nil when
-  /// there is nothing to ask.
-  func rows(
-    elsewhere dsn: DSN?, within limit: Duration, _ text: (_ serverMajor: Int) -> String?
-  ) throws(PGError) -> [[String?]]? {
-    guard let dsn else {
-      var isNothing = false
-      let rows = try catalog?.rows(within: limit) { major in
-        let sql = text(major)
-        isNothing = sql == nil
-        return sql ?? ""
-      }
-      return isNothing ? nil : rows ?? []
-    }
-    var connection: Connection
-    if let kept = elsewhere.take() {
-      connection = kept
-    } else {
-      connection = try open(
-        dsn.parameters(), replication: false, until: .now + source.timeout, isLookUp: true)
-    }
-    guard let sql = text(connection.serverVersion.major) else { return nil }
-    let rows = try connection.query(sql, timeout: limit).last?.rows ?? []
-    elsewhere = consume connection
-    return rows
-  }
-
   func stopping() { interruption.interrupt() }
 
   /// How long the next question of the attempt may take.
@@ -264,7 +239,8 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
       database: parameters.database, slot: source.replicationSlot,
       publications: [source.publication])
     catalog?.origin = identity.origin
-    let positions = try begin(&plain, &replication, server, system, identity, attempt.known)
+    let (positions, claims) = try begin(
+      &plain, &replication, server, system, identity, attempt)
     let start = positions.min() ?? system.flushLSN
     var options = source.output
     let command = try mapped { () throws(PGError) in
@@ -283,13 +259,13 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
         .map { RecordedConnection.Parameter(name: $0.key, value: $0.value) })
     return EstablishedSession(
       ReplicationStream(replication), identity: identity, host: host,
-      start: start, streams: options.streaming != .off, positions: positions,
-      statusInterval: server.statusInterval, recorded: recorded)
+      start: start, streams: options.streaming != .off, positions: positions, claims: claims,
+      options: source.output.ordinals, statusInterval: server.statusInterval, recorded: recorded)
   }
 }
 
 extension PostgresSession {
-  private func open(
+  func open(
     _ parameters: ConnectionParameters, replication: Bool, server: ServerVersion? = nil,
     until end: ContinuousClock.Instant, isLookUp: Bool = false
   ) throws(PGError) -> Connection {
@@ -399,10 +375,13 @@ extension PostgresSession {
   /// Decides where reading begins, and makes the slot when it is missing and may be made.
   private func begin(
     _ plain: inout Connection, _ replication: inout Connection, _ server: ServerFacts,
-    _ system: SystemIdentification, _ identity: PositionIdentity, _ known: [Position]?
-  ) throws(StreamerError) -> [LSN] {
+    _ system: SystemIdentification, _ identity: PositionIdentity, _ attempt: PostgresAttempt
+  ) throws(StreamerError) -> (positions: [LSN], claims: [SinkClaim?]) {
     let slot = try findSlot(&plain, &replication, server, database: identity.database)
-    let start = start(isFirst: known == nil)
+    var claims = try attempt.claim()
+    if claims.isEmpty { claims = sinks.map { _ in nil } }
+    let known = try known(attempt.known, claims)
+    let start = start(isFirst: attempt.known == nil)
     if case .missing = slot { try awaitSlot(server, identity, known) } else { failover = nil }
     let decided = try start.decide(
       on: PostgresStart.Server(
@@ -410,7 +389,39 @@ extension PostgresSession {
         history: try history(&replication, system.timeline)), known: known)
     if case .lost = slot, decided.needsSlot, source.createSlot { try dropLost(&plain) }
     let point = decided.needsSlot ? try createSlot(&replication, server, &plain) : nil
-    return try start.settle(decided, newSlot: point)
+    let positions = try start.settle(decided, newSlot: point)
+    for index in claims.indices {
+      let kept = claims[index]?.kept
+      claims[index]?.cut = try cut(kept, at: positions[index])
+    }
+    return (positions, claims)
+  }
+
+  /// What is known of each sink: where it keeps its position itself, what it says counts.
+  private func known(
+    _ known: [Position]?, _ claims: [SinkClaim?]
+  ) throws(StreamerError) -> [Position]? {
+    let kept = claims.compactMap { $0?.kept?.position }
+    guard !kept.isEmpty else { return known }
+    let others = if let known { known } else { try store.load(source: name) }
+    return others.filter { other in !kept.contains { $0.sink == other.sink } } + kept
+  }
+
+  /// Where reading goes on inside a transaction when it begins at `position`; throws when its events
+  /// would be counted otherwise now.
+  private func cut(
+    _ kept: KeptPosition?, at position: LSN
+  ) throws(StreamerError) -> ReadPlace.Cut? {
+    guard let kept, let cut = kept.cut, kept.position.lsn == position else { return nil }
+    guard kept.options == source.output.ordinals else {
+      throw StreamerError(
+        what: "source \(name)",
+        why: "sink \(kept.position.sink) stands inside the transaction at \(cut.commitLSN), which "
+          + "was read with other options of the stream (\(kept.options))",
+        hint: "Run once with the options as they were, until that transaction is through.",
+        exit: .preflight)
+    }
+    return cut
   }
 
   /// What compares positions with the server.

@@ -112,6 +112,8 @@ final class PostgresSource: PipelineSource {
     return { [server] in
       Result { () throws(StreamerError) in
         let topics = try sinks.prepare(topics)
+        var attempt = attempt
+        attempt.claim = { () throws(StreamerError) in try sinks.claim() }
         let session = try server.establish(attempt).get()
         return Established(
           session: session, isElsewhere: attempt.known?.map(\.lsn) != session.positions,
@@ -129,11 +131,14 @@ final class PostgresSource: PipelineSource {
     pipeline.stopsWithoutPublication =
       configuration.onGap == .stop && !(configuration.acceptsFirstGap && identity == nil)
     identity = session.identity
-    if established.isElsewhere {
-      feedback.restart(at: session.positions)
-      for (index, position) in session.positions.enumerated() {
+    if established.isElsewhere { feedback.restart(at: session.positions) }
+    for (index, position) in session.positions.enumerated() {
+      if let claim = session.claims[index] {
+        pipeline.lanes[index].claimed(at: position, cut: claim.cut)
+      } else if established.isElsewhere {
         pipeline.lanes[index].resume(at: position)
       }
+      pipeline.lanes[index].connected(session.identity, options: session.options)
     }
     pipeline.connected(
       at: session.start, session.origin, messageTopics: established.messageTopics,
@@ -157,6 +162,7 @@ final class PostgresSource: PipelineSource {
   }
 
   func stopping() {
+    for index in pipeline.lanes.indices { pipeline.lanes[index].keeper?.hurry() }
     // What reads on to its commit may still have to look up a table.
     if stream == nil { server.stopping() }
   }
@@ -339,7 +345,7 @@ final class PostgresSource: PipelineSource {
   var rest: PipelineMachine.Rest {
     PipelineMachine.Rest(
       isInTransaction: stream != nil && !pipeline.isBetweenTransactions,
-      isUndelivered: pipeline.lanes.inFlightBytes > 0,
+      isUndelivered: pipeline.lanes.isUndelivered,
       isUnsaved: identity != nil && !feedback.isSaved(confirmed))
   }
 

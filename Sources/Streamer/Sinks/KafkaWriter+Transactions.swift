@@ -1,0 +1,72 @@
+import KafkaBridge
+import Synchronization
+
+// What a sink does that writes in transactions.
+extension KafkaWriter {
+  // MARK: - On the I/O worker
+
+  /// Shuts out whoever wrote under the same name; what it left open is aborted.
+  func claim() throws(StreamerError) {
+    guard let producer else { preconditionFailure("a sink is claimed before it is open") }
+    let deadline = ContinuousClock.now + Limits.kafkaStart
+    while true {
+      do throws(KafkaError) {
+        return try producer.initTransactions(timeout: max(deadline - .now, Limits.shortestRequest))
+      } catch {
+        guard error.isRetriable, !error.isFatal, .now < deadline else {
+          throw explain(error, false)
+        }
+      }
+    }
+  }
+
+  /// Commits the transaction; where the broker does not say what came of it, the same is asked again.
+  func commit() -> StreamerError? {
+    guard let producer else { preconditionFailure("a commit without a producer") }
+    let start = ContinuousClock.now
+    while true {
+      do throws(KafkaError) {
+        try producer.commitTransaction(timeout: Limits.commitAnswer)
+        commits.withLock { $0.last = .now - start }
+        return nil
+      } catch {
+        let isOver = commits.withLock { $0.isAbandoned }
+        let goesOn = error.isRetriable && !error.isFatal && !error.requiresAbort && !isOver
+        guard goesOn, .now < start + Limits.transactionOutcome else { return explain(error, true) }
+      }
+    }
+  }
+
+  // MARK: - On the pipeline's thread
+
+  /// How long the last commit took.
+  var lastCommit: Duration { commits.withLock { $0.last } }
+
+  /// A commit that is under way ends soon.
+  func abandonCommit() { commits.withLock { $0.isAbandoned = true } }
+
+  /// How many records have no report yet.
+  var outstanding: Int { producer?.outstanding ?? 0 }
+
+  /// What the open transaction has written.
+  var writtenPartitions: [WrittenPartition] { producer?.writtenPartitions ?? [] }
+
+  /// Begins a transaction.
+  func begin() throws(StreamerError) {
+    do throws(KafkaError) { try producer?.beginTransaction() } catch { throw explain(error, true) }
+  }
+
+  /// Sends one record to the first partition of a topic.
+  func send(key: [UInt8], value: [UInt8], to number: TopicID, ticket: UInt64) {
+    guard let producer else { preconditionFailure("a record is sent to a sink that is not open") }
+    let topic = topic(number)
+    // SAFETY: the bytes stand still until flushBatches has copied them.
+    unsafe key.withUnsafeBytes { key in
+      unsafe value.withUnsafeBytes { value in
+        unsafe producer.enqueue(
+          topic: topic, partition: 0, key: key, value: value, opaque: UInt(ticket))
+        flush(producer)
+      }
+    }
+  }
+}

@@ -1,0 +1,207 @@
+import KafkaBridge
+import PGWire
+
+/// Produces to Kafka exactly once, for who reads only what is committed: records and the position that
+/// they lead to go into one Kafka transaction.
+///
+/// Whatever fails ends the sink. A fresh one shuts the old one out, aborts what it left open, and begins
+/// at the position that was really committed; so after an outcome that nobody knows no transaction
+/// follows on the same producer.
+final class TransactionalKafkaSink: TransactionalSink {
+  /// The number that delivery reports of positions bring back.
+  private static let positionTicket = UInt64.max
+
+  private let name: String
+  private let source: String
+  private let writer: KafkaWriter
+  private let positions: PositionTopic
+  private let replication: Int
+  private let namedTopics: [String]
+  private let usesNewPartitions: Bool
+  private let rivalry: Rivalry
+  private var transaction: KafkaTransaction
+  private var topicNumber: TopicID = 0
+  private(set) var isClaimed = false
+  /// What was delivered and is not committed, by the source's transactions.
+  private var delivered: [DeliveryReceipt] = []
+  private var identity: PositionIdentity?
+  private var options = ""
+  private var committedLSN: LSN?
+  private var isCommitting = false
+  private var mustCommit = false
+  private var nextLook = ContinuousClock.now + Limits.partitionsCheck
+  private var failure: StreamerError?
+
+  /// Makes a sink of one source that is not connected.
+  init(
+    name: String, source: String, _ configuration: KafkaSinkConfiguration, topics: [String],
+    startTimeout: Duration, rivalry: Rivalry, log: Log
+  ) {
+    self.name = name
+    self.source = source
+    self.rivalry = rivalry
+    let id = configuration.transactionalID(source: source, sink: name)
+    writer = KafkaWriter(
+      properties: KafkaProperties.producer(configuration, transactionalID: id, log: log),
+      creating: configuration.createTopics == .create ? configuration.newTopics : nil,
+      startTimeout: startTimeout, log: log
+    ) { error, isDelivery in
+      StreamerError(
+        error, sink: name, isDelivery: isDelivery,
+        createsTopics: configuration.createTopics == .create)
+    }
+    positions = PositionTopic(
+      name: configuration.positionTopic ?? "\(id).position",
+      sink: name, key: PositionRecord.key(source: source, sink: name),
+      properties: KafkaProperties.reader(configuration, log: log), log: log)
+    replication = configuration.newTopics.replication
+    namedTopics = topics
+    usesNewPartitions = configuration.onPartitionsChanged == .use
+    transaction = KafkaTransaction(rules: configuration.transactionRules, now: .now)
+  }
+
+  var eventDescriptor: CInt? { writer.eventDescriptor }
+  var trouble: StreamerError? { writer.trouble }
+  var maximumRecordBytes: Int { writer.maximumRecordBytes }
+  var queueLength: Int { writer.queueLength }
+  func topic(_ number: TopicID) -> SinkTopic { writer.description(of: number) }
+  var takesMore: Bool { transaction.takesRecords && writer.takesMore }
+  var isClosedToRecords: Bool { !transaction.takesRecords }
+  var awaitsBoundary: Bool { transaction.awaitsBoundary }
+  var isUncommitted: Bool { transaction.isUncommitted }
+  var deadline: ContinuousClock.Instant? { failure == nil ? transaction.deadline : nil }
+
+  // MARK: - On the I/O worker
+
+  func open() throws(StreamerError) {
+    try writer.open(topics: namedTopics)
+    topicNumber = try writer.make(positions.new(replication: replication))
+  }
+
+  func prepare(topics names: [String]) -> [Result<TopicID, StreamerError>] {
+    writer.prepare(topics: names)
+  }
+
+  func claim() throws(StreamerError) -> KeptPosition? {
+    try writer.claim()
+    rivalry.begun(now: .now)
+    let record = try positions.last()
+    isClaimed = true
+    return record.map { KeptPosition(position: $0.position, cut: $0.cut, options: $0.options) }
+  }
+
+  // MARK: - On the pipeline's thread
+
+  func begin(_ identity: PositionIdentity, options: String, at place: ReadPlace) {
+    self.identity = identity
+    self.options = options
+    if transaction.committed == nil { transaction.started(at: place) }
+  }
+
+  func send(_ batch: borrowing RecordBatch) {
+    guard failure == nil else { return }
+    if transaction.send(bytes: batch.bytes.count, now: .now) { beginTransaction() }
+    if failure == nil { writer.send(batch) }
+  }
+
+  func reached(_ place: ReadPlace) { transaction.reached(place) }
+
+  func hurry() { transaction.hurry() }
+
+  func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError) {
+    do throws(StreamerError) {
+      try writer.poll { receipt in
+        guard receipt.ticket != Self.positionTicket else { return }
+        // librdkafka has let go of its memory; that it counts is said when it is committed.
+        report(DeliveryReceipt(ticket: receipt.ticket, count: 0, bytes: receipt.bytes))
+        note(receipt)
+      }
+    } catch { fail(error) }
+    if committedLSN != nil, !delivered.isEmpty, !isCommitting {
+      for receipt in delivered { report(receipt) }
+      delivered.removeAll(keepingCapacity: delivered.capacity <= Limits.keptReceipts)
+    }
+    goOn()
+    if let failure { throw failure }
+  }
+
+  func takeCommitted() -> LSN? {
+    defer { committedLSN = nil }
+    return committedLSN
+  }
+
+  /// The commit; and now and then a look at the topics, for which nothing that is written waits.
+  func durabilityJob() -> (@Sendable () -> StreamerError?)? {
+    if mustCommit {
+      mustCommit = false
+      isCommitting = true
+      return { [writer] in writer.commit() }
+    }
+    let now = ContinuousClock.now
+    guard !isCommitting, now >= nextLook else { return nil }
+    nextLook = now + Limits.partitionsCheck
+    return { [writer, usesNewPartitions] in
+      writer.lookAtPartitions(usingNew: usesNewPartitions)
+    }
+  }
+
+  func durabilityJobEnded(_ error: StreamerError?) {
+    if let error { return fail(error) }
+    guard isCommitting else { return }
+    isCommitting = false
+    committedLSN = transaction.commitEnded(now: .now)?.lsn
+    // Nobody can say that none of its requests was repeated: a late one must not meet another
+    // transaction (KIP-890).
+    if writer.lastCommit >= Limits.certainCommit {
+      fail(
+        StreamerError(
+          what: "sink \(name)",
+          why: "a commit took so long that a request of it may still be under way: a fresh "
+            + "producer follows", retryable: true))
+    }
+  }
+
+  func abandon() { writer.abandonCommit() }
+
+  func close(within timeout: Duration) { writer.close(within: timeout) }
+
+  // MARK: - Transactions
+
+  private func beginTransaction() {
+    do throws(StreamerError) { try writer.begin() } catch { fail(error) }
+  }
+
+  private func goOn() {
+    guard failure == nil else { return }
+    while let step = transaction.next(outstanding: writer.outstanding, now: .now) {
+      switch step {
+      case .begin: beginTransaction()
+      case .writePosition(let place, let from): write(place, from: from)
+      case .commit: mustCommit = true
+      }
+      guard failure == nil else { return }
+    }
+  }
+
+  private func write(_ place: ReadPlace, from: ReadPlace) {
+    guard let identity else { preconditionFailure("a position is written before reading began") }
+    let record = PositionRecord(
+      position: identity.position(sink: name, lsn: place.lsn), cut: place.cut, from: from,
+      options: options, written: writer.writtenPartitions)
+    writer.send(
+      key: positions.key, value: record.value, to: topicNumber, ticket: Self.positionTicket)
+  }
+
+  private func note(_ receipt: DeliveryReceipt) {
+    if let last = delivered.indices.last, delivered[last].ticket == receipt.ticket {
+      delivered[last].count += receipt.count
+    } else {
+      delivered.append(DeliveryReceipt(ticket: receipt.ticket, count: receipt.count, bytes: 0))
+    }
+  }
+
+  private func fail(_ error: StreamerError) {
+    guard failure == nil else { return }
+    failure = error.cause == .fenced ? rivalry.judged(error, now: .now) : error
+  }
+}

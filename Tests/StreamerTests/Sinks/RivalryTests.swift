@@ -1,0 +1,22 @@
+import Testing
+
+@testable import Streamer
+
+@Suite struct RivalryTests {
+  private let start = ContinuousClock.now
+  private let error = StreamerError(what: "sink x", why: "fenced", retryable: true, cause: .fenced)
+
+  /// An expired transaction fences too, but only after it was open for long.
+  @Test func onlyARivalFencesTwiceAtOnce() {
+    let rivalry = Rivalry()
+    rivalry.begun(now: start)
+    #expect(rivalry.judged(error, now: start + .seconds(1)) == error)
+    rivalry.begun(now: start + .seconds(2))
+    #expect(rivalry.judged(error, now: start + .seconds(20)) == error)
+    rivalry.begun(now: start + .seconds(21))
+    #expect(rivalry.judged(error, now: start + .seconds(22)) == error)
+    rivalry.begun(now: start + .seconds(23))
+    let final = rivalry.judged(error, now: start + .seconds(24))
+    #expect(final.exit == .fenced && !final.isRetryable)
+  }
+}
