@@ -15,6 +15,8 @@ enum Limits {
   static let lookUpsAhead = 1 << 12
   /// Bytes of encoded records that gather before they are handed to a sink.
   static let batchBytes = 256 << 10
+  /// Bytes of encoded records that gather for a sink that takes none, before reading waits.
+  static let gatheredBytes = 1 << 20
   /// Bytes from which on a block of memory goes back to the system as soon as it is free.
   static let mappedBytes = 1 << 20
   /// Bytes of lines that a file or standard output is given at once, about.

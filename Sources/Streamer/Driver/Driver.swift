@@ -256,6 +256,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
   private func attempted(_ attempt: Attempt, now: Instant) {
     switch attempt.result {
     case .failure(let error):
+      renewClaimed()
       if let lane = attempt.culprit { observer.failed(sink: lane, error) }
       observer.failed(error)
       perform(machine.refused(error, now: now), now: now)
@@ -304,13 +305,26 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
   /// confirmed.
   private func replace(_ index: Int, after error: StreamerError) -> StreamerError {
     observer.failed(sink: index, error)
+    return renew(index) ?? error
+  }
+
+  /// Sinks that keep their position do so for one connection: while there is none, another process may
+  /// take over, and only a new claim tells how far that one has come.
+  private func renewClaimed() {
+    for index in 0..<source.lanes.count where source.lanes[index].keeper?.isClaimed == true {
+      if let error = renew(index) { log.error("a sink cannot be made", ["error": "\(error)"]) }
+    }
+  }
+
+  /// Puts a fresh sink in the place of one that is given up; gives what stands in its way.
+  private func renew(_ index: Int) -> StreamerError? {
     let old = SinkList([source.lanes[index].sink])
     if let descriptor = source.lanes[index].sink.eventDescriptor { poller.forget(descriptor) }
     source.lanes[index].sink.abandon()
     abandoned.append { old.close(within: Limits.release) }
     do throws(StreamerError) {
       source.lanes[index].restart(with: try source.makeSink(index))
-      return error
+      return nil
     } catch { return error }
   }
 
@@ -378,6 +392,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     case .establish: establish()
     case .disconnect:
       reload.interrupted()
+      renewClaimed()
       if let job = source.disconnect(after: machine.trouble, &poller) { abandoned.append(job) }
       logTrouble(now: now)
     case .close(let limit): close(within: limit, now: now)

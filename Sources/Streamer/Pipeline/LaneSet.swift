@@ -36,6 +36,15 @@ struct LaneSet<Position: TrackedPosition>: ~Copyable {
     return false
   }
 
+  /// Whether so much has gathered for a sink that takes nothing for now that reading had better wait:
+  /// gathered further, the memory of a batch would grow to the whole budget, and twice that.
+  var isHeldUp: Bool {
+    for index in indices where lanes[index].batch.bytes.count >= Limits.gatheredBytes {
+      return true
+    }
+    return false
+  }
+
   /// Whether everything that was taken is delivered.
   var isIdle: Bool {
     for index in indices where !lanes[index].isIdle { return false }

@@ -142,7 +142,7 @@ struct Pipeline: ~Copyable {
   var inFlightBytes: Int { lanes.inFlightBytes }
 
   /// Whether the sinks hold as much as they may.
-  var isOverBudget: Bool { lanes.inFlightBytes >= settings.inFlightLimit }
+  var isOverBudget: Bool { lanes.inFlightBytes >= settings.inFlightLimit || lanes.isHeldUp }
 
   /// What stands in the way of reading now; ``Pause/needsBytes`` for nothing but the want of bytes.
   var pause: Pause {

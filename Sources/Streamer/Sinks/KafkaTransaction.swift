@@ -161,9 +161,7 @@ struct KafkaTransaction {
   }
 
   private mutating func closeIfDue() {
-    guard case .open = state, isDue, !isAhead, let reached, mayCut || reached.cut == nil else {
-      return
-    }
-    state = .settling
+    guard case .open = state, isDue, !isAhead, let reached else { return }
+    if mayCut || reached.cut == nil { state = .settling }
   }
 }

@@ -12,13 +12,11 @@ final class TransactionalKafkaSink: TransactionalSink {
   private static let positionTicket = UInt64.max
 
   private let name: String
-  private let source: String
-  private let writer: KafkaWriter
-  private let positions: PositionTopic
-  private let replication: Int
-  private let namedTopics: [String]
-  private let usesNewPartitions: Bool
+  private let writer: any TransactionWriter
+  private let positions: any PositionKeeper
+  private let topics: Topics
   private let rivalry: Rivalry
+  private let now: @Sendable () -> ContinuousClock.Instant
   private var transaction: KafkaTransaction
   private var topicNumber: TopicID = 0
   private(set) var isClaimed = false
@@ -29,35 +27,58 @@ final class TransactionalKafkaSink: TransactionalSink {
   private var committedLSN: LSN?
   private var isCommitting = false
   private var mustCommit = false
-  private var nextLook = ContinuousClock.now + Limits.partitionsCheck
+  private var nextLook: ContinuousClock.Instant
   private var failure: StreamerError?
 
-  /// Makes a sink of one source that is not connected.
+  /// What the configuration says of topics.
+  struct Topics {
+    /// Those that must be there.
+    var named: [String] = []
+    /// How many replicas the position's topic gets; -1 leaves it to the broker.
+    var replication = -1
+    /// Whether partitions that are added get records at once.
+    var usesNewPartitions = false
+  }
+
+  /// Makes a sink over a writer that is not connected.
   init(
+    name: String, writer: any TransactionWriter, positions: any PositionKeeper, topics: Topics,
+    rules: KafkaTransaction.Rules, rivalry: Rivalry,
+    now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+  ) {
+    self.name = name
+    self.writer = writer
+    self.positions = positions
+    self.topics = topics
+    self.rivalry = rivalry
+    self.now = now
+    transaction = KafkaTransaction(rules: rules, now: now())
+    nextLook = now() + Limits.partitionsCheck
+  }
+
+  /// Makes a sink of one source that is not connected.
+  convenience init(
     name: String, source: String, _ configuration: KafkaSinkConfiguration, topics: [String],
     startTimeout: Duration, rivalry: Rivalry, log: Log
   ) {
-    self.name = name
-    self.source = source
-    self.rivalry = rivalry
     let id = configuration.transactionalID(source: source, sink: name)
-    writer = KafkaWriter(
+    let creates = configuration.createTopics == .create
+    let writer = KafkaWriter(
       properties: KafkaProperties.producer(configuration, transactionalID: id, log: log),
-      creating: configuration.createTopics == .create ? configuration.newTopics : nil,
-      startTimeout: startTimeout, log: log
+      creating: creates ? configuration.newTopics : nil, startTimeout: startTimeout, log: log
     ) { error, isDelivery in
-      StreamerError(
-        error, sink: name, isDelivery: isDelivery,
-        createsTopics: configuration.createTopics == .create)
+      StreamerError(error, sink: name, isDelivery: isDelivery, createsTopics: creates)
     }
-    positions = PositionTopic(
-      name: configuration.positionTopic ?? "\(id).position",
-      sink: name, key: PositionRecord.key(source: source, sink: name),
+    let positions = PositionTopic(
+      name: configuration.positionTopic ?? "\(id).position", sink: name,
+      key: PositionRecord.key(source: source, sink: name),
       properties: KafkaProperties.reader(configuration, log: log), log: log)
-    replication = configuration.newTopics.replication
-    namedTopics = topics
-    usesNewPartitions = configuration.onPartitionsChanged == .use
-    transaction = KafkaTransaction(rules: configuration.transactionRules, now: .now)
+    self.init(
+      name: name, writer: writer, positions: positions,
+      topics: Topics(
+        named: topics, replication: configuration.newTopics.replication,
+        usesNewPartitions: configuration.onPartitionsChanged == .use),
+      rules: configuration.transactionRules, rivalry: rivalry)
   }
 
   var eventDescriptor: CInt? { writer.eventDescriptor }
@@ -74,8 +95,8 @@ final class TransactionalKafkaSink: TransactionalSink {
   // MARK: - On the I/O worker
 
   func open() throws(StreamerError) {
-    try writer.open(topics: namedTopics)
-    topicNumber = try writer.make(positions.new(replication: replication))
+    try writer.open(topics: topics.named)
+    topicNumber = try writer.make(positions.new(replication: topics.replication))
   }
 
   func prepare(topics names: [String]) -> [Result<TopicID, StreamerError>] {
@@ -83,10 +104,10 @@ final class TransactionalKafkaSink: TransactionalSink {
   }
 
   func claim() throws(StreamerError) -> KeptPosition? {
-    try writer.claim()
-    rivalry.begun(now: .now)
-    let record = try positions.last()
     isClaimed = true
+    try writer.claim()
+    rivalry.begun(now: now())
+    let record = try positions.last()
     return record.map { KeptPosition(position: $0.position, cut: $0.cut, options: $0.options) }
   }
 
@@ -100,7 +121,7 @@ final class TransactionalKafkaSink: TransactionalSink {
 
   func send(_ batch: borrowing RecordBatch) {
     guard failure == nil else { return }
-    if transaction.send(bytes: batch.bytes.count, now: .now) { beginTransaction() }
+    if transaction.send(bytes: batch.bytes.count, now: now()) { beginTransaction() }
     if failure == nil { writer.send(batch) }
   }
 
@@ -137,19 +158,17 @@ final class TransactionalKafkaSink: TransactionalSink {
       isCommitting = true
       return { [writer] in writer.commit() }
     }
-    let now = ContinuousClock.now
+    let now = now()
     guard !isCommitting, now >= nextLook else { return nil }
     nextLook = now + Limits.partitionsCheck
-    return { [writer, usesNewPartitions] in
-      writer.lookAtPartitions(usingNew: usesNewPartitions)
-    }
+    return { [writer, topics] in writer.lookAtPartitions(usingNew: topics.usesNewPartitions) }
   }
 
   func durabilityJobEnded(_ error: StreamerError?) {
     if let error { return fail(error) }
     guard isCommitting else { return }
     isCommitting = false
-    committedLSN = transaction.commitEnded(now: .now)?.lsn
+    committedLSN = transaction.commitEnded(now: now())?.lsn
     // Nobody can say that none of its requests was repeated: a late one must not meet another
     // transaction (KIP-890).
     if writer.lastCommit >= Limits.certainCommit {
@@ -173,7 +192,7 @@ final class TransactionalKafkaSink: TransactionalSink {
 
   private func goOn() {
     guard failure == nil else { return }
-    while let step = transaction.next(outstanding: writer.outstanding, now: .now) {
+    while let step = transaction.next(outstanding: writer.outstanding, now: now()) {
       switch step {
       case .begin: beginTransaction()
       case .writePosition(let place, let from): write(place, from: from)
@@ -202,6 +221,6 @@ final class TransactionalKafkaSink: TransactionalSink {
 
   private func fail(_ error: StreamerError) {
     guard failure == nil else { return }
-    failure = error.cause == .fenced ? rivalry.judged(error, now: .now) : error
+    failure = error.cause == .fenced ? rivalry.judged(error, now: now()) : error
   }
 }

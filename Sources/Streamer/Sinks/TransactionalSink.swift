@@ -6,7 +6,7 @@ import PGWire
 /// What it reports as durable is committed. ``claim()`` blocks and runs on the I/O worker; everything
 /// else runs on the pipeline's thread.
 protocol TransactionalSink: Sink {
-  /// Whether ``claim()`` has come through since it was opened.
+  /// Whether ``claim()`` was called: what it said holds for one connection to the source.
   var isClaimed: Bool { get }
 
   /// Shuts out whoever wrote under the same name before, and gives the position that was committed

@@ -1,0 +1,77 @@
+import KafkaBridge
+import PGWire
+import Support
+import Testing
+
+@testable import Streamer
+
+extension Integration.ExactlyOnce {
+  /// Positions of transactions whose records are not what they should be.
+  @Suite(.needsKafka) struct TornTransactions {
+    private let broker: KafkaBroker
+    private let producer: Producer
+    private let rows: Topic
+    private let positions: Topic
+    private let topic: PositionTopic
+
+    init() throws {
+      broker = try Integration.kafka
+      let name = "torn-\(try FreePort.take())"
+      var configuration = KafkaConfiguration.producer(bootstrapServers: broker.bootstrap)
+      configuration.writeInTransactions(as: name, timeout: .seconds(15))
+      topic = PositionTopic(
+        name: "\(name).position", sink: "k", key: PositionRecord.key(source: "s", sink: "k"),
+        properties: .consumer(bootstrapServers: broker.bootstrap, group: "torn"),
+        log: Log(level: .error))
+      producer = try Producer(configuration: configuration)
+      try producer.initTransactions(timeout: .seconds(30))
+      let made = producer.createTopics(
+        [NewTopic(name, partitions: 1, replicationFactor: 1), topic.new(replication: 1)],
+        timeout: .seconds(30))
+      for answer in made { _ = try answer.get() }
+      rows = try producer.topic(named: name, timeout: .seconds(10))
+      positions = try producer.topic(named: topic.name, timeout: .seconds(10))
+    }
+
+    private func write(_ value: [UInt8], key: [UInt8] = [1], to topic: Topic) {
+      unsafe key.withUnsafeBytes { key in
+        unsafe value.withUnsafeBytes { value in
+          unsafe producer.enqueue(topic: topic, partition: 0, key: key, value: value, opaque: 0)
+          _ = producer.flushBatches()
+        }
+      }
+      producer.deliver(within: .seconds(10))
+    }
+
+    private func record(_ written: [WrittenPartition]) -> PositionRecord {
+      PositionRecord(
+        position: Position(
+          source: "s", sink: "k", systemIdentifier: "7", timeline: 1, database: "d", slot: "s",
+          publications: ["p"], lsn: LSN(0x200)), from: ReadPlace(lsn: LSN(0x100)), options: "",
+        written: written)
+    }
+
+    /// The records of the transaction are aborted, its position is committed: what a late request does.
+    @Test func `Reading begins again before a torn transaction`() throws {
+      defer { producer.close(timeout: .seconds(5)) }
+      #expect(try topic.last() == nil)
+      try producer.beginTransaction()
+      for _ in 0..<3 { write([7], to: rows) }
+      let written = producer.writtenPartitions
+      #expect(written.map(\.count) == [3])
+      try producer.abortTransaction(timeout: .seconds(10))
+      try producer.beginTransaction()
+      write(record(written).value, key: topic.key, to: positions)
+      try producer.commitTransaction(timeout: .seconds(10))
+      try eventually("the position") { try topic.last() != nil }
+      #expect(try topic.last()?.position.lsn == LSN(0x100))
+
+      try producer.beginTransaction()
+      write([8], to: rows)
+      let whole = record(producer.writtenPartitions.filter { $0.partition.topic == rows.name })
+      write(whole.value, key: topic.key, to: positions)
+      try producer.commitTransaction(timeout: .seconds(10))
+      try eventually("the whole one") { try topic.last() == whole }
+    }
+  }
+}
