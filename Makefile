@@ -8,7 +8,7 @@ SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
 .PHONY: help setup servers build install uninstall deb demo check unit test integration compose-test \
   differential test-allocations fuzz fuzz-selftest lint format bench bench-decode bench-reader bench-stream \
-  bench-probes compatibility package-use fixtures deploy-test page-test ci clean
+  bench-probes chaos compatibility package-use fixtures deploy-test page-test ci clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -77,7 +77,7 @@ unit: setup ## the tests that need no server: seconds, once it is built
 test: servers ## every test; those on a real Kafka need KAFKA_KIT (default: ../shared/kafka)
 	$(SWIFT_TEST)
 
-integration: servers ## only the black-box tests on real servers; CHAOS_SECONDS=60 for the long run
+integration: servers ## only the black-box tests on real servers
 	$(SWIFT_TEST) --filter IntegrationTests
 
 # How many seeds, and the first one (the clock decides).
@@ -108,6 +108,10 @@ fuzz: setup ## libFuzzer on every target of Fuzz/; SECONDS=60 each, TARGET=name 
 
 fuzz-selftest: setup ## that fuzzing finds a planted bug
 	@$(FUZZ) selftest
+
+chaos: servers ## crashes of everything under load, in both kinds of delivery; SECONDS=60 each, SEED=n
+	CHAOS_SECONDS=$(SECONDS) $(if $(filter-out 0,$(SEED)),PSQL_STREAMER_SEED=$(SEED)) \
+	  $(SWIFT_TEST) --filter 'Integration.Chaos|ExactlyOnce'
 
 compatibility: servers ## write docs/COMPATIBILITY.md from what servers of each version do
 	PSQL_STREAMER_COMPATIBILITY=1 $(SWIFT_TEST) --filter Integration.Matrix

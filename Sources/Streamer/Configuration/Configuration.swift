@@ -32,6 +32,8 @@ struct Configuration: Hashable, Sendable {
 
   /// The file of the position store; `nil` when no source needs one.
   let store: String?
+  /// Whether `store = "kafka"`: every position is kept by an exactly-once sink, and nothing on disk.
+  let keepsPositionsInKafka: Bool
   /// Where the HTTP server listens (127.0.0.1:12080).
   let http: HTTPAddress
   /// The bearer token of requests that change something; `nil` refuses them.
@@ -179,10 +181,20 @@ extension Configuration {
     readyWhenStandby = reader.boolean("readyWhenStandby", default: false)
     sources = reader.readSources(startTimeout: startTimeout)
     sinks = reader.readSinks(sourceNames: reader.sourceNames())
-    store = reader.store(isNeeded: sources.contains(where: \.needsStore))
+    let place = reader.store(isNeeded: sources.contains(where: \.needsStore))
+    keepsPositionsInKafka = place == "kafka"
+    store = keepsPositionsInKafka ? nil : place
+    if keepsPositionsInKafka { reader.checkKafkaStore(sources: sources, sinks: sinks) }
     reader.checkPipelines(sources: sources, sinks: sinks)
     reader.finish(later: Self.later)
     notes = reader.notes.sorted { $0.line < $1.line }
+  }
+}
+
+extension SinkConfiguration {
+  /// Whether it keeps the positions of its sources itself.
+  var keepsItsPosition: Bool {
+    if case .kafka(let kafka) = kind { kafka.delivery == .exactlyOnce } else { false }
   }
 }
 

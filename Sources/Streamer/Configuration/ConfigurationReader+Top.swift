@@ -41,12 +41,6 @@ extension ConfigurationReader {
       }
       return nil
     }
-    if text.value == "kafka" {
-      fail(
-        key, at: text.position, found: text.shown, expected: "a path",
-        hint: "Positions in Kafka come with a later version.")
-      return nil
-    }
     if SeedStore.isBoltDB(text.value, readFile: context.secrets.readFile) {
       fail(
         key, at: text.position, found: "a BoltDB file, as the old psql-streamer wrote it",
@@ -54,6 +48,25 @@ extension ConfigurationReader {
       return nil
     }
     return text.value
+  }
+
+  /// Checks what `store = "kafka"` asks of sources and sinks.
+  mutating func checkKafkaStore(sources: [SourceConfiguration], sinks: [SinkConfiguration]) {
+    for source in sources {
+      guard case .postgres(let postgres) = source.kind else { continue }
+      if postgres.walPositionOverride != nil {
+        fail(
+          "store", at: entry("store")?.position, found: "\"kafka\"",
+          expected: "a file, for source.\(source.name).walPositionOverride",
+          hint: "That it was applied is remembered there; `psql-streamer position set` needs none.")
+      }
+      for sink in sinks where sink.sources.contains(source.name) && !sink.keepsItsPosition {
+        fail(
+          "store", at: entry("store")?.position, found: "\"kafka\"",
+          expected: "a file, for sink.\(sink.name)",
+          hint: "Only sinks with delivery = \"exactly-once\" keep their position in Kafka.")
+      }
+    }
   }
 
   /// The names of all sources of the file, whether they are right or wrong.

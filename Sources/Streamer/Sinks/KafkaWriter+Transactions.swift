@@ -1,3 +1,4 @@
+import Glibc
 import KafkaBridge
 import Synchronization
 
@@ -56,16 +57,33 @@ extension KafkaWriter {
     do throws(KafkaError) { try producer?.beginTransaction() } catch { throw explain(error, true) }
   }
 
-  /// Sends one record to the first partition of a topic.
-  func send(key: [UInt8], value: [UInt8], to number: TopicID, ticket: UInt64) {
+  /// Sends one record to the first partition of a topic; without a value it forgets what was there.
+  func send(key: [UInt8], value: [UInt8]?, to number: TopicID, ticket: UInt64) {
     guard let producer else { preconditionFailure("a record is sent to a sink that is not open") }
     let topic = topic(number)
+    let hasValue = value != nil
     // SAFETY: the bytes stand still until flushBatches has copied them.
     unsafe key.withUnsafeBytes { key in
-      unsafe value.withUnsafeBytes { value in
+      unsafe (value ?? []).withUnsafeBytes { value in
         unsafe producer.enqueue(
-          topic: topic, partition: 0, key: key, value: value, opaque: UInt(ticket))
+          topic: topic, partition: 0, key: key, value: hasValue ? value : nil,
+          opaque: UInt(ticket))
         flush(producer)
+      }
+    }
+  }
+
+  /// Waits until everything that was sent is delivered; for commands, which have nothing else to do.
+  func deliver(within timeout: Duration) throws(StreamerError) {
+    let deadline = ContinuousClock.now + timeout
+    while outstanding > 0 {
+      var request = pollfd(
+        fd: eventDescriptor ?? -1, events: Int16(POLLIN), revents: 0)
+      _ = unsafe Glibc.poll(&request, 1, Poller.milliseconds(Limits.observation))
+      try poll { _ in }
+      guard .now < deadline || outstanding == 0 else {
+        throw trouble
+          ?? StreamerError(what: "Kafka", why: "a position was not taken in time", retryable: true)
       }
     }
   }

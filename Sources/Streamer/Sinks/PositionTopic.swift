@@ -32,7 +32,11 @@ struct PositionTopic: Sendable {
     do throws(KafkaError) {
       guard let bytes = try lastValue() else { return nil }
       if let record = PositionRecord(bytes) { return try checked(record) }
-    } catch { throw StreamerError(error, sink: sink) }
+    } catch {
+      // Made at the first start, and not deleted since.
+      if error.category == .missingTopic { return nil }
+      throw StreamerError(error, sink: sink)
+    }
     throw StreamerError(
       what: "sink \(sink)", why: "the last position in topic \(name) cannot be read",
       hint: "A newer psql-streamer may have written it.", exit: .preflight)

@@ -43,8 +43,8 @@ protocol TransactionWriter: AnyObject, Sendable {
   func begin() throws(StreamerError)
   /// Takes all records of a batch.
   func send(_ batch: borrowing RecordBatch)
-  /// Sends one record to the first partition of a topic.
-  func send(key: [UInt8], value: [UInt8], to number: TopicID, ticket: UInt64)
+  /// Sends one record to the first partition of a topic; without a value it forgets what was there.
+  func send(key: [UInt8], value: [UInt8]?, to number: TopicID, ticket: UInt64)
   /// Reports what was delivered since the last call; throws when a record never will be.
   func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError)
   /// A commit that is under way ends soon.

@@ -56,11 +56,11 @@ final class TransactionalKafkaSink: TransactionalSink {
     nextLook = now() + Limits.partitionsCheck
   }
 
-  /// Makes a sink of one source that is not connected.
-  convenience init(
-    name: String, source: String, _ configuration: KafkaSinkConfiguration, topics: [String],
-    startTimeout: Duration, rivalry: Rivalry, log: Log
-  ) {
+  /// The writer and the position's topic of one source and sink.
+  static func parts(
+    name: String, source: String, _ configuration: KafkaSinkConfiguration, startTimeout: Duration,
+    log: Log
+  ) -> (KafkaWriter, PositionTopic) {
     let id = configuration.transactionalID(source: source, sink: name)
     let creates = configuration.createTopics == .create
     let writer = KafkaWriter(
@@ -73,6 +73,16 @@ final class TransactionalKafkaSink: TransactionalSink {
       name: configuration.positionTopic ?? "\(id).position", sink: name,
       key: PositionRecord.key(source: source, sink: name),
       properties: KafkaProperties.reader(configuration, log: log), log: log)
+    return (writer, positions)
+  }
+
+  /// Makes a sink of one source that is not connected.
+  convenience init(
+    name: String, source: String, _ configuration: KafkaSinkConfiguration, topics: [String],
+    startTimeout: Duration, rivalry: Rivalry, log: Log
+  ) {
+    let (writer, positions) = Self.parts(
+      name: name, source: source, configuration, startTimeout: startTimeout, log: log)
     self.init(
       name: name, writer: writer, positions: positions,
       topics: Topics(

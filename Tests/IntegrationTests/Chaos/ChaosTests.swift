@@ -76,7 +76,10 @@ extension Integration {
     /// What may happen to the three processes.
     private enum Blow: CaseIterable {
       case streamerKilled
+      case streamerFrozen
+      case streamerStopped
       case brokerKilled
+      case brokerFrozen
       case postgresRestarted
       case walsenderTerminated
     }
@@ -103,20 +106,32 @@ extension Integration {
       let load = try ChaosLoad(
         scenario, seconds: Self.seconds, transactionsPerSecond: Self.rate)
       var blows: [Blow] = []
-      // At least one round of all four, also when the load ends earlier on a slow machine.
+      // At least one round of all, also when the load ends earlier on a slow machine.
       while load.process.isRunning || blows.count < Blow.allCases.count {
         for blow in Blow.allCases.shuffled(using: &random) {
           pause(.milliseconds(Int.random(in: 300...1_500, using: &random)))
           blows.append(blow)
+          let moment = Duration.milliseconds(Int.random(in: 0...800, using: &random))
           switch blow {
           case .streamerKilled:
             streamer.send(SIGKILL)
             try streamer.wait()
             streamer = try scenario.launch()
+          case .streamerStopped:
+            #expect(try scenario.stop(streamer) == .exited(0))
+            streamer = try scenario.launch()
+          case .streamerFrozen:
+            streamer.send(SIGSTOP)
+            pause(moment)
+            streamer.send(SIGCONT)
           case .brokerKilled:
             try scenario.broker.kill()
             defer { try? scenario.broker.start() }
-            pause(.milliseconds(Int.random(in: 0...800, using: &random)))
+            pause(moment)
+          case .brokerFrozen:
+            try scenario.broker.freeze()
+            defer { try? scenario.broker.thaw() }
+            pause(moment)
           case .postgresRestarted: try scenario.postgres.restart(.immediate)
           case .walsenderTerminated: try terminateWalsender(scenario)
           }
@@ -127,7 +142,9 @@ extension Integration {
       try scenario.waitUntilConfirmed(streamer, within: .seconds(180))
       #expect(try scenario.stop(streamer) == .exited(0))
       let verdict = try self.verdict(scenario)
-      printToStandardError("chaos, \(scenario.name), \(blows.count) blows: \(verdict.summary)")
+      let kinds = Blow.allCases.map { kind in "\(blows.count { $0 == kind }) \(kind)" }
+      printToStandardError(
+        "chaos, \(scenario.name): \(kinds.joined(separator: ", ")): \(verdict.summary)")
       return verdict
     }
 

@@ -23,13 +23,16 @@ extension Integration {
         .string
     }
 
-    @Test(arguments: [false, true])
-    func `The second process takes over and nothing comes twice`(sharesStore: Bool) throws {
+    enum Store { case own, shared, kafka }
+
+    @Test(arguments: [Store.own, .shared, .kafka])
+    func `The second process takes over and nothing comes twice`(store: Store) throws {
       let scenario = try Scenario(
-        "standby", lines: Scenario.Lines(sink: [Self.delivery]),
+        "standby",
+        lines: Scenario.Lines(store: store == .kafka ? "kafka" : nil, sink: [Self.delivery]),
         tables: "CREATE TABLE t (id int PRIMARY KEY)")
       let first = try scenario.start()
-      let (second, port) = try second(of: scenario, sharesStore: sharesStore)
+      let (second, port) = try second(of: scenario, sharesStore: store == .shared)
       try eventually("a standby") {
         try Scenario.requireAlive(second)
         return second.standardError.contains("waiting as a standby")
@@ -84,6 +87,35 @@ extension Integration {
       #expect(try scenario.events(1001, from: second).integers("id").sorted() == Array(1...1001))
       #expect(try scenario.stop(first) == .exited(0))
       #expect(try scenario.stop(second) == .exited(0))
+    }
+
+    @Test func `A position in Kafka is shown, moved and dropped`() throws {
+      let scenario = try Scenario(
+        "moved", lines: Scenario.Lines(source: [#"walRetain = "64MiB""#], sink: [Self.delivery]),
+        tables: "CREATE TABLE t (id int PRIMARY KEY)")
+      let streamer = try scenario.start()
+      for id in 1...10 { try scenario.psql("INSERT INTO t VALUES (\(id))") }
+      let middle = try scenario.psql("SELECT pg_current_wal_lsn()")
+      for id in 11...20 { try scenario.psql("INSERT INTO t VALUES (\(id))") }
+      _ = try scenario.events(20, from: streamer)
+      #expect(try scenario.stop(streamer) == .exited(0))
+      func command(_ arguments: String...) throws -> Subprocess.Output {
+        try Subprocess.run(
+          Binary.psqlStreamer,
+          arguments + ["--config", scenario.directory.file("psql-streamer.toml")])
+      }
+      let shown = try command("position", "show")
+      #expect(shown.standardOutput.contains(/pg +out +[0-9A-F]+\/[0-9A-F]+/))
+      let moved = try command("position", "set", middle, "--yes")
+      #expect(moved.termination == .exited(0), "\(moved.standardError)")
+      #expect(try command("position", "show").standardOutput.contains(middle))
+      let again = try scenario.start()
+      let ids = try scenario.events(30, from: again).integers("id").sorted()
+      #expect(ids == (Array(1...20) + Array(11...20)).sorted())
+      #expect(try scenario.stop(again) == .exited(0))
+      let dropped = try command("drop", "--yes")
+      #expect(dropped.termination == .exited(0), "\(dropped.standardError)")
+      #expect(!(try command("position", "show").standardOutput.contains("out")))
     }
 
     @Test func `A large transaction is cut, and goes on where it was after a crash`() throws {

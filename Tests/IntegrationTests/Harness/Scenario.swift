@@ -17,6 +17,8 @@ final class Scenario: Sendable {
 
   /// Lines that a test adds to the parts of the configuration; `{name}` stands for the scenario's.
   struct Lines: Sendable {
+    /// The store's path instead of one in the scenario's directory.
+    var store: String?
     var top: [String] = []
     var source: [String] = []
     var sink: [String] = []
@@ -61,7 +63,7 @@ final class Scenario: Sendable {
   /// The file's text.
   var configuration: String {
     """
-    store = "\(directory.file("positions.sqlite"))"
+    store = "\(lines.store ?? directory.file("positions.sqlite"))"
     http = "127.0.0.1:\(httpPort)"
     \(lines.top.joined(separator: "\n"))
 

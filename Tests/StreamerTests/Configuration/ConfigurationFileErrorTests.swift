@@ -36,8 +36,8 @@ import Testing
     (
       source.replacingFirst("/p.db", with: "kafka") + out,
       [
-        "c.toml:1: store: found \"kafka\", expected a path. "
-          + "Positions in Kafka come with a later version."
+        "c.toml:1: store: found \"kafka\", expected a file, for sink.out. Only sinks with "
+          + "delivery = \"exactly-once\" keep their position in Kafka."
       ]
     ),
     (

@@ -154,7 +154,8 @@ final class SimulatedWriter: TransactionWriter, @unchecked Sendable {
     }
   }
 
-  func send(key: [UInt8], value: [UInt8], to number: TopicID, ticket: UInt64) {
+  func send(key: [UInt8], value: [UInt8]?, to number: TopicID, ticket: UInt64) {
+    let value = value ?? []
     if !sent.isEmpty { complaint = complaint ?? "a position before its records" }
     sent.append(Sent(record: PositionRecord(value), ticket: ticket, size: value.count))
   }

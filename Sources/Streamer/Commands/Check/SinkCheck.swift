@@ -60,6 +60,7 @@ struct SinkCheck {
           try kafka.newTopics.validate(timeout: Limits.kafkaRequest, admin.validate)
         } catch { report.add(.kafka("new topics", target, error)) }
       }
+      if kafka.delivery == .exactlyOnce { addTransactions(kafka, admin, &report) }
       let (named, homeless) = topics(of: kafka)
       let topics = named.filter(TopicRouting.isTopicName)
       addIllegal(named.filter { !TopicRouting.isTopicName($0) }, kafka, &report)
@@ -81,6 +82,34 @@ struct SinkCheck {
             "Add them to tableTopicMapping, or set topicFallback or topicTemplate."))
       }
     } catch { report.add(.kafka("connection", target, error)) }
+  }
+
+  /// Where an exactly-once sink keeps its position of each source, and under which name it writes.
+  private func addTransactions(
+    _ kafka: KafkaSinkConfiguration, _ admin: Admin, _ report: inout CheckReport
+  ) {
+    for source in sink.sources {
+      let id = kafka.transactionalID(source: source, sink: sink.name)
+      let topic = kafka.positionTopic ?? "\(id).position"
+      do throws(KafkaError) {
+        let partitions = try admin.describeTopic(topic, timeout: Limits.kafkaRequest).partitionCount
+        report.add(
+          .init(
+            "exactly-once", target, partitions == 1 ? .ok : .fail,
+            "transactional.id \(id); topic \(topic) of the position has "
+              + CheckReport.count(partitions, "partition"),
+            partitions == 1 ? nil : "Let positionTopic name a topic with one partition."))
+      } catch {
+        guard error.category == .missingTopic else {
+          report.add(.kafka("exactly-once", target, error))
+          continue
+        }
+        report.add(
+          .init(
+            "exactly-once", target, .ok,
+            "transactional.id \(id); topic \(topic) of the position will be created"))
+      }
+    }
   }
 
   private func addIllegal(

@@ -6,7 +6,12 @@ enum StoreCheck {
   static func positions(
     of configuration: Configuration, _ report: inout CheckReport
   ) -> [String: [Position]] {
-    guard let path = configuration.store else { return [:] }
+    guard let path = configuration.store else {
+      if configuration.keepsPositionsInKafka {
+        report.add(.init("file", "store kafka", .ok, "the sinks keep their positions in Kafka"))
+      }
+      return [:]
+    }
     let target = "store \(path)"
     guard unsafe access(path, F_OK) == 0 else {
       let directory = FileAccess.directory(of: path)

@@ -20,7 +20,8 @@ enum DropCommand {
     if let path = configuration.store, unsafe access(path, F_OK) == 0 {
       store = try SQLitePositionStore(path: path)
     }
-    let stored = try store?.load(source: name) ?? []
+    let kept = KeptPositions(of: configuration, source: name)
+    let stored = try kept.replacing(store?.load(source: name) ?? [])
     var drop = try SourceDrop.look(
       name, source, keepsPublication: isShared(source, configuration))
     try drop.check()
@@ -36,6 +37,7 @@ enum DropCommand {
       return StreamerError.Exit.failure.rawValue
     }
     try drop.perform()
+    try kept.forget(stored)
     for position in stored { try store?.forget(source: name, sink: position.sink) }
     return 0
   }

@@ -7,26 +7,32 @@ enum PositionCommand {
   static func run(_ options: CommandLineRequest.PositionOptions) throws(StreamerError) -> Int32 {
     let configuration: Configuration
     do throws(ConfigurationErrors) {
-      configuration = try Configuration.loadUnconnected(path: options.configuration)
+      let unconnected = try Configuration.loadUnconnected(path: options.configuration)
+      configuration =
+        unconnected.sinks.contains(where: \.keepsItsPosition)
+        ? try Configuration.load(path: options.configuration) : unconnected
     } catch {
       error.complain()
       return error.exit.rawValue
     }
-    guard let path = configuration.store else {
+    guard configuration.store != nil || configuration.keepsPositionsInKafka else {
       throw StreamerError(
         what: "position", why: "the configuration keeps no positions", exit: .usage)
     }
     if case .show = options.action {
-      return try show(configuration, store: path)
+      return try show(configuration)
     }
-    guard unsafe access(path, F_OK) == 0 else { throw nothing(options, path) }
+    let path = configuration.store
+    if let path, unsafe access(path, F_OK) != 0 { throw nothing(configuration) }
     let source = try configuration.postgresSource(named: options.source).0.name
     // Its lock keeps out an instance that would write its own over them.
-    let store = try SQLitePositionStore(path: path)
-    let stored = try store.load(source: source).filter {
+    let store: any SourceStore =
+      if let path { try SQLitePositionStore(path: path) } else { MemoryPositionStore() }
+    let kept = KeptPositions(of: configuration, source: source)
+    let stored = try kept.replacing(store.load(source: source)).filter {
       options.sink == nil || $0.sink == options.sink
     }
-    guard !stored.isEmpty else { throw nothing(options, path) }
+    guard !stored.isEmpty else { throw nothing(configuration) }
     let effects = stored.map { effect(of: options.action, on: $0) } + [warning(options.action)]
     guard
       try Confirmation.ask(effects, isGiven: options.isConfirmed, command: "position")
@@ -34,51 +40,62 @@ enum PositionCommand {
     switch options.action {
     case .show: break
     case .set(let lsn):
-      try store.save(
-        stored.map { position in
-          var moved = position
-          moved.lsn = lsn
-          return moved
-        })
+      let moved = stored.map { position in
+        var moved = position
+        moved.lsn = lsn
+        return moved
+      }
+      try kept.save(moved)
+      try store.save(moved)
     case .reset:
+      try kept.forget(stored)
       for position in stored { try store.forget(source: source, sink: position.sink) }
     }
     return 0
   }
 
-  private static func show(
-    _ configuration: Configuration, store path: String
-  ) throws(StreamerError) -> Int32 {
+  private static func show(_ configuration: Configuration) throws(StreamerError) -> Int32 {
     var table = TextTable(
       ["SOURCE", "SINK", "POSITION", "SLOT", "DATABASE", "TIMELINE", "SYSTEM"].map { .init($0) })
     var count = 0
-    var gaps = TextTable(["SOURCE", "GAP FROM", "TO", "ACTION", "AT", "CAUSE"].map { .init($0) })
-    var gapCount = 0
-    if unsafe access(path, F_OK) == 0 {
-      let store = try SQLitePositionStore(path: path, readOnly: true)
-      for source in configuration.sources {
-        for gap in try store.gaps(source: source.name).suffix(Limits.shownGaps) {
-          gapCount += 1
-          gaps.add(
-            [
-              gap.source, gap.from?.description ?? "-", gap.to?.description ?? "-",
-              gap.action.rawValue, "\(gap.at)", gap.cause,
-            ].map { .init($0) })
-        }
-        for position in try store.load(source: source.name) {
-          count += 1
-          table.add(
-            [
-              position.source, position.sink, "\(position.lsn)", position.slot, position.database,
-              "\(position.timeline)", position.systemIdentifier,
-            ].map { .init($0) })
-        }
+    var store: SQLitePositionStore?
+    if let path = configuration.store, unsafe access(path, F_OK) == 0 {
+      store = try SQLitePositionStore(path: path, readOnly: true)
+    }
+    for source in configuration.sources {
+      let kept = KeptPositions(of: configuration, source: source.name)
+      for position in try kept.replacing(store?.load(source: source.name) ?? []) {
+        count += 1
+        table.add(
+          [
+            position.source, position.sink, "\(position.lsn)", position.slot, position.database,
+            "\(position.timeline)", position.systemIdentifier,
+          ].map { .init($0) })
       }
     }
-    if count == 0 { Terminal.note("\(path) holds no position of these sources.") }
+    if count == 0 { Terminal.note("\(place(configuration)) holds no position of these sources.") }
     Terminal.print(table.text)
-    if gapCount > 0 { Terminal.print("\n" + gaps.text) }
+    try showGaps(of: configuration, store)
     return 0
+  }
+
+  /// The newest entries of the ledger; nothing where there is none.
+  private static func showGaps(
+    of configuration: Configuration, _ store: SQLitePositionStore?
+  ) throws(StreamerError) {
+    var table = TextTable(["SOURCE", "GAP FROM", "TO", "ACTION", "AT", "CAUSE"].map { .init($0) })
+    var count = 0
+    for source in configuration.sources {
+      for gap in try store?.gaps(source: source.name).suffix(Limits.shownGaps) ?? [] {
+        count += 1
+        table.add(
+          [
+            gap.source, gap.from?.description ?? "-", gap.to?.description ?? "-",
+            gap.action.rawValue, "\(gap.at)", gap.cause,
+          ].map { .init($0) })
+      }
+    }
+    if count > 0 { Terminal.print("\n" + table.text) }
   }
 
   private static func effect(
@@ -105,11 +122,13 @@ enum PositionCommand {
     }
   }
 
-  private static func nothing(
-    _ options: CommandLineRequest.PositionOptions, _ path: String
-  ) -> StreamerError {
+  private static func place(_ configuration: Configuration) -> String {
+    configuration.store ?? "Kafka"
+  }
+
+  private static func nothing(_ configuration: Configuration) -> StreamerError {
     StreamerError(
-      what: "position store \"\(path)\"", why: "it holds no such position",
+      what: "position store \"\(place(configuration))\"", why: "it holds no such position",
       hint: "`psql-streamer position show` lists them; walPositionOverride names a first one.",
       exit: .preflight)
   }
