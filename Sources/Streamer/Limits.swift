@@ -55,6 +55,10 @@ enum Limits {
   static let shutdown = Duration.seconds(30)
   /// Signals to end that come closer together than this are one.
   static let sameSignal = Duration.milliseconds(300)
+  /// Entries of a source's ledger of gaps.
+  static let gaps = 1_000
+  /// Of them, those that `position show` prints.
+  static let shownGaps = 10
   /// The longest sleep of a driver's thread.
   static let longestSleep = Duration.seconds(1)
   /// How long closing what nobody uses any more may take.
@@ -73,6 +77,10 @@ enum Limits {
   static let closingGrace = Duration.milliseconds(500)
   /// The shortest pause between two updates of status and metrics.
   static let observation = Duration.milliseconds(200)
+  /// Bytes of a row that are hashed for a dead letter.
+  static let hashedBytes = 64 << 20
+  /// Bytes of a key that a dead letter keeps.
+  static let deadKeyBytes = 64 << 10
   /// Notices that came inside a stream and wait for the log.
   static let notices = 16
   /// How long one attempt's questions to the server may take, but at the start.
@@ -87,6 +95,14 @@ enum Limits {
   static let slotPatience = Duration.seconds(2)
   /// How often a slot is looked at for the WAL that it holds.
   static let slotCheck = Duration.seconds(10)
+  /// After what time a server is asked for a slot again that could not be asked.
+  static let slotCheckAfterFailure = Duration.seconds(60)
+  /// How many looks at a slot tell how fast the log grows that it holds.
+  static let slotLooks = 30
+  /// The time left before the server takes away a slot's log from which on a line says so.
+  static let shortWALTime = Duration.seconds(3600)
+  /// How long the drop of a slot is tried while the server has not noticed that its reader is gone.
+  static let slotDrop = Duration.seconds(5)
   /// How often a standby looks whether the slot has become free.
   static let standbyPoll = Duration.seconds(1)
   /// After what time sinks are asked again that have not answered what a reload needs.

@@ -57,6 +57,8 @@ public struct StreamerError: Error, Hashable, Sendable {
   public let cause: Cause
   /// The name that Kafka has for it, "NOT_ENOUGH_REPLICAS"; nil for what is not Kafka's.
   public var kafkaCode: String?
+  /// The record that a broker has refused for its size; nil for anything else.
+  var refusedRecord: RefusedRecord?
   /// The sink that it is of; nil for what is not a sink's.
   public var sink: String?
 
@@ -76,6 +78,14 @@ public struct StreamerError: Error, Hashable, Sendable {
   /// Nobody reads standard output any more.
   static let readerGone = StreamerError(
     what: "standard output", why: "nobody reads it any more", cause: .readerGone)
+
+  /// The same, which trying again overcomes.
+  func retried(_ hint: String) -> StreamerError {
+    var error = StreamerError(what: what, why: why, hint: hint, exit: .failure, retryable: true)
+    error.kafkaCode = kafkaCode
+    error.sink = sink
+    return error
+  }
 
   /// The exit code of the process: 1 to 4, or 0.
   public var exitCode: Int32 { exit.rawValue }

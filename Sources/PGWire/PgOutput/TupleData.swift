@@ -47,6 +47,9 @@
     self.init(checked: walked, count: count, hasBinary: hasBinary)
   }
 
+  /// How many bytes the columns take.
+  public var byteCount: Int { bytes.byteCount }
+
   /// Walks the columns from the first.
   @inlinable public var columns: TupleCursor {
     @_lifetime(copy self) get { TupleCursor(bytes) }

@@ -24,6 +24,7 @@ struct AdminRoutes: Sendable {
     case ready = "/ready"
     case status = "/status"
     case stats = "/stats"
+    case gaps = "/gaps"
     case metrics = "/metrics"
   }
 
@@ -62,6 +63,8 @@ struct AdminRoutes: Sendable {
       return .json(document.isOK ? 200 : 500, document.json)
     case .stats:
       return .json(200, StatsDocument.json(sources: status.sources, sinks: status.sinks))
+    case .gaps:
+      return .json(200, GapsDocument.json(status.sources))
     case .metrics:
       process.update()
       states.update(status, isReady: readiness(now).isReady)

@@ -45,9 +45,14 @@ struct Readiness: Sendable {
     guard let heard = source.lastHeard else {
       return reasons.append("source \"\(source.name)\" has not heard the server yet")
     }
-    guard now - heard > Self.silence else { return }
-    let age = (now - heard).components.seconds
-    reasons.append("source \"\(source.name)\" has not heard the server for \(age) s")
+    if now - heard > Self.silence {
+      let age = (now - heard).components.seconds
+      reasons.append("source \"\(source.name)\" has not heard the server for \(age) s")
+    } else if let since = source.heartbeatAwaitedSince, now - since > Self.patience {
+      let age = (now - since).components.seconds
+      reasons.append(
+        "source \"\(source.name)\" waits for its heartbeat, and nothing has moved for \(age) s")
+    }
   }
 
   private mutating func judge(_ sink: SinkStatus, _ now: ContinuousClock.Instant) {

@@ -4,8 +4,8 @@ import PGWire
 ///
 /// `{"ok","version","sources":[{"name","type","state","since","error","slot","receivedLSN",
 /// "confirmedLSN","lagBytes","walHeldBytes","spoolBytes","lagSeconds","walStatus","safeWALBytes",
-/// "cannotSave"}],"sinks":[{"name","type","state","since","error","inFlightBytes",
-/// "excludedTables":[{"table","reason"}]}]}`; docs/OPERATING.md says what they mean.
+/// "walGrowthBytesPerSecond","walSecondsLeft","heartbeatSeconds","cannotSave"}],"sinks":[{"name","type","state","since","error","inFlightBytes",
+/// "deadLetters","excludedTables":[{"table","reason"}]}]}`; docs/OPERATING.md says what they mean.
 struct StatusDocument: Sendable {
   /// Whether nothing is retrying, stopped or failed.
   let isOK: Bool
@@ -61,6 +61,14 @@ struct StatusDocument: Sendable {
       json.value(source.walStatus?.rawValue)
       json.key("safeWALBytes")
       number(source.safeWALBytes.map(\.description), to: &json)
+      json.key("walGrowthBytesPerSecond")
+      number(source.walGrowth.map { Int64($0).description }, to: &json)
+      json.key("walSecondsLeft")
+      number(source.walSecondsLeft.map { Int64(min($0, 1e15)).description }, to: &json)
+      json.key("heartbeatSeconds")
+      number(
+        source.heartbeatSeconds.map { ($0 * 1_000_000).rounded() / 1_000_000 }.map(\.description),
+        to: &json)
       json.key("cannotSave")
       json.value(source.cannotSave)
     }
@@ -71,6 +79,8 @@ struct StatusDocument: Sendable {
       write(name: sink.name, type: sink.type, state, to: &json)
       json.key("inFlightBytes")
       json.value(sink.inFlightBytes)
+      json.key("deadLetters")
+      json.value(sink.deadLetters)
       // Only where there are some: most sinks leave nothing out.
       let left = sink.lanes.flatMap(\.excludedTables)
       guard !left.isEmpty else { return }

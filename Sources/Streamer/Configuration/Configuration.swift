@@ -65,7 +65,15 @@ struct Configuration: Hashable, Sendable {
 
   /// The sinks that get the changes of a source, in the order of the file.
   func sinks(of source: String) -> [SinkConfiguration] {
-    sinks.filter { $0.sources.contains(source) }
+    let heartbeats: TablePattern? =
+      if case .postgres(let postgres)? = sources.first(where: { $0.name == source })?.kind {
+        postgres.heartbeat.table
+      } else { nil }
+    return sinks.filter { $0.sources.contains(source) }.map { sink in
+      var sink = sink
+      sink.heartbeatTable = heartbeats
+      return sink
+    }
   }
 }
 

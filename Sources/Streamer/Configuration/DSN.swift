@@ -43,27 +43,27 @@ extension Secret {
 }
 
 extension ConfigurationReader {
-  /// Reads `dsn`, and finds its mistakes; an empty one when there are any.
-  mutating func dsn() -> DSN {
+  /// Reads a connection string, and finds its mistakes; an empty one when there are any.
+  mutating func dsn(_ key: String = "dsn") -> DSN {
     let expected = "a connection string"
     let hint = "Such as \"host=db1 dbname=shop user=streamer\" or \"postgres://streamer@db1/shop\"."
     let nothing = DSN(ConnectionString())
-    guard let entry = entry("dsn") else {
-      missing("dsn", expected: expected, hint: hint)
+    guard let entry = entry(key) else {
+      missing(key, expected: expected, hint: hint)
       return nothing
     }
     guard case .string(let raw) = entry.value.content else {
-      fail("dsn", at: entry.position, found: entry.value.kind, expected: expected)
+      fail(key, at: entry.position, found: entry.value.kind, expected: expected)
       return nothing
     }
     let pieces: [SecretExpansion.Piece]
     do throws(SecretExpansion.Failure) { pieces = try context.secrets.pieces(of: raw) } catch {
       fail(
-        "dsn", at: entry.position, found: error.found, expected: error.expected, hint: error.hint)
+        key, at: entry.position, found: error.found, expected: error.expected, hint: error.hint)
       return nothing
     }
     if pieces.allSatisfy(\.isEmpty) {
-      fail("dsn", at: entry.position, found: TOMLValue.quoted(raw), expected: expected, hint: hint)
+      fail(key, at: entry.position, found: TOMLValue.quoted(raw), expected: expected, hint: hint)
       return nothing
     }
     do throws(PGError) {
@@ -74,7 +74,7 @@ extension ConfigurationReader {
       guard context.connects || !pieces.contains(where: \.isReference) else { return nothing }
       let error = shown(error, pieces)
       fail(
-        "dsn", at: entry.position, found: "a connection string with a mistake",
+        key, at: entry.position, found: "a connection string with a mistake",
         expected: "one as libpq reads it", hint: error)
       return nothing
     }

@@ -20,6 +20,8 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
   enum OversizedAction: String, CaseIterable, Sendable {
     /// Stop the pipeline.
     case fail
+    /// Produce what is known of it to `deadLetterTopic`.
+    case deadLetter = "dead-letter"
   }
 
   /// What becomes of partitions that are added to a topic while records go there.
@@ -79,12 +81,14 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
   let onPartitionsChanged: PartitionsAction
   /// What to do with a record that is larger than the broker takes.
   let oversized: OversizedAction
+  /// Where what cannot be delivered goes.
+  let deadLetterTopic: String?
   /// Properties that go to librdkafka verbatim.
   let librdkafka: [String: Secret]
 
   /// Keys of a later version.
   static let later = [
-    "outbox", "key", "partitionBy", "deadLetterTopic", "tombstones", "schemaRegistry",
+    "outbox", "key", "partitionBy", "tombstones", "schemaRegistry",
   ]
 
   /// Reads the keys of this kind.
@@ -121,7 +125,11 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
     createTopics = reader.choice("createTopics", default: TopicCreation.require)
     newTopics = reader.newTopics(isUsed: createTopics == .create)
     onPartitionsChanged = reader.choice("onPartitionsChanged", default: PartitionsAction.keep)
-    oversized = reader.choice("oversized", default: OversizedAction.fail, later: ["dead-letter"])
+    oversized = reader.choice("oversized", default: OversizedAction.fail, later: ["quarantine"])
+    deadLetterTopic = reader.topic("deadLetterTopic")
+    reader.checkDeadLetterTopic(
+      deadLetterTopic, oversized,
+      others: topics.mappings.map(\.topic) + [topics.fallback, messageTopic].compactMap(\.self))
     librdkafka = reader.librdkafkaProperties(rules: LibrdkafkaRule.producer, allowLoss: allowLoss)
     reader.readIneffectiveKeys()
   }
@@ -166,6 +174,22 @@ extension ConfigurationReader {
     let handlers = requiredTexts("handlers", expected: "[\"passthrough\"]")
     for handler in handlers where handler.value != "passthrough" {
       fail("handlers", at: entry.position, found: handler.shown, expected: "\"passthrough\"")
+    }
+  }
+
+  /// Checks that dead letters have a topic of their own.
+  fileprivate mutating func checkDeadLetterTopic(
+    _ topic: String?, _ action: KafkaSinkConfiguration.OversizedAction, others: [String]
+  ) {
+    if action == .deadLetter, topic == nil {
+      missing("deadLetterTopic", expected: "a topic's name for oversized = \"dead-letter\"")
+    } else if let topic, others.contains(topic) {
+      fail(
+        "deadLetterTopic", at: entry("deadLetterTopic")?.position, found: "a topic of events",
+        expected: "another topic")
+    }
+    if action != .deadLetter {
+      note("deadLetterTopic", "has no effect without oversized = \"dead-letter\"")
     }
   }
 

@@ -55,10 +55,13 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   /// Whether standbys keep the slot in step, so that it outlives a failover (false; from 17).
   let failover: Bool
 
+  /// What is written into the server's log from time to time.
+  let heartbeat: HeartbeatConfiguration
+  /// What happens when the slot keeps much log.
+  let walBudget: WALBudget
+
   /// Keys of architecture's later chapters.
-  static let later = [
-    "heartbeat", "heartbeatDSN", "heartbeatTable", "walBudget", "snapshot",
-  ]
+  static let later = ["snapshot"]
 
   /// Reads the keys of this kind.
   init(in reader: inout ConfigurationReader) {
@@ -95,6 +98,8 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
         expected: "temporary = false beside it",
         hint: "A temporary slot ends with its connection: no standby keeps it.")
     }
+    heartbeat = reader.heartbeat()
+    walBudget = reader.walBudget()
     if !createPublication, !tables.isEmpty {
       reader.note("tables", "has no effect without createPublication = true")
     }

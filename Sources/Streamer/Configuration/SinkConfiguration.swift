@@ -22,6 +22,8 @@ struct SinkConfiguration: Hashable, Sendable {
   var kind: Kind
   /// The names of the sources whose changes it gets, at least one.
   let sources: [String]
+  /// The table of the source's own heartbeats, which are no events.
+  var heartbeatTable: TablePattern?
   /// How it writes events.
   var format: FormatConfiguration
   /// What is different for single tables.

@@ -22,6 +22,8 @@ final class LaneStatus: Sendable {
   let skipped = AtomicCounter()
   /// How many deliveries have failed.
   let errors = AtomicCounter()
+  /// How many changes went to the dead letter topic.
+  let deadLetters = AtomicCounter()
   /// How many records the sink has acknowledged.
   let kafkaMessages = AtomicCounter()
 

@@ -91,6 +91,11 @@ final class Metrics: Sendable {
     }
   }
 
+  /// Drops the series of one metric that have this label.
+  func removeSeries(of name: String, _ label: String, _ value: String) {
+    families.withLock { $0[name]?.remove(label, value) }
+  }
+
   /// Everything as Prometheus' text, format 0.0.4, ordered by name.
   func text() -> [UInt8] {
     // Only the references are copied under the lock: writing text must not hold up a pipeline.

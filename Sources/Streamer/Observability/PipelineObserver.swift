@@ -151,6 +151,14 @@ final class PipelineObserver {
     for lane in lanes where !lane.state.state.isTrouble { lane.enter(.stopped) }
   }
 
+  /// Takes a gap that was found, with the whole ledger; any thread may call it.
+  var noteGap: @Sendable (Gap, [Gap]) -> Void {
+    { [source, sourceMetrics] gap, ledger in
+      sourceMetrics.gaps(gap).add()
+      source.gaps = ledger
+    }
+  }
+
   // MARK: - The server
 
   /// Bytes of the server came, or it is not listened to on purpose.
@@ -160,6 +168,24 @@ final class PipelineObserver {
   func serverPosition(_ lsn: LSN) {
     source.serverLSN.set(lsn.value)
     observePositions()
+  }
+
+  /// A heartbeat came back after that time.
+  func heartbeat(_ trip: Duration) {
+    source.heartbeatSeconds = trip.inSeconds
+    sourceMetrics.heartbeat.set(trip.inSeconds)
+  }
+
+  /// Since when a heartbeat has been waited for and nothing has moved; nil when none is.
+  func heartbeat(waitingSince since: ContinuousClock.Instant?) { source.heartbeatAwaited(since) }
+
+  /// What the server says of the slot, its own position with it, and what the guard makes of that.
+  func slot(_ slot: ReplicationSlot, _ sight: WALGuard.Sight) {
+    source.walGrowth = sight.growth
+    source.walSecondsLeft = sight.secondsLeft
+    sourceMetrics.walGrowth.set(sight.growth ?? 0)
+    sourceMetrics.walSecondsLeft(sight.secondsLeft)
+    self.slot(slot)
   }
 
   /// What the server says of the slot, its own position with it.
@@ -229,6 +255,11 @@ final class PipelineObserver {
     lane.skipped.add(Self.difference(counts.repeated, last.repeated))
     lane.kafkaMessages.add(Self.difference(counts.delivered, last.delivered))
     sinkMetrics[index].delivered.add(Self.difference(counts.delivered, last.delivered))
+    for (cause, count) in counts.deadLetters {
+      let new = Self.difference(count, last.deadLetters[cause] ?? 0)
+      lane.deadLetters.add(new)
+      sinkMetrics[index].deadLetters[cause]?.add(new)
+    }
     watches[index].counts = counts
     take(inFlightBytes: inFlightBytes, index)
     if inFlightBytes == 0 {

@@ -15,6 +15,9 @@ struct SinkMetrics: Sendable {
   /// Errors that Kafka or librdkafka reported.
   let kafkaErrors: Counter
 
+  /// Changes that went to the dead letter topic, by their cause.
+  let deadLetters: [DeadLetter.Cause: Counter]
+
   private let metrics: Metrics
   /// The sink's name.
   let name: String
@@ -40,6 +43,13 @@ struct SinkMetrics: Sendable {
       bounds: Histogram.defaultSeconds)
     kafkaQueueMessages = kafka.gauge(
       "psql_streamer_kafka_queue_messages", "Records in librdkafka's queue.")
+    var deadLetters: [DeadLetter.Cause: Counter] = [:]
+    for cause in DeadLetter.Cause.allCases {
+      deadLetters[cause] = kafka.counter(
+        "psql_streamer_dead_letters_total", "Changes that went to the dead letter topic.",
+        ("cause", cause.rawValue))
+    }
+    self.deadLetters = deadLetters
     kafkaErrors = kafka.counter(
       "psql_streamer_kafka_errors_total", "Errors that Kafka or librdkafka reported.")
   }

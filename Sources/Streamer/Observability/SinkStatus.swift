@@ -49,6 +49,8 @@ final class SinkStatus: Sendable {
   var skipped: UInt64 { sum { $0.skipped.value } }
   /// How many deliveries have failed.
   var errors: UInt64 { sum { $0.errors.value } }
+  /// How many changes went to the dead letter topic.
+  var deadLetters: UInt64 { sum { $0.deadLetters.value } }
   /// How many records the sink has acknowledged.
   var kafkaMessages: UInt64 { sum { $0.kafkaMessages.value } }
 

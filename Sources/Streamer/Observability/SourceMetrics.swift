@@ -18,6 +18,10 @@ struct SourceMetrics: Sendable {
   let walHeldBytes: Gauge
   /// What the server says of that log, in the order of all such words.
   let walStatus: [Gauge]
+  /// How fast that grows, in bytes a second.
+  let walGrowth: Gauge
+  /// Seconds that the last heartbeat took to come back.
+  let heartbeat: Gauge
   /// Bytes of open transactions in files.
   let spoolBytes: Gauge
   /// 1 while positions cannot be saved.
@@ -86,6 +90,11 @@ struct SourceMetrics: Sendable {
         "psql_streamer_wal_status", "1 for what the server says of the slot's log, else 0.",
         ("status", status.rawValue))
     }
+    walGrowth = slot.gauge(
+      "psql_streamer_wal_growth_bytes_per_second", "How fast the log grows that the slot keeps.")
+    heartbeat = slot.gauge(
+      "psql_streamer_heartbeat_seconds",
+      "From the last heartbeat that came back to its delivery by every sink; 0 before the first.")
     cannotSave = every.gauge(
       "psql_streamer_cannot_save", "1 while positions cannot be saved, else 0.")
     saveErrors = every.counter(
@@ -105,6 +114,25 @@ struct SourceMetrics: Sendable {
   /// How often a stream had to be begun again for this cause.
   func reconnects(cause: ReconnectCause) -> Counter {
     reconnects[ReconnectCause.allCases.firstIndex(of: cause) ?? 0]
+  }
+
+  /// Seconds until the server takes away log that the slot needs; nil where nobody can tell.
+  func walSecondsLeft(_ seconds: Double?) {
+    let name = "psql_streamer_wal_seconds_left"
+    let labels: Metrics.Labels = [(name: "sourceName", value: self.name)]
+    guard let seconds else { return metrics.removeSeries(of: name, "sourceName", self.name) }
+    metrics.gauge(name, "Until the server takes away log that the slot needs.", labels)
+      .set(seconds)
+  }
+
+  /// How many gaps of this kind were found and dealt with in this way.
+  func gaps(_ gap: Gap) -> Counter {
+    metrics.counter(
+      "psql_streamer_gaps_total", "Places in the log behind which changes may be missing.",
+      [
+        (name: "sourceName", value: name), (name: "cause", value: gap.kind.rawValue),
+        (name: "action", value: gap.action.rawValue),
+      ])
   }
 
   // MARK: - Tables

@@ -1,4 +1,5 @@
 import PGWire
+import Synchronization
 
 /// What a source's pipeline tells about itself.
 ///
@@ -23,6 +24,10 @@ final class SourceStatus: Sendable {
   private let lag = AtomicFraction()
   // Not a number while it is unknown, or the server keeps everything.
   private let safeWAL = AtomicFraction()
+  private let growth = AtomicFraction()
+  private let walLeft = AtomicFraction()
+  private let trip = AtomicFraction()
+  private let awaited = AtomicInstant()
 
   /// Where the stream stands: the end of what was received, in bytes.
   let receivedLSN = AtomicCounter()
@@ -42,6 +47,14 @@ final class SourceStatus: Sendable {
   let events = AtomicCounter()
   /// How many events could not be made or handed over.
   let eventErrors = AtomicCounter()
+  private let ledger = Mutex<[Gap]>([])
+
+  /// The ledger of gaps, the oldest first.
+  var gaps: [Gap] {
+    get { ledger.withLock { $0 } }
+    set { ledger.withLock { $0 = newValue } }
+  }
+
   /// How often the replication connection, or an attempt to make it, has failed.
   let replicaErrors = AtomicCounter()
   /// How often saving a position has failed.
@@ -53,6 +66,9 @@ final class SourceStatus: Sendable {
     self.type = type
     self.slot = slot
     safeWAL.set(.nan)
+    growth.set(.nan)
+    walLeft.set(.nan)
+    trip.set(.nan)
   }
 
   /// The state now.
@@ -88,6 +104,32 @@ final class SourceStatus: Sendable {
     get { Int64(exactly: safeWAL.value) }
     set { safeWAL.set(newValue.map(Double.init) ?? .nan) }
   }
+
+  /// How fast the log grows that the slot keeps, in bytes a second, negative while it falls; nil while
+  /// unknown.
+  var walGrowth: Double? {
+    get { growth.value.isNaN ? nil : growth.value }
+    set { growth.set(newValue ?? .nan) }
+  }
+
+  /// How long until the server takes away what the slot needs, in seconds; nil when it never will, or
+  /// nobody knows.
+  var walSecondsLeft: Double? {
+    get { walLeft.value.isNaN ? nil : walLeft.value }
+    set { walLeft.set(newValue ?? .nan) }
+  }
+
+  /// How long the last heartbeat took to come back, in seconds; nil when none has.
+  var heartbeatSeconds: Double? {
+    get { trip.value.isNaN ? nil : trip.value }
+    set { trip.set(newValue ?? .nan) }
+  }
+
+  /// Since when a heartbeat has been waited for while nothing has moved; nil when none is.
+  var heartbeatAwaitedSince: ContinuousClock.Instant? { awaited.value }
+
+  /// Notes since when a heartbeat has been waited for.
+  func heartbeatAwaited(_ since: ContinuousClock.Instant?) { awaited.set(since) }
 
   /// When the server was heard last, or was not listened to on purpose; nil when it never was.
   var lastHeard: ContinuousClock.Instant? { heard.value }

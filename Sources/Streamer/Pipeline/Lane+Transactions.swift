@@ -6,6 +6,8 @@ struct Reading {
   fileprivate(set) var ticket: DeliveryTracker<LSN>.Ticket?
   /// Events of the current transaction below this ordinal are passed over.
   var skipBelow = UInt64.max
+  /// The commit LSN of the transaction that is read.
+  var commitLSN: LSN { mark.commitLSN }
   /// The last event given to the sink: an in-process reconnect repeats nothing up to it.
   fileprivate var mark: (commitLSN: LSN, nextOrdinal: UInt64) = (.zero, 0)
   /// What is read next begins inside the transaction of ``mark``, which has not come again yet.
@@ -95,6 +97,9 @@ extension Lane where Position == LSN {
   mutating func produced(from first: Int, _ place: EventPlace, table: @autoclosure () -> String) {
     reading.mark.nextOrdinal = place.ordinal &+ 1
     let commitLSN = reading.mark.commitLSN
+    if let deadLetters {
+      buryOversized(from: first, place, table: table(), source: sourceName, into: deadLetters)
+    }
     produced(
       from: first, strand: 0, table: table(),
       place: "LSN \(place.lsn), transaction \(commitLSN),")

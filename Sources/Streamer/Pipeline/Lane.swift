@@ -40,6 +40,15 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   /// Where it stands in the transactions that are read; only for PostgreSQL's.
   var reading = Reading()
 
+  /// The source's name, for dead letters.
+  var sourceName = ""
+  /// Where changes go that cannot be delivered; nil where they stop the source.
+  var deadLetters: Route?
+  /// The records that a broker has refused, which go there when they are read again.
+  private(set) var refusedRecords: Set<RefusedRecord> = []
+  /// Changes that went there and were not told.
+  var buried: [BuriedChange] = []
+
   private var strands: [Strand] = []
   private var failure: StreamerError?
   private var isRefusalTold = false
@@ -317,12 +326,19 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   /// Takes what the sink reports as durable; throws when the sink itself has failed.
   mutating func takeReports() throws(StreamerError) {
     guard isOpen else { return }
-    try sink.poll { receipt in
-      let (strand, number) = StrandTicket.parts(of: receipt.ticket)
-      strands[strand].tracker.delivered(number, count: receipt.count)
-      inFlightBytes -= receipt.bytes
-      deliveredBytes += receipt.bytes
-      counts.delivered += receipt.count
+    do throws(StreamerError) {
+      try sink.poll { receipt in
+        let (strand, number) = StrandTicket.parts(of: receipt.ticket)
+        strands[strand].tracker.delivered(number, count: receipt.count)
+        inFlightBytes -= receipt.bytes
+        deliveredBytes += receipt.bytes
+        counts.delivered += receipt.count
+      }
+    } catch {
+      guard deadLetters != nil, !error.isRetryable, let record = error.refusedRecord,
+        refusedRecords.insert(record).inserted
+      else { throw error }
+      throw error.retried("It comes again, and goes to the dead letter topic.")
     }
     if let lsn = keeper?.takeCommitted(), let position = Position(lsn: lsn) { kept = position }
     flush()
@@ -353,6 +369,8 @@ struct LaneCounts {
   var excluded = 0
   var repeated = 0
   var delivered = 0
+  /// Of them, those that went to the dead letter topic.
+  var deadLetters: [DeadLetter.Cause: Int] = [:]
 }
 
 /// What a delivery report brings back of a record: its strand in the upper 16 bits, the number of its

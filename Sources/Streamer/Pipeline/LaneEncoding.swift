@@ -8,6 +8,8 @@ struct LaneSetup: Hashable, Sendable {
   var routing: TopicRouting
   /// The topic of logical messages; nil excludes them.
   var messageTopic: String?
+  /// The topic of changes that cannot be delivered; nil stops the source over them.
+  var deadLetterTopic: String?
   /// How values are written.
   var values = ValueOptions()
   /// Whether records carry headers.
@@ -37,7 +39,8 @@ struct LaneSetup: Hashable, Sendable {
 
   /// Every topic that the configuration names: they must exist, or be created.
   var namedTopics: [String] {
-    routing.mappings.map(\.topic) + [routing.fallback, messageTopic].compactMap(\.self)
+    routing.mappings.map(\.topic)
+      + [routing.fallback, messageTopic, deadLetterTopic].compactMap(\.self)
   }
 }
 

@@ -163,6 +163,7 @@ extension Pipeline {
     let alone = !message.isTransactional
     if alone {
       guard transaction == nil else { throw violation("a lone message came in a transaction") }
+      if Heartbeat.isHeartbeat(message.prefix) { return passed(message.lsn) }
       guard message.lsn > .zero else { throw violation("a message has no position") }
       let last = LSN(message.lsn.value - 1)
       open(Transaction(xid: nil, commitLSN: last, commitTime: nil))
@@ -174,13 +175,24 @@ extension Pipeline {
         continue
       }
       guard size <= settings.maxRowSize else {
-        lanes[index].refused(place, tooLarge("a logical message", place, size))
+        if let dead = lanes[index].deadLetters {
+          let reason = "the message takes \(size) bytes, maxRowSize allows \(settings.maxRowSize)"
+          lanes[index].bury(
+            letter(of: message, place, route, .rowSize, reason, lane: index), into: dead)
+        } else {
+          lanes[index].refused(place, tooLarge("a logical message", place, size))
+        }
         continue
       }
       let first = lanes[index].batch.count
       let record = RecordPlace(event: place, route: route, ticket: lanes[index].ticket)
       if let error = encode(message, record, lane: index) {
-        lanes[index].refused(place, error)
+        if let dead = lanes[index].deadLetters {
+          lanes[index].bury(
+            letter(of: message, place, route, .notText, error.why, lane: index), into: dead)
+        } else {
+          lanes[index].refused(place, error)
+        }
         continue
       }
       lanes[index].produced(from: first, place, table: "logical messages")
@@ -259,6 +271,10 @@ extension Pipeline {
         lanes[index].counts.excluded += 1
         continue
       }
+      if let route = lanes[index].deadLetters {
+        lanes[index].bury(letter(of: change, table, place, refusal, lane: index), into: route)
+        continue
+      }
       let error: StreamerError
       switch refusal {
       case .size(let size):
@@ -267,6 +283,43 @@ extension Pipeline {
       }
       lanes[index].refused(place, error)
     }
+  }
+
+  /// What a dead letter topic gets of a change that no record is made of.
+  private func letter(
+    of change: borrowing Change, _ table: KnownTable, _ place: EventPlace, _ refusal: Refusal,
+    lane index: Int
+  ) -> DeadLetter {
+    let row = change.kind == .delete ? change.old : change.new
+    let bytes = row.byteCount
+    var letter = DeadLetter(
+      source: settings.source, sink: lanes[index].name,
+      topic: table.lanes[index].map { lanes[index].sink.topic($0.route.topic).name } ?? "",
+      table: table.table.qualifiedName, place: place, commitLSN: transaction?.commitLSN ?? .zero,
+      cause: .rowSize, reason: "", size: bytes, digest: row.digest(of: bytes),
+      key: row.key(table.table.key, of: table.table.relation))
+    switch refusal {
+    case .size(let size):
+      letter.size = size
+      letter.reason = "the change takes \(size) bytes, maxRowSize allows \(settings.maxRowSize)"
+    case .noText(let what):
+      letter.cause = .notText
+      letter.reason = "\(what) holds bytes that are no UTF-8"
+    }
+    return letter
+  }
+
+  /// What a dead letter topic gets of a logical message that no record is made of.
+  private func letter(
+    of message: borrowing LogicalMessage, _ place: EventPlace, _ route: Route,
+    _ cause: DeadLetter.Cause, _ reason: String, lane index: Int
+  ) -> DeadLetter {
+    let size = message.content.byteCount
+    return DeadLetter(
+      source: settings.source, sink: lanes[index].name,
+      topic: lanes[index].sink.topic(route.topic).name, table: "logical messages", place: place,
+      commitLSN: transaction?.commitLSN ?? .zero, cause: cause, reason: reason, size: size,
+      digest: size <= Limits.hashedBytes ? SHA256.digest(of: message.content.copied) : [])
   }
 
   private func noText(_ what: String, _ place: EventPlace) -> StreamerError {

@@ -92,14 +92,18 @@ extension Pipeline {
     case .keepalive(let walEnd, _, let wantsReply):
       keepalives += 1
       pings = wantsReply && walEnd <= sent ? pings + 1 : 0
-      sent = max(sent, walEnd)
       replyRequested = replyRequested || wantsReply
-      if transaction == nil {
-        for index in lanes.indices {
-          lanes[index].endCut(before: walEnd)
-          lanes[index].keepalive(walEnd: walEnd)
-        }
-      }
+      passed(walEnd)
+    }
+  }
+
+  /// The server has nothing to send below that position: what lies there and is delivered counts.
+  mutating func passed(_ walEnd: LSN) {
+    sent = max(sent, walEnd)
+    guard transaction == nil else { return }
+    for index in lanes.indices {
+      lanes[index].endCut(before: walEnd)
+      lanes[index].keepalive(walEnd: walEnd)
     }
   }
 

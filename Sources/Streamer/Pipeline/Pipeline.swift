@@ -197,8 +197,17 @@ struct Pipeline: ~Copyable {
   /// A new connection to `origin` begins at `start`: what the old one said of tables is void.
   ///
   /// `messageTopics` are the lanes' topics of logical messages; nil excludes them.
-  mutating func connected(at start: LSN, _ origin: StreamOrigin, messageTopics: [TopicID?]) {
+  /// `deadLetterTopics` are those of changes that cannot be delivered; without one they stop the
+  /// source.
+  mutating func connected(
+    at start: LSN, _ origin: StreamOrigin, messageTopics: [TopicID?],
+    deadLetterTopics: [TopicID?] = []
+  ) {
     self.origin = origin
+    for (index, topic) in deadLetterTopics.enumerated() {
+      lanes[index].sourceName = settings.source
+      lanes[index].deadLetters = topic.map { Route(topic: $0, table: "") }
+    }
     for index in encodings.indices {
       encodings[index].connected(origin, messageTopic: messageTopics[index])
     }

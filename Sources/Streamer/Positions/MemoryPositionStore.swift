@@ -7,6 +7,7 @@ final class MemoryPositionStore {
     var positions: [Name: Position] = [:]
     var overrides: [String: LSN] = [:]
     var keys: [SourceOrigin: [UInt32: KeyHistory]] = [:]
+    var gaps: [String: [Gap]] = [:]
 
     mutating func save(_ positions: [Position]) {
       for position in positions {
@@ -60,6 +61,17 @@ extension MemoryPositionStore: SourceMemory {
       contents.keys[table.origin, default: [:]][table.relationOID] = history
     }
   }
+
+  func record(_ gap: Gap) {
+    contents.withLock { contents in
+      var ledger = contents.gaps[gap.source] ?? []
+      guard ledger.last?.repeats(gap) != true else { return }
+      ledger.append(gap)
+      contents.gaps[gap.source] = ledger.suffix(Limits.gaps)
+    }
+  }
+
+  func gaps(source: String) -> [Gap] { contents.withLock { $0.gaps[source] ?? [] } }
 
   func prune(_ origin: SourceOrigin, before lsn: LSN) {
     contents.withLock { contents in

@@ -145,6 +145,33 @@ extension SQLitePositionStore: SourceMemory {
     ])
   }
 
+  func record(_ gap: Gap) throws(StreamerError) {
+    let last = try ledger(of: gap.source).last
+    guard last?.gap.repeats(gap) != true else { return }
+    let number = (last?.number ?? 0) + 1
+    try transaction([
+      StoredRow.insert(gap, number: number),
+      .init(
+        "DELETE FROM gap WHERE source = ? AND number <= ?",
+        [.text(gap.source), .integer(number - Int64(Limits.gaps))]),
+    ])
+  }
+
+  func gaps(source: String) throws(StreamerError) -> [Gap] {
+    try ledger(of: source).map(\.gap)
+  }
+
+  private func ledger(of source: String) throws(StreamerError) -> [(number: Int64, gap: Gap)] {
+    // A reader makes no table that is not there.
+    let isThere = try rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'gap'", [])
+    guard !isThere.isEmpty else { return [] }
+    var entries: [(number: Int64, gap: Gap)] = []
+    for row in try rows(SQLiteSchema.gaps, [.text(source)]) {
+      entries.append(try StoredRow.gap(row, store: file.name))
+    }
+    return entries
+  }
+
   private func history(of table: DescribedTable) throws(StreamerError) -> KeyHistory {
     // The first version's keys are not trusted, and a reader does not migrate.
     guard version == SQLiteSchema.version else { return KeyHistory() }

@@ -31,6 +31,21 @@ enum SQLiteSchema {
     """,
   ]
 
+  /// A table that came later; a program without it passes over it, so it is no version of its own.
+  static let gapTable = """
+    CREATE TABLE IF NOT EXISTS gap (
+      source TEXT NOT NULL, number INTEGER NOT NULL, since TEXT, until TEXT, kind TEXT NOT NULL,
+      cause TEXT NOT NULL, action TEXT NOT NULL, at INTEGER NOT NULL, checksum INTEGER NOT NULL,
+      PRIMARY KEY (source, number)
+    ) STRICT, WITHOUT ROWID
+    """
+
+  /// What the ledger of a source is read with, in the order of ``StoredRow/gap``.
+  static let gaps = """
+    SELECT source, number, since, until, kind, cause, action, at, checksum FROM gap
+    WHERE source = ? ORDER BY number
+    """
+
   /// What the stored positions are read with, in the order of ``StoredRow/position``.
   static func positions(version: Int64) -> String {
     """

@@ -30,6 +30,14 @@ protocol SourceMemory: AnyObject, Sendable {
   /// `lsn` must be at or below whatever may be described again. That is the slot's restart LSN: an
   /// open transaction's tables may be described before the confirmed position.
   func prune(_ origin: SourceOrigin, before lsn: LSN) throws(StreamerError)
+
+  /// Adds a gap to the ledger, unless the source's last entry says the same; durable when it returns.
+  ///
+  /// Of each source the newest ``Limits/gaps`` are kept.
+  func record(_ gap: Gap) throws(StreamerError)
+
+  /// The ledger of a source, the oldest entry first.
+  func gaps(source: String) throws(StreamerError) -> [Gap]
 }
 
 /// The database that a source reads, which object identifiers and LSNs belong to.

@@ -44,6 +44,22 @@ enum StoredRow {
         ]))
   }
 
+  /// Adds an entry to the ledger under a number of the source's.
+  static func insert(_ gap: Gap, number: Int64) -> Statement {
+    Statement(
+      """
+      INSERT INTO gap (source, number, since, until, kind, cause, action, at, checksum)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+      """,
+      checked([
+        .text(gap.source), .integer(number), text(gap.from), text(gap.to),
+        .text(gap.kind.rawValue), .text(gap.cause), .text(gap.action.rawValue),
+        .integer(gap.at.microseconds),
+      ]))
+  }
+
+  private static func text(_ lsn: LSN?) -> Value { lsn.map { .text($0.description) } ?? .null }
+
   /// What selects the rows of one table's key.
   static func place(of table: DescribedTable) -> [Value] {
     [
@@ -99,6 +115,26 @@ enum StoredRow {
     else { throw damaged(store) }
     return KeyHistory.Entry(
       lsn: LSN(lsn), columns: NameList.names(columns), key: NameList.names(key))
+  }
+
+  /// The number and the entry in a row of eight values and their checksum.
+  static func gap(
+    _ row: [Value], store: String
+  ) throws(StreamerError) -> (number: Int64, gap: Gap) {
+    try check(row, count: 8, store: store)
+    guard case .text(let source) = row[0], case .integer(let number) = row[1],
+      case .text(let kind) = row[4], let kind = Gap.Kind(rawValue: kind),
+      case .text(let cause) = row[5], case .text(let action) = row[6],
+      let action = Gap.Action(rawValue: action), case .integer(let time) = row[7]
+    else { throw damaged(store) }
+    let gap = Gap(
+      source: source, from: lsn(row[2]), to: lsn(row[3]), kind: kind, cause: cause, action: action,
+      at: UTCTime(microseconds: time))
+    return (number, gap)
+  }
+
+  private static func lsn(_ value: Value) -> LSN? {
+    if case .text(let text) = value { LSN(text) } else { nil }
   }
 
   private static func check(

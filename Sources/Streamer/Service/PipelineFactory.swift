@@ -14,7 +14,8 @@ enum PipelineFactory {
     switch source.kind {
     case .postgres(let postgres):
       let session = PostgresSession(
-        name: source.name, postgres, sinks: sinks.map(\.name), store: store, log: log)
+        name: source.name, postgres, sinks: sinks.map(\.name), store: store, log: log,
+        note: observer.noteGap)
       return try Driver(
         PostgresSource(plan, postgres, server: session, observer: observer, log: log), plan,
         observer: observer, log: log)
@@ -112,6 +113,12 @@ extension SinkConfiguration {
 extension SinkConfiguration {
   /// How its events are routed and written.
   var setup: LaneSetup {
+    var setup = ownSetup
+    if let heartbeatTable { setup.routing.excluded.append(heartbeatTable) }
+    return setup
+  }
+
+  private var ownSetup: LaneSetup {
     guard case .kafka(let kafka) = kind else {
       return LaneSetup(
         routing: TopicRouting(fallback: ""), messageTopic: "", values: format.values,
@@ -119,10 +126,11 @@ extension SinkConfiguration {
         cloudEvents: format.cloudEvents, rules: rules)
     }
     return LaneSetup(
-      routing: kafka.topics, messageTopic: kafka.messageTopic, values: format.values,
-      headers: kafka.headers, onTableError: kafka.onTableError, routesTables: true,
-      format: format.name, key: format.key, debezium: format.debezium, flat: format.flat,
-      cloudEvents: format.cloudEvents, rules: rules)
+      routing: kafka.topics, messageTopic: kafka.messageTopic,
+      deadLetterTopic: kafka.oversized == .deadLetter ? kafka.deadLetterTopic : nil,
+      values: format.values, headers: kafka.headers, onTableError: kafka.onTableError,
+      routesTables: true, format: format.name, key: format.key, debezium: format.debezium,
+      flat: format.flat, cloudEvents: format.cloudEvents, rules: rules)
   }
 }
 

@@ -48,6 +48,7 @@ final class Service: StatusSource {
     ended = try EventDescriptor()
     sources = configuration.sources.map(\.status)
     sinks = configuration.sinks.map { SinkStatus(name: $0.name, type: $0.typeName) }
+    for source in sources { source.gaps = try store.gaps(source: source.name) }
     var pipelines: [any Pipeline] = []
     pipelineSources = sources.filter { !configuration.sinks(of: $0.name).isEmpty }
     isolates = configuration.onSourceFailure == .isolate && pipelineSources.count > 1

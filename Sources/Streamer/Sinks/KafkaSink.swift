@@ -29,6 +29,7 @@ final class KafkaSink: Sink {
   var trouble: StreamerError? { writer.trouble }
   var maximumRecordBytes: Int { writer.maximumRecordBytes }
   var queueLength: Int { writer.queueLength }
+  func topic(_ number: TopicID) -> SinkTopic { writer.description(of: number) }
 
   func open() throws(StreamerError) { try writer.open(topics: namedTopics) }
 

@@ -66,6 +66,15 @@ final class KafkaWriter: @unchecked Sendable {
     (producer?.maximumMessageBytes ?? .max) - Limits.recordOverheadBytes
   }
 
+  /// What is known of a topic that was prepared.
+  func description(of number: TopicID) -> SinkTopic {
+    let topic = table.withLock { table in
+      table.topics.indices.contains(Int(number)) ? table.topics[Int(number)] : nil
+    }
+    let limit = (topic?.maximumBatchBytes ?? .max) - Limits.recordOverheadBytes
+    return SinkTopic(name: topic?.name ?? "", maximumRecordBytes: min(limit, maximumRecordBytes))
+  }
+
   /// How many records wait in librdkafka.
   var queueLength: Int { producer?.queueLength ?? 0 }
 }
@@ -312,5 +321,8 @@ extension KafkaWriter {
     // What follows a fatal error says less than its reason, and may come before it.
     guard isDecisive(error) else { return }
     failure = explain(error, true)
+    if error.category == .recordTooLarge, let topic = report.topicName {
+      failure?.refusedRecord = RefusedRecord(topic: topic, bytes: report.byteCount)
+    }
   }
 }

@@ -56,6 +56,39 @@ struct RecordBatch: ~Copyable {
         partitionHash: hash, ticket: ticket))
   }
 
+  /// Adds a record whose key and value are at hand elsewhere; not for the row path.
+  mutating func add(key: [UInt8]?, value: [UInt8], route: borrowing Route, ticket: UInt64) {
+    let keyPlace = key.map { append($0) }
+    let valuePlace = append(value)
+    add(key: keyPlace, value: valuePlace, route: route, ticket: ticket)
+  }
+
+  /// Puts another key and value, and another topic, in place of a record's; its bytes stay until the
+  /// batch is cleared.
+  mutating func replace(_ index: Int, key: [UInt8]?, value: [UInt8], route: borrowing Route) {
+    let ticket = entries[index].ticket
+    let later = Array(entries[(index + 1)...])
+    entries.removeSubrange(index...)
+    add(key: key, value: value, route: route, ticket: ticket)
+    entries += later
+  }
+
+  /// Copies of a record's key and value.
+  func parts(_ index: Int) -> (key: [UInt8]?, value: [UInt8]?) {
+    var parts: (key: [UInt8]?, value: [UInt8]?) = (nil, nil)
+    // SAFETY: the pointers do not leave the closure.
+    unsafe withParts(of: entries[index]) { key, value in
+      parts = unsafe (key.map { unsafe Array($0) }, value.map { unsafe Array($0) })
+    }
+    return parts
+  }
+
+  private mutating func append(_ array: [UInt8]) -> Range<Int> {
+    let start = bytes.count
+    bytes.append(array: array)
+    return start..<bytes.count
+  }
+
   /// A record's size in bytes: its payload, and the whole with its headers.
   @inline(__always)
   func size(_ index: Int) -> (payload: Int, whole: Int) {

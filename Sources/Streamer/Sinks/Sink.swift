@@ -20,6 +20,9 @@ protocol Sink: AnyObject {
   /// The largest record, key and value together in bytes, that the sink can take.
   var maximumRecordBytes: Int { get }
 
+  /// What is known of a topic that was prepared.
+  func topic(_ number: TopicID) -> SinkTopic
+
   /// How many records wait in the sink's own queue, for the metrics.
   var queueLength: Int { get }
 
@@ -65,6 +68,9 @@ extension Sink {
   var eventDescriptor: CInt? { nil }
   var trouble: StreamerError? { nil }
   var maximumRecordBytes: Int { .max }
+  func topic(_ number: TopicID) -> SinkTopic {
+    SinkTopic(name: "", maximumRecordBytes: maximumRecordBytes)
+  }
   var queueLength: Int { 0 }
   var takesMore: Bool { true }
   var isClosedToRecords: Bool { false }
@@ -81,6 +87,14 @@ extension Sink {
   func durabilityJobEnded(_ error: StreamerError?) {}
   func abandon() {}
   func close(within: Duration) {}
+}
+
+/// A topic of a sink.
+struct SinkTopic {
+  /// Its name; empty where a sink has none.
+  var name: String
+  /// The largest record, key and value together in bytes, that it takes however it is compressed.
+  var maximumRecordBytes: Int
 }
 
 /// Records of one transaction that have become durable.

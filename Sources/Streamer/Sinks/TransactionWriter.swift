@@ -27,6 +27,8 @@ protocol TransactionWriter: AnyObject, Sendable {
   var trouble: StreamerError? { get }
   /// The largest record, key and value together in bytes.
   var maximumRecordBytes: Int { get }
+  /// What is known of a topic that was prepared.
+  func description(of number: TopicID) -> SinkTopic
   /// How many records wait in librdkafka.
   var queueLength: Int { get }
   /// Whether another batch would be on its way at once.
@@ -64,3 +66,9 @@ protocol PositionKeeper: Sendable {
 }
 
 extension PositionTopic: PositionKeeper {}
+
+extension TransactionWriter {
+  func description(of number: TopicID) -> SinkTopic {
+    SinkTopic(name: "", maximumRecordBytes: maximumRecordBytes)
+  }
+}

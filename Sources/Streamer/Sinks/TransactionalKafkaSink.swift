@@ -95,6 +95,7 @@ final class TransactionalKafkaSink: TransactionalSink {
   var trouble: StreamerError? { writer.trouble }
   var maximumRecordBytes: Int { writer.maximumRecordBytes }
   var queueLength: Int { writer.queueLength }
+  func topic(_ number: TopicID) -> SinkTopic { writer.description(of: number) }
   var takesMore: Bool { transaction.takesRecords && writer.takesMore }
   var isClosedToRecords: Bool { !transaction.takesRecords }
   var awaitsBoundary: Bool { transaction.awaitsBoundary }

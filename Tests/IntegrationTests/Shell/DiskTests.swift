@@ -62,6 +62,53 @@ extension Integration {
       for sink in sinks { #expect(try run.events(of: sink).count == 39, "\(sink)") }
     }
 
+    /// A spool that finds the disk full is dropped, and the transaction comes without streaming.
+    @Test(.enabled("a disk must be mounted") { mayMount })
+    func `A full disk of the spool costs a connection and loses nothing`() throws {
+      let postgres = try PostgresServer(settings: ["logical_decoding_work_mem": "64kB"])
+      var lines = Scenario.Lines()
+      lines.source = [#"spool = { memory = 0, limit = "1GiB" }"#]
+      let run = try LocalRun(
+        "spool", postgres: postgres, lines: lines,
+        tables: "CREATE TABLE t (id int PRIMARY KEY, v text)")
+      let streamer = try run.start(by: Self.onSmallDisk(run))
+      try run.psql(
+        "INSERT INTO t SELECT i, repeat('x', 400) FROM generate_series(1, 8000) i")
+      try run.psql("INSERT INTO t VALUES (8001, 'last')")
+      try run.waitUntilConfirmed(streamer)
+      let ids = try run.events().compactMap { $0["Columns"]?["id"]?.int }
+      #expect(ids == Array(1...8001))
+      #expect(
+        streamer.standardError.contains("does without streaming"), "\(streamer.standardError)")
+      let streaming = #"psql_streamer_reconnects_total{sourceName="pg",cause="streaming"}"#
+      #expect(try run.metric(streaming) ?? 0 >= 1)
+      #expect(try run.metric(Self.cannotSave) == 0)
+      #expect(try run.stop(streamer) == .exited(0))
+    }
+
+    /// A store that can only be read is refused at the start, in one line.
+    @Test(.enabled("a disk must be mounted") { mayMount })
+    func `A store that can only be read is refused`() throws {
+      let run = try LocalRun("readonly", tables: "CREATE TABLE t (id int PRIMARY KEY)")
+      let first = try run.start()
+      #expect(try run.stop(first) == .exited(0))
+      let positions = try run.positions()
+      let folder = run.directory.file("store")
+      let refused = try run.launch(by: [
+        "unshare", "-m", "sh", "-c",
+        "mount --bind \(folder) \(folder) && mount -o remount,ro,bind \(folder) && exec \"$@\"",
+        "read-only",
+      ])
+      let code = try refused.wait()
+      #expect(code == .exited(3) || code == .exited(1), "\(refused.standardError)")
+      let lines = refused.standardError.split(separator: "\n").filter {
+        $0.hasPrefix("psql-streamer: ")
+      }
+      #expect(lines.count == 1 && lines[0].contains("read-only"), "\(refused.standardError)")
+      #expect(lines.first?.contains("positions.sqlite") == true)
+      #expect(try run.positions() == positions)
+    }
+
     private func confirmed(_ run: LocalRun) throws -> String {
       try run.postgres.psql(
         "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '\(run.name)'")

@@ -124,6 +124,63 @@ extension Integration {
       #expect(try scenario.stop(streamer) == .exited(0))
     }
 
+    /// What the topic, the client or maxRowSize does not take goes to the dead letter topic, in its
+    /// place; everything else arrives.
+    @Test(arguments: ["at-least-once", "exactly-once"])
+    func `What is too large goes to the dead letter topic`(delivery: String) throws {
+      let dead = "dead_letters_\(delivery)"
+      let scenario = try Scenario(
+        "dead",
+        lines: Scenario.Lines(
+          source: [#"maxRowSize = "2MiB""#],
+          sink: [
+            #"oversized = "dead-letter""#, "deadLetterTopic = \"\(dead)\"",
+            "delivery = \"\(delivery)\"",
+            "librdkafka = { \"compression.type\" = \"none\" }",
+          ]), tables: "CREATE TABLE t (id int PRIMARY KEY, v text)")
+      try scenario.broker.tool(
+        "topics",
+        [
+          "--create", "--topic", scenario.name, "--partitions", "1", "--config",
+          "max.message.bytes=100000",
+        ])
+      let streamer = try scenario.start()
+      try scenario.psql(
+        """
+        INSERT INTO t VALUES (1, 'v1');
+        BEGIN; INSERT INTO t VALUES (2, repeat('b', 150000)); INSERT INTO t VALUES (3, 'v3'); COMMIT;
+        INSERT INTO t VALUES (4, repeat('c', 1500000)); INSERT INTO t VALUES (5, repeat('d', 3000000));
+        INSERT INTO t VALUES (6, 'v6')
+        """)
+      try scenario.waitUntilConfirmed(streamer)
+      let letters = try scenario.broker.records(dead).map { try JSON($0.value ?? "") }
+      let keys = letters.map { $0["Key"]?.string ?? "" }
+      // What was refused by the broker may have come twice, as everything of its producer.
+      if delivery == "exactly-once" { #expect(keys.count == 3, "\(keys)") }
+      #expect(Set(keys) == [#"{"id":2}"#, #"{"id":4}"#, #"{"id":"5"}"#], "\(keys)")
+      let causes = letters.map { $0["Cause"]?.string ?? "" }
+      #expect(Set(causes) == ["oversized", "row_size"])
+      for letter in letters {
+        #expect(letter["Table"]?.string == "public.t" && letter["SHA256"]?.string?.utf8.count == 64)
+        #expect(
+          letter["LSN"]?.string?.contains("/") == true && letter["Topic"]?.string == scenario.name)
+        #expect((letter["Size"]?.int ?? 0) > 150_000)
+        let isKept = letter["Payload"]?.string?.contains("bbbbbbbb") == true
+        #expect(isKept == (letter["Key"]?.string == #"{"id":2}"#))
+      }
+      let ids = try scenario.events().compactMap { $0["id"]?.int }
+      #expect(Set(ids) == [1, 3, 6] && ids.last == 6, "\(ids)")
+      if delivery == "exactly-once" { #expect(ids.count == 3, "\(ids)") }
+      let metrics = try scenario.get("/metrics").body
+      for cause in ["oversized", "row_size"] {
+        let series = "psql_streamer_dead_letters_total{sinkName=\"out\",cause=\"\(cause)\"} "
+        #expect(metrics.contains(series) && !metrics.contains(series + "0\n"), "\(cause)")
+      }
+      #expect(try !scenario.get("/status").body.contains("\"deadLetters\":0"))
+      #expect(scenario.warnings.contains("a change went to the dead letter topic"))
+      #expect(try scenario.stop(streamer) == .exited(0))
+    }
+
     /// The versions of the row 0, in their order.
     private func versions(_ scenario: Scenario) throws -> [String] {
       try scenario.events().compactMap { event in

@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import PGWire
 import Testing
 
 @testable import Streamer
@@ -78,6 +79,8 @@ struct AdminServerTests {
     pipelines.sources[0].lagSeconds = 1.23456
     pipelines.sources[0].walStatus = .extended
     pipelines.sources[0].safeWALBytes = -7
+    pipelines.sources[0].walGrowth = 1536.7
+    pipelines.sources[0].heartbeatSeconds = 0.00123456
     pipelines.lane.inFlightBytes.set(42)
     let server = try server()
     let answer = try HTTPAnswer(port: server.port, "GET", "/status")
@@ -89,8 +92,29 @@ struct AdminServerTests {
         "state":"streaming","since":"1970-01-01T00:00:00.000000Z","error":null,\
         "slot":"streamer","receivedLSN":"16/B374D848","confirmedLSN":"16/B374D840",\
         "lagBytes":16,"walHeldBytes":4096,"spoolBytes":0,"lagSeconds":1.235,"walStatus":"extended",\
-        "safeWALBytes":-7,"cannotSave":false}],"sinks":[{"name":"out","type":"kafka","state":"streaming","since":"1970-01-01T00:00:00.000000Z","error":null,\
-        "inFlightBytes":42}]}
+        "safeWALBytes":-7,"walGrowthBytesPerSecond":1536,"walSecondsLeft":null,\
+        "heartbeatSeconds":0.001235,"cannotSave":false}],"sinks":[{"name":"out","type":"kafka","state":"streaming","since":"1970-01-01T00:00:00.000000Z","error":null,\
+        "inFlightBytes":42,"deadLetters":0}]}
+
+        """)
+  }
+
+  @Test("/gaps is the ledger of all sources")
+  func gaps() throws {
+    let server = try server()
+    #expect(try HTTPAnswer(port: server.port, "GET", "/gaps").body == "[]\n")
+    pipelines.sources[0].gaps = [
+      Gap(
+        source: "db", from: LSN(16), to: nil, kind: .slotMissing, cause: "it is \"gone\"",
+        action: .stop,
+        at: UTCTime(microseconds: 0))
+    ]
+    let answer = try HTTPAnswer(port: server.port, "GET", "/gaps")
+    #expect(answer.status == 200)
+    #expect(
+      answer.body == """
+        [{"source":"db","from":"0/10","to":null,"cause":"it is \\"gone\\"","action":"stop",\
+        "at":"1970-01-01T00:00:00.000000Z"}]
 
         """)
   }

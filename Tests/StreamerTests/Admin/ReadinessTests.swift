@@ -56,6 +56,21 @@ struct ReadinessTests {
     #expect(reasons(after: 100) == [])
   }
 
+  @Test("a heartbeat that does not come back is not ready, one that nothing is known of is")
+  func heartbeat() {
+    let source = pipelines.sources[0]
+    pipelines.enterStreaming()
+    source.heard(at: start.advanced(by: .seconds(40)))
+    source.heartbeatAwaited(start)
+    #expect(reasons(after: 30) == [])
+    #expect(
+      reasons(after: 32) == [
+        "source \"db\" waits for its heartbeat, and nothing has moved for 32 s"
+      ])
+    source.heartbeatAwaited(nil)
+    #expect(reasons(after: 32) == [])
+  }
+
   @Test("a stream from which nothing has come yet is not ready")
   func unheard() {
     pipelines.lane.enter(.streaming)

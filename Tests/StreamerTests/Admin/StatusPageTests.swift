@@ -62,13 +62,14 @@ import Testing
     source.walHeldBytes.set(5 << 20)
     source.walStatus = .reserved
     source.safeWALBytes = 1 << 30
+    source.walSecondsLeft = 7_260
     source.lagSeconds = 1.25
     source.events.add(1_234_567)
     pipelines.lane.kafkaMessages.add(42)
     let html = page()
     for text in [
       "● all well", "1.2.3", "postgres · slot streamer", "streaming", "16/B374D840", "5 MiB",
-      "reserved · 1 GiB to go", "1.3 s", "1\u{202F}234\u{202F}567", ">42<",
+      "reserved · 1 GiB to go · 2 h 1 min left", "1.3 s", "1\u{202F}234\u{202F}567", ">42<",
     ] { #expect(html.contains(text), "\(text)") }
     #expect(!html.contains("What is not well"))
   }

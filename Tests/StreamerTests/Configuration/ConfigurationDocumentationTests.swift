@@ -34,7 +34,7 @@ import Testing
     var reader = try Configuration.topReader(
       text: """
         [source]
-        p = { type = "postgres", spool = {} }
+        p = { type = "postgres", spool = {}, walBudget = {} }
         k.type = "kafka"
         r.type = "recording"
         [sink]
@@ -58,6 +58,7 @@ import Testing
     let sections: [(subject: String, keys: [String])] = [
       ("the top of the file", documented["Top of the file"] ?? []),
       ("a postgres source", documented["Source postgres"] ?? []),
+      ("the WAL budget", documented["WAL budget"] ?? []),
       ("the spool", documented["Spool"] ?? []),
       ("a kafka source", documented["Source kafka"] ?? []),
       ("a recording source", documented["Source recording"] ?? []),

@@ -121,7 +121,29 @@ import Testing
     ),
     (
       "heartbeat = 1",
-      "heartbeat: found a key that comes with a later version, expected a key of a postgres source."
+      "heartbeat: found 1, expected a duration such as \"10s\" or 0. "
+        + "An integer counts nanoseconds; write the unit."
+    ),
+    (
+      "heartbeatTable = \"beats\"",
+      "heartbeatTable: found \"beats\", expected a table as \"schema.table\"."
+    ),
+    (
+      "heartbeatTable = \"public.*\"",
+      "heartbeatTable: found \"public.*\", expected a table as \"schema.table\"."
+    ),
+    (
+      "walBudget = { warn = \"2GiB\", stop = \"1GiB\" }",
+      "walBudget.stop: found 1GiB, expected at least as much as warn, 2GiB."
+    ),
+    (
+      "walBudget = { dropSlot = \"1GiB\" }",
+      "walBudget.dropSlot: found a size, expected allowLoss = true in the source beside it. "
+        + "What the slot holds is lost with it."
+    ),
+    (
+      "snapshot = \"initial\"",
+      "snapshot: found a key that comes with a later version, expected a key of a postgres source."
         + " Remove it."
     ),
     (
@@ -195,9 +217,9 @@ import Testing
       "keyFormat: found \"scalar\", expected \"json\", the only one of format = \"psql-streamer\"."
     ),
     (
-      "oversized = \"dead-letter\"",
-      "oversized: found \"dead-letter\", expected \"fail\". "
-        + "\"dead-letter\" comes with a later version."
+      "oversized = \"quarantine\"",
+      "oversized: found \"quarantine\", expected one of \"fail\", \"dead-letter\". "
+        + "\"quarantine\" comes with a later version."
     ),
     (
       "handlers = [\"passthrough\", \"domain\"]",

@@ -23,7 +23,7 @@ final class FaultyStore: SourceStore {
 
   /// The calls that faults are planned for.
   enum Operation: Hashable, Sendable {
-    case load, save, forget, override, keys, prune
+    case load, save, forget, override, keys, prune, gaps
   }
 
   /// What a call says that was made to fail.
@@ -112,6 +112,14 @@ final class FaultyStore: SourceStore {
     try perform(.keys) { () throws(StreamerError) in
       try store.rememberKeyColumns(key, of: table, at: lsn)
     }
+  }
+
+  func record(_ gap: Gap) throws(StreamerError) {
+    try perform(.gaps) { () throws(StreamerError) in try store.record(gap) }
+  }
+
+  func gaps(source: String) throws(StreamerError) -> [Gap] {
+    try perform(.load) { () throws(StreamerError) in try store.gaps(source: source) }
   }
 
   func prune(_ origin: SourceOrigin, before lsn: LSN) throws(StreamerError) {

@@ -91,6 +91,30 @@ struct StoreContract {
     #expect(try store.load(source: "db").map(\.lsn) == [LSN(9)])
   }
 
+  @Test(
+    "the ledger keeps gaps in their order, the newest of each source", arguments: StoreKind.allCases
+  )
+  func ledger(_ kind: StoreKind) throws {
+    let store = try kind.make(in: directory)
+    #expect(try store.gaps(source: "db") == [])
+    let first = Gap(
+      source: "db", from: LSN(7), to: nil, kind: .slotMissing, cause: "it's \"gone\"\n",
+      action: .stop,
+      at: UTCTime(microseconds: 5))
+    var second = first
+    second.action = .accept
+    second.to = LSN(UInt64.max)
+    for gap in [first, second] { try store.record(gap) }
+    // A start that is refused again and again is one entry.
+    var again = second
+    again.at = UTCTime(microseconds: 9)
+    try store.record(again)
+    #expect(try store.gaps(source: "db") == [first, second])
+    #expect(try store.gaps(source: "other") == [])
+    try store.forget(source: "db", sink: "kafka")
+    #expect(try store.gaps(source: "db").count == 2)
+  }
+
   // MARK: - Faults
 
   @Test(

@@ -9,7 +9,7 @@ extension DriverSimulation {
   enum Step: CaseIterable {
     case feed, work, answer, deliver, wait, waitLong
     case cut, silence, failSink, failJob, refuseToOpen, unreachable, slotActive, failLookUps
-    case storeFull, advanceSlot, hang, mend, crash, stop, reload, refuseTopics
+    case storeFull, loseHeartbeats, advanceSlot, hang, mend, crash, stop, reload, refuseTopics
 
     /// Whether it is the ordinary course of things.
     var isOrdinary: Bool {
@@ -97,6 +97,7 @@ extension DriverSimulation {
     case .storeFull:
       session.faults.isStoreFull = true
       session.faults.savesAllTheSame = Bool.random(using: &random)
+    case .loseHeartbeats: session.faults.losesHeartbeats = true
     case .advanceSlot:
       if let entry = history.entries.randomElement(using: &random) {
         session.advanceSlot(to: entry.endLSN)
@@ -117,5 +118,24 @@ extension DriverSimulation {
     sinks.refusesTopics = nil
     isSilent = false
     hangsUntil = nil
+  }
+
+  /// A heartbeat that does not come back is waited for as long as the connection stands, and told; the
+  /// others come back.
+  func checkHeartbeat() throws {
+    guard case .streaming = driver.state, session.lostHeartbeat == session.connections,
+      session.connections > 0, driver.source.stream != nil, queue.waiting + queue.done == 0
+    else {
+      lostHeartbeat = nil
+      return
+    }
+    if lostHeartbeat?.connection != session.connections {
+      lostHeartbeat = (session.connections, now)
+      summary.lostHeartbeats += 1
+    }
+    guard let since = lostHeartbeat?.since, now > since + .seconds(1) else { return }
+    guard session.status.heartbeatAwaitedSince != nil else {
+      throw Violation("a heartbeat that does not come back is not told")
+    }
   }
 }

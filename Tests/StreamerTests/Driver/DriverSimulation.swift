@@ -1,5 +1,4 @@
 import Support
-import Synchronization
 
 @testable import PGWire
 @testable import Streamer
@@ -39,6 +38,7 @@ final class DriverSimulation {
     var silences = 0
     var lateStarts = 0
     var reloads = 0
+    var lostHeartbeats = 0
     var turns = 0
     var fates = AnswerFates()
 
@@ -54,6 +54,7 @@ final class DriverSimulation {
       sum.silences += run.silences
       sum.lateStarts += run.lateStarts
       sum.reloads += run.reloads
+      sum.lostHeartbeats += run.lostHeartbeats
       sum.turns += run.turns
       sum.fates += run.fates
     }
@@ -96,6 +97,8 @@ final class DriverSimulation {
   private var standbySince: Int?
   /// Since when the driver waits in vain for the server's bytes.
   private var unheardSince: Instant?
+  /// The connection whose heartbeat is known to be lost, and since when.
+  var lostHeartbeat: (connection: Int, since: Instant)?
   /// The run is over before its end: a gap was found, as it should be.
   private(set) var isOver = false
 
@@ -247,6 +250,9 @@ final class DriverSimulation {
     if session.refusedGap != nil {
       summary.gaps += 1
       guard error != nil || stopping != nil else { throw Violation("a gap ended it in silence") }
+      guard shared.store.gaps(source: session.source).last?.kind == .slotMoved else {
+        throw Violation("a gap is not in the ledger")
+      }
       isOver = true
       return
     }
@@ -358,6 +364,7 @@ final class DriverSimulation {
     }
     try checkMemory(source)
     try checkWords()
+    try checkHeartbeat()
     let isUnheard: Bool
     if case .streaming = driver.state {
       isUnheard = isSilent && source.pipeline.pause == .needsBytes && source.stream != nil
@@ -377,7 +384,7 @@ final class DriverSimulation {
   private func checkMemory(_ source: PostgresSource) throws {
     let jobs = queue.waiting + queue.done
     // One of each kind; two saves when reading began elsewhere meanwhile.
-    guard jobs <= SimulatedSinks.names.count + 7 else { throw Violation("\(jobs) jobs wait") }
+    guard jobs <= SimulatedSinks.names.count + 8 else { throw Violation("\(jobs) jobs wait") }
     let window = source.stream?.received.byteCount ?? 0
     guard window <= 2 * ConnectionLimits.replicationWindow else {
       throw Violation("\(window) bytes were received and not read")
@@ -464,16 +471,6 @@ final class DriverSimulation {
   }
 }
 
-/// The time of a simulation, which its worker shares.
-final class SimulatedClock: Sendable {
-  private let time = Mutex(ContinuousClock.now)
-
-  var now: ContinuousClock.Instant {
-    get { time.withLock { $0 } }
-    set { time.withLock { $0 = newValue } }
-  }
-}
-
 extension Driver.Answer where S == PostgresSource {
   /// Its kind and how it went, for ``AnswerFates``.
   fileprivate var kind: String {
@@ -486,6 +483,8 @@ extension Driver.Answer where S == PostgresSource {
     case .source(.found(_, let result)): Self.kind("found", result)
     case .source(.saved(_, let error)): error == nil ? "saved" : "saved failed"
     case .source(.slot): "slot"
+    case .source(.recorded): "recorded"
+    case .source(.heartbeat): "heartbeat"
     }
   }
 

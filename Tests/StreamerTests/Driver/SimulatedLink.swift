@@ -11,7 +11,9 @@ final class SimulatedLink {
 
   init() {
     var ends: [CInt] = [-1, -1]
-    let kind = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
+    // A child that another test starts must not keep a connection that was closed here.
+    let kind =
+      CInt(SOCK_STREAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
     precondition(unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0, "no socketpair")
     (descriptor, client) = (ends[0], ends[1])
   }

@@ -20,6 +20,8 @@ final class SimulatedSession: ReplicationServer, @unchecked Sendable {
     var refusesForGood = false
     /// The catalog does not answer.
     var failsLookUps = false
+    /// Heartbeats that are written do not come back.
+    var losesHeartbeats = false
     /// The store's disk is full.
     var isStoreFull = false
     /// The store is full, but what it was given is there all the same.
@@ -31,6 +33,10 @@ final class SimulatedSession: ReplicationServer, @unchecked Sendable {
   private(set) var link: SimulatedLink?
   /// The durable positions.
   let store: MemoryPositionStore
+  /// The connection during which a heartbeat was written that never comes back.
+  private(set) var lostHeartbeat = 0
+  /// How many heartbeats were written.
+  private(set) var heartbeats = 0
   /// How often a stream was started.
   private(set) var connections = 0
   /// Why a start was refused because changes may be missing; nil when none was.
@@ -142,6 +148,19 @@ final class SimulatedSession: ReplicationServer, @unchecked Sendable {
   }
 
   func slot() -> ReplicationSlot? { nil }
+
+  func record(_ gap: Gap) { store.record(gap) }
+
+  func heartbeat() -> Heartbeat.Answer {
+    if faults.isUnreachable { return .failed(Self.error("unreachable")) }
+    heartbeats += 1
+    if faults.losesHeartbeats { lostHeartbeat = connections }
+    return .sent(faults.losesHeartbeats ? LSN(.max) : server.history.end)
+  }
+
+  func dropSlot(within limit: Duration) {
+    complaint = complaint ?? "the slot was dropped, which nobody has asked for"
+  }
 
   func close() {}
 

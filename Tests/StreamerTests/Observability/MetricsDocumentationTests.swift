@@ -1,3 +1,4 @@
+import PGWire
 import Testing
 
 @testable import Streamer
@@ -38,6 +39,13 @@ import Testing
       var error = StreamerError(what: "sink")
       error.kafkaCode = "NOT_ENOUGH_REPLICAS"
       observer.failed(sink: 0, error)
+      var sight = WALGuard.Sight()
+      sight.secondsLeft = 10
+      let slot = try #require(
+        ReplicationSlot(row: ["s"] + Array(repeating: nil, count: 14) + ["f"]))
+      if type == "postgres" { observer.slot(slot, sight) }
+      observer.noteGap(
+        Gap(source: name, kind: .slotMoved, cause: "it was moved", action: .stop), [])
     }
     let process = ProcessMetrics(metrics, version: "1")
     process.update()

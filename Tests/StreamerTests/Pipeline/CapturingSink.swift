@@ -18,7 +18,16 @@ final class CapturingSink: Sink {
   var maximumRecordBytes = Int.max
   /// Whether records are reported as durable.
   var delivers = true
+  /// What the next poll throws.
+  var error: StreamerError?
   private var receipts: [DeliveryReceipt] = []
+
+  /// Forgets what it was given.
+  func reset() {
+    values = []
+    keys = []
+    receipts = []
+  }
 
   func send(_ batch: borrowing RecordBatch) {
     for entry in batch.entries {
@@ -32,7 +41,12 @@ final class CapturingSink: Sink {
     }
   }
 
-  func poll(_ report: (DeliveryReceipt) -> Void) {
+  func topic(_ number: TopicID) -> SinkTopic {
+    SinkTopic(name: "events", maximumRecordBytes: maximumRecordBytes)
+  }
+
+  func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError) {
+    if let error = error.take() { throw error }
     guard delivers else { return }
     for receipt in receipts { report(receipt) }
     receipts = []
@@ -66,7 +80,7 @@ final class CapturingPipeline {
     position: LSN = .zero, capacity: Int = 16, inFlightLimit: Int = 1 << 20,
     maxRowSize: Int = Limits.rowBytes, invalidUTF8: InvalidUTF8? = nil,
     setup: LaneSetup = LaneSetup(routing: .init(fallback: "t")),
-    messageTopic: TopicID? = 0,
+    messageTopic: TopicID? = 0, deadLetterTopic: TopicID? = nil,
     spool: Spool.Settings = Spool.Settings(directory: "/nowhere", memory: 1 << 20)
   ) {
     let lanes = LaneSet(count: 1) { [sink] _ in
@@ -82,7 +96,8 @@ final class CapturingPipeline {
         sinks: [SinkStatus(name: "sink", type: "kafka")], metrics: Metrics()))
     var origin = Self.origin
     origin.holdsAnyBytes = invalidUTF8 != nil
-    pipeline.connected(at: position, origin, messageTopics: [messageTopic])
+    pipeline.connected(
+      at: position, origin, messageTopics: [messageTopic], deadLetterTopics: [deadLetterTopic])
   }
 
   /// A new connection after the old one was lost.

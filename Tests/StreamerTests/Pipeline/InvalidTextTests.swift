@@ -55,6 +55,28 @@ import Testing
     return pipeline
   }
 
+  @Test("what is no text becomes a dead letter, where there is a topic for it")
+  func deadLetters() throws {
+    let pipeline = CapturingPipeline(invalidUTF8: .stop, deadLetterTopic: 9)
+    let message = ServerBytes.logical(transactional: true, at: LSN(0x90), prefix: "p?", [1])
+    try pipeline.feed { server in
+      server.begin(LSN(0x100), xid: 1)
+      server.relation(Self.table)
+      for payload in [
+        Self.insert("k", #"{"x":"?"}"#), Self.insert("k?", "[1]"), Self.insert("é", "[1]"),
+        message.map { $0 == 0x3F ? 0xFF : $0 },
+      ] { server.xLogData(LSN(0x90), payload) }
+      server.commit(LSN(0x100), end: LSN(0x120))
+    }
+    let letters = try pipeline.sink.values.map { try JSON($0) }.filter { $0["Cause"] != nil }
+    #expect(letters.map { $0["Cause"]?.string } == ["not_text", "not_text", "not_text"])
+    #expect(letters.map { $0["Table"]?.string } == ["public.t", "public.t", "logical messages"])
+    #expect(letters[0]["Key"]?.string == #"{"id":"k"}"# && letters[1]["Key"]?.string == nil)
+    #expect(letters[0]["Reason"]?.string?.contains("column a of public.t") == true)
+    #expect(letters.map { $0["Ordinal"]?.int } == [0, 1, 3])
+    #expect(pipeline.sink.keys[2] == #"{"id":"é"}"# && pipeline.confirmed == LSN(0x120))
+  }
+
   @Test("B19 keys and values by the policy")
   func policies() throws {
     let rows = [Self.insert("k?", #"{"x":"?"}"#), Self.insert("é", "[1]")]

@@ -150,6 +150,31 @@ import Testing
     #expect(pipeline.events == [#"delete {"id":1} 0,"Key":{"id":1},"Old":{"id":1}"#])
   }
 
+  /// Whoever has written it: another instance reads the same log.
+  @Test func aHeartbeatIsNoEventAndMovesThePosition() throws {
+    let pipeline = CapturingPipeline()
+    try pipeline.feed { server in
+      for (name, lsn) in [("ours", 0x140), ("theirs", 0x150)] as [(String, UInt64)] {
+        server.xLogData(
+          LSN(lsn),
+          ServerBytes.logical(
+            transactional: false, at: LSN(lsn), prefix: "psql_streamer_heartbeat/" + name, []))
+      }
+    }
+    #expect(pipeline.sink.values.isEmpty)
+    #expect(pipeline.confirmed == LSN(0x150))
+    // In a transaction it is what some application wrote.
+    try pipeline.feed { server in
+      server.begin(LSN(0x160), xid: 1)
+      server.xLogData(
+        LSN(0x158),
+        ServerBytes.logical(
+          transactional: true, at: LSN(0x158), prefix: "psql_streamer_heartbeat/ours", []))
+      server.commit(LSN(0x160), end: LSN(0x170))
+    }
+    #expect(pipeline.sink.values.count == 1)
+  }
+
   /// A message's position is the end of its record, and a commit record may start right there.
   @Test func aCommitRightBehindAMessageIsNeitherSkippedNorConfirmedWithIt() throws {
     let pipeline = CapturingPipeline()

@@ -45,6 +45,90 @@ import Testing
     #expect(pipeline.counts.delivered == 1 && pipeline.pipeline.lanes.isDrained)
   }
 
+  /// The letters among what the sink was given, by the key's text.
+  private func letters(_ pipeline: CapturingPipeline) throws -> [JSON] {
+    try pipeline.sink.values.map { try JSON($0) }.filter { $0["Cause"] != nil }
+  }
+
+  @Test("a change beyond maxRowSize becomes a dead letter, and everything goes on")
+  func deadChange() throws {
+    let pipeline = CapturingPipeline(maxRowSize: 100_000, deadLetterTopic: 9)
+    try feed(pipeline, [10, 200_000, 10])
+    #expect(pipeline.sink.keys == [#"{"id":0}"#, #"{"id":"1"}"#, #"{"id":2}"#])
+    let letter = try #require(try letters(pipeline).first)
+    #expect(
+      letter.names == [
+        "Source", "Sink", "Topic", "Table", "LSN", "CommitLSN", "Ordinal", "Cause", "Reason",
+        "Size",
+        "SHA256", "Key", "Payload",
+      ])
+    #expect(letter["Source"]?.string == "db" && letter["Sink"]?.string == "sink")
+    #expect(letter["Table"]?.string == "public.t" && letter["Topic"]?.string == "events")
+    #expect(letter["LSN"]?.string == "0/90" && letter["CommitLSN"]?.string == "0/100")
+    #expect(letter["Ordinal"]?.int == 1 && letter["Cause"]?.string == "row_size")
+    #expect(letter["Size"]?.int == 200_019 && letter["SHA256"]?.string?.utf8.count == 64)
+    #expect(pipeline.confirmed == LSN(0x108) && pipeline.counts.deadLetters == [.rowSize: 1])
+    let told = pipeline.pipeline.lanes[0].takeBuried()
+    #expect(told.map(\.table) == ["public.t"] && pipeline.pipeline.lanes[0].takeBuried().isEmpty)
+  }
+
+  @Test("a record beyond what the sink takes becomes a dead letter without its payload")
+  func deadRecord() throws {
+    let pipeline = CapturingPipeline(deadLetterTopic: 9)
+    pipeline.sink.maximumRecordBytes = 2_000
+    try feed(pipeline, [10, 5_000, 10])
+    #expect(pipeline.sink.keys == [#"{"id":0}"#, #"{"id":1}"#, #"{"id":2}"#])
+    let letter = try #require(try letters(pipeline).first)
+    #expect(letter["Cause"]?.string == "oversized" && letter["Key"]?.string == #"{"id":1}"#)
+    #expect(letter["Payload"]?.string == nil && letter["SHA256"]?.string?.utf8.count == 64)
+    #expect(pipeline.confirmed == LSN(0x108) && pipeline.counts.deadLetters == [.oversized: 1])
+    #expect(pipeline.pipeline.lanes[0].inFlightBytes == 0)
+  }
+
+  @Test("a record that a broker has refused is a dead letter when it comes again, once")
+  func refusedRecord() throws {
+    let pipeline = CapturingPipeline(deadLetterTopic: 9)
+    pipeline.sink.delivers = false
+    try feed(pipeline, [10, 500, 10])
+    let size = try #require(pipeline.sink.values.dropFirst().first?.utf8.count) + 8
+    var refusal = StreamerError(what: "sink", why: "too large", exit: .preflight)
+    refusal.refusedRecord = RefusedRecord(topic: "events", bytes: size)
+    pipeline.sink.error = refusal
+    let error = #expect(throws: StreamerError.self) {
+      try pipeline.pipeline.lanes[0].takeReports()
+    }
+    #expect(error?.isRetryable == true)
+    // What is refused again although it is known is no matter of size.
+    pipeline.sink.error = refusal
+    let again = #expect(throws: StreamerError.self) {
+      try pipeline.pipeline.lanes[0].takeReports()
+    }
+    #expect(again?.isRetryable == false)
+    pipeline.pipeline.lanes[0].restart(with: pipeline.sink)
+    pipeline.pipeline.lanes[0].opened()
+    pipeline.sink.delivers = true
+    pipeline.sink.reset()
+    pipeline.reconnect()
+    try feed(pipeline, [10, 500, 10])
+    let letter = try #require(try letters(pipeline).first)
+    #expect(try letters(pipeline).count == 1 && letter["Key"]?.string == #"{"id":1}"#)
+    #expect(letter["Payload"]?.string?.hasPrefix("{\"Host\"") == true)
+    #expect(pipeline.confirmed == LSN(0x108))
+  }
+
+  @Test("a message beyond maxRowSize becomes a dead letter")
+  func deadMessage() throws {
+    let pipeline = CapturingPipeline(maxRowSize: 1_000, deadLetterTopic: 9)
+    try pipeline.feed { server in
+      let content = [UInt8](repeating: 65, count: 5_000)
+      server.xLogData(
+        LSN(0x90),
+        ServerBytes.logical(transactional: false, at: LSN(0x90), prefix: "p", content))
+    }
+    #expect(try letters(pipeline).map { $0["Table"]?.string } == ["logical messages"])
+    #expect(pipeline.confirmed == LSN(0x90))
+  }
+
   @Test func theLargestChangeThatIsAllowed() throws {
     let pipeline = CapturingPipeline(maxRowSize: 100_019)
     try feed(pipeline, [100_000])

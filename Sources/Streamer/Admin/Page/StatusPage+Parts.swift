@@ -230,8 +230,12 @@ extension StatusPage {
     guard source["slot"]?.string != nil else { return writeCell("WAL held", "–", to: &html) }
     let status = source["walStatus"]?.string
     let safe = source["safeWALBytes"].flatMap { $0.integer == nil ? nil : "\(size($0)) to go" }
-    let isAtRisk = status == "unreserved" || status == "lost"
-    let more = [status, safe].compactMap(\.self).joined(separator: " · ")
+    let left = source["walSecondsLeft"]?.integer
+    let isAtRisk =
+      status == "unreserved" || status == "lost"
+      || left.map { .seconds($0) < Limits.shortWALTime } ?? false
+    let time = left.map { "\(Self.duration($0)) left" }
+    let more = [status, safe, time].compactMap(\.self).joined(separator: " · ")
     writeCell(
       "WAL held", size(source["walHeldBytes"]), more.isEmpty ? nil : more,
       tone: isAtRisk ? .bad : .good, to: &html)

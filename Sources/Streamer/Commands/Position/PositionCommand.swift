@@ -75,7 +75,27 @@ enum PositionCommand {
     }
     if count == 0 { Terminal.note("\(place(configuration)) holds no position of these sources.") }
     Terminal.print(table.text)
+    try showGaps(of: configuration, store)
     return 0
+  }
+
+  /// The newest entries of the ledger; nothing where there is none.
+  private static func showGaps(
+    of configuration: Configuration, _ store: SQLitePositionStore?
+  ) throws(StreamerError) {
+    var table = TextTable(["SOURCE", "GAP FROM", "TO", "ACTION", "AT", "CAUSE"].map { .init($0) })
+    var count = 0
+    for source in configuration.sources {
+      for gap in try store?.gaps(source: source.name).suffix(Limits.shownGaps) ?? [] {
+        count += 1
+        table.add(
+          [
+            gap.source, gap.from?.description ?? "-", gap.to?.description ?? "-",
+            gap.action.rawValue, "\(gap.at)", gap.cause,
+          ].map { .init($0) })
+      }
+    }
+    if count > 0 { Terminal.print("\n" + table.text) }
   }
 
   private static func effect(

@@ -43,6 +43,7 @@ enum TailCommand {
       replicationSlot = "psql_streamer_tail_\(getpid())"
       temporary = true
       onGap = "accept"
+      heartbeat = 0
       timeout = "10s"
       [sink.stdout]
       type = "stdout"

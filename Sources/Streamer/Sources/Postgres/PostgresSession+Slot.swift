@@ -17,9 +17,20 @@ extension PostgresSession {
     guard let slot = try ask(&plain, sql).lazy.compactMap(ReplicationSlot.init(row:)).first else {
       return .missing
     }
+    if let refusal = SlotRefusal(of: slot, database: database), refusal.isLost {
+      return .lost(refusal)
+    }
     let confirmed = try check(slot, database: database)
     try alterFailover(of: slot, &replication, version)
     return .at(confirmed)
+  }
+
+  /// Drops a slot that the server has invalidated, so that another can be made in its place.
+  func dropLost(_ plain: inout Connection) throws(StreamerError) {
+    try checkGoingOn()
+    let name = ReplicationCommand.literal(source.replicationSlot)
+    _ = try ask(&plain, "SELECT pg_catalog.pg_drop_replication_slot(\(name))")
+    log.warning("dropped a slot that was invalidated", ["slot": source.replicationSlot])
   }
 
   /// Makes the slot and gives its consistent point.

@@ -12,6 +12,12 @@ protocol ReplicationServer: AnyObject, Sendable {
   func save(_ positions: [Position]) -> StreamerError?
   /// The slot as the server shows it now; nil when it cannot be asked.
   func slot() -> ReplicationSlot?
+  /// Writes a heartbeat into the server's log.
+  func heartbeat() -> Heartbeat.Answer
+  /// Drops the slot, which nobody reads any more.
+  func dropSlot(within limit: Duration)
+  /// Writes a gap into the ledger that the stream itself has shown.
+  func record(_ gap: Gap)
   /// Lets go of the connection for look-ups.
   func close()
   /// A stop has begun: what ``establish(_:)`` waits for is over, and nothing is made any more; the one
@@ -79,7 +85,11 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   let sinks: [String]
   let store: any SourceStore
   let log: Log
-  private var catalog: TableCatalog?
+  /// Is told of each gap, with the whole ledger.
+  let note: @Sendable (Gap, [Gap]) -> Void
+  private(set) var catalog: TableCatalog?
+  /// The connection for heartbeats that are written elsewhere.
+  var elsewhere: Connection?
   /// Comes when a stop has begun.
   private let interruption: WaitBreaker
   /// Ends look-ups in the catalog: most are answered before it comes, and leave no complaint in the
@@ -98,8 +108,10 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
 
   init(
     name: String, _ source: PostgresSourceConfiguration, sinks: [String],
-    store: any SourceStore, log: Log, interruption: WaitBreaker = WaitBreaker()
+    store: any SourceStore, log: Log, interruption: WaitBreaker = WaitBreaker(),
+    note: @escaping @Sendable (Gap, [Gap]) -> Void = { _, _ in }
   ) {
+    self.note = note
     lateInterruption = interruption.later(by: Limits.lookUpGrace)
     self.interruption = interruption
     self.name = name
@@ -162,8 +174,11 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
 
   func slot() -> ReplicationSlot? {
     do throws(PGError) {
-      let slot = try catalog?.slot(named: source.replicationSlot)
-      if let restart = slot?.restartLSN { catalog?.prune(before: restart) }
+      // Also where no attempt has come so far: Kafka may be down, and the log grows all the same.
+      if catalog == nil { catalog = makeCatalog(try source.dsn.parameters(), nil) }
+      guard let catalog else { return nil }
+      let slot = try catalog.slot(named: source.replicationSlot)
+      if let restart = slot?.restartLSN { catalog.prune(before: restart) }
       return slot
     } catch {
       catalog?.disconnect()
@@ -171,7 +186,12 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     }
   }
 
-  func close() { catalog?.disconnect() }
+  func record(_ gap: Gap) { start(isFirst: false).recordRefused(gap) }
+
+  func close() {
+    catalog?.disconnect()
+    elsewhere = nil
+  }
 
   func stopping() { interruption.interrupt() }
 
@@ -215,6 +235,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     }
     let version = server.version
     catalog = catalog ?? makeCatalog(parameters, version)
+    catalog?.serverMajor = version.major
 
     var replication = try mapped { () throws(PGError) in
       try open(here, replication: true, server: version, until: deadline)
@@ -251,7 +272,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
 }
 
 extension PostgresSession {
-  private func open(
+  func open(
     _ parameters: ConnectionParameters, replication: Bool, server: ServerVersion? = nil,
     until end: ContinuousClock.Instant, isLookUp: Bool = false
   ) throws(PGError) -> Connection {
@@ -272,10 +293,10 @@ extension PostgresSession {
   }
 
   private func makeCatalog(
-    _ parameters: ConnectionParameters, _ server: ServerVersion
+    _ parameters: ConnectionParameters, _ server: ServerVersion?
   ) -> TableCatalog {
     TableCatalog(
-      memory: store, publication: source.publication, serverMajor: server.major, log: log
+      memory: store, publication: source.publication, serverMajor: server?.major ?? 0, log: log
     ) { [unowned self] () throws(PGError) in
       try open(
         here ?? parameters, replication: false, server: server, until: .now + source.timeout,
@@ -384,69 +405,6 @@ extension PostgresSession {
         hint: "Name existing tables as \"schema.table\", * for any.", exit: .preflight)
     }
     return chosen
-  }
-
-  /// Decides where reading begins, and makes the slot when it is missing and may be made.
-  private func begin(
-    _ plain: inout Connection, _ replication: inout Connection, _ server: ServerFacts,
-    _ system: SystemIdentification, _ identity: PositionIdentity, _ attempt: PostgresAttempt
-  ) throws(StreamerError) -> (positions: [LSN], claims: [SinkClaim?]) {
-    let slot = try findSlot(&plain, &replication, server, database: identity.database)
-    var claims = try attempt.claim()
-    if claims.isEmpty { claims = sinks.map { _ in nil } }
-    let known = try known(attempt.known, claims)
-    let start = PostgresStart(
-      source: name, sinks: sinks, store: store, override: source.walPositionOverride,
-      onGap: source.acceptsFirstGap && attempt.known == nil ? .accept : source.onGap, log: log)
-    if case .missing = slot { try awaitSlot(server, identity, known) } else { failover = nil }
-    let decided = try start.decide(
-      on: PostgresStart.Server(
-        identity: identity, slot: slot, flushLSN: system.flushLSN,
-        history: try history(&replication, system.timeline)), known: known)
-    let point = decided.needsSlot ? try createSlot(&replication, server, &plain) : nil
-    let positions = try start.settle(decided, newSlot: point)
-    for index in claims.indices {
-      let kept = claims[index]?.kept
-      claims[index]?.cut = try cut(kept, at: positions[index])
-    }
-    return (positions, claims)
-  }
-
-  /// What is known of each sink: where it keeps its position itself, what it says counts.
-  private func known(
-    _ known: [Position]?, _ claims: [SinkClaim?]
-  ) throws(StreamerError) -> [Position]? {
-    let kept = claims.compactMap { $0?.kept?.position }
-    guard !kept.isEmpty else { return known }
-    let others = if let known { known } else { try store.load(source: name) }
-    return others.filter { other in !kept.contains { $0.sink == other.sink } } + kept
-  }
-
-  /// Where reading goes on inside a transaction when it begins at `position`; throws when its events
-  /// would be counted otherwise now.
-  private func cut(
-    _ kept: KeptPosition?, at position: LSN
-  ) throws(StreamerError) -> ReadPlace.Cut? {
-    guard let kept, let cut = kept.cut, kept.position.lsn == position else { return nil }
-    guard kept.options == source.output.ordinals else {
-      throw StreamerError(
-        what: "source \(name)",
-        why: "sink \(kept.position.sink) stands inside the transaction at \(cut.commitLSN), which "
-          + "was read with other options of the stream (\(kept.options))",
-        hint: "Run once with the options as they were, until that transaction is through.",
-        exit: .preflight)
-    }
-    return cut
-  }
-
-  /// Where the timelines that led to the server's own have ended.
-  private func history(
-    _ replication: inout Connection, _ timeline: UInt32
-  ) throws(StreamerError) -> [StartingPositions.TimelineEnd] {
-    guard timeline > 1 else { return [] }
-    let row = try ask(&replication, "TIMELINE_HISTORY \(timeline)").first ?? []
-    guard row.count > 1, let content = row[1] else { return [] }
-    return StartingPositions.TimelineEnd.all(inHistory: content)
   }
 
   private func identify(

@@ -56,6 +56,9 @@ extension PostgresSource {
       let consumed = try pipeline.consume(stream.received, untilCommit: permit == .untilCommit)
       stream.consume(consumed.count)
     } catch {
+      if case .server(let server) = error, server.isVanishedPublication {
+        foundNoPublication("\(server)", .stop)
+      }
       throw StreamerError(error, source: configuration, name: plan.name, streams: isStreamed)
     }
   }
@@ -88,6 +91,7 @@ extension PostgresSource {
     }
     for end in pipeline.takeStreamEnds() { report(end) }
     tellNotices()
+    for index in pipeline.lanes.indices { tellBuried(index) }
     guard !feedback.isSilent(now: now) else {
       throw StreamerError(
         what: "source \(plan.name)",
@@ -104,6 +108,7 @@ extension PostgresSource {
     let (notices, leftOut) = pipeline.takeNotices()
     for notice in notices {
       if notice.isVanishedPublication {
+        foundNoPublication("\(notice)", .accept)
         log.limited("gap")?.warning("going on over a gap", ["cause": "\(notice)"])
       } else {
         log.limited("notice")?.warning("the server sent a notice", ["notice": "\(notice)"])
@@ -113,6 +118,18 @@ extension PostgresSource {
     guard noticesUntold > 0, let log = log.limited("notices") else { return }
     log.warning("the server sent more notices than are told", ["notices": noticesUntold])
     noticesUntold = 0
+  }
+
+  /// Says what went to a dead letter topic, as far as a log can bear it.
+  private func tellBuried(_ index: Int) {
+    for change in pipeline.lanes[index].takeBuried() {
+      log.limited("dead-letter")?.warning(
+        "a change went to the dead letter topic",
+        [
+          "sink": pipeline.lanes[index].name, "table": change.table, "lsn": change.lsn,
+          "topic": change.topic, "cause": change.cause.rawValue, "bytes": change.size,
+        ])
+    }
   }
 
   /// Says what became of a transaction that came in chunks; those that needed a file are rare.

@@ -13,6 +13,8 @@ final class PostgresSource: PipelineSource {
     let isElsewhere: Bool
     /// Each sink's topic of logical messages; nil excludes them.
     let messageTopics: [TopicID?]
+    /// Each sink's topic of what cannot be delivered; nil stops the source over it.
+    let deadLetterTopics: [TopicID?]
   }
 
   /// What its jobs bring back.
@@ -20,6 +22,8 @@ final class PostgresSource: PipelineSource {
     case found([TableRequest], Result<[TableAnswer], StreamerError>)
     case saved([LSN], StreamerError?)
     case slot(ReplicationSlot?)
+    case recorded
+    case heartbeat(Heartbeat.Answer)
   }
 
   var plan: DriverPlan
@@ -48,11 +52,18 @@ final class PostgresSource: PipelineSource {
   private var avoidsBinary = false
   /// Since when the server has been asking in vain for a position.
   var pingedSince: Instant?
+  /// Gaps that the stream has shown and that are not written down.
+  var foundGaps: [Gap] = []
   /// Notices of the server that nothing has been said of.
   var noticesUntold = 0
   private var isLookingUp = false
   private var isLookingAtSlot = false
-  private var nextSlotLook = Instant.now
+  private var nextSlotLook = Instant.now + Limits.slotCheck
+  /// What is written into the server's log from time to time.
+  var heartbeat: Heartbeat
+  private var walGuard: WALGuard
+  /// The slot holds more than it may, and goes when nobody reads it any more.
+  private var dropsSlot = false
   var hasProgressed = false
 
   /// Makes a source that is not connected.
@@ -65,6 +76,8 @@ final class PostgresSource: PipelineSource {
     self.server = server
     self.observer = observer
     self.log = log
+    heartbeat = Heartbeat(interval: configuration.heartbeat.interval, now: .now)
+    walGuard = WALGuard(configuration.walBudget)
     policy = TablePolicy(sinks: plan.sinks, log: log)
     pipeline = try plan.pipeline(
       maxRowSize: configuration.maxRowSize.bytes, invalidUTF8: configuration.invalidUTF8,
@@ -95,16 +108,16 @@ final class PostgresSource: PipelineSource {
       examine: { [policy] tables, described, database throws(StreamerError) in
         try policy.start(tables, described, database: database)
       }, describesTables: plan.sinks.contains { $0.setup.rules != TableRules() })
-    let topics = plan.sinks.map(\.setup.messageTopic)
+    let topics = [plan.sinks.map(\.setup.messageTopic), plan.sinks.map(\.setup.deadLetterTopic)]
     return { [server] in
       Result { () throws(StreamerError) in
-        let topics = try sinks.prepare([topics])
+        let topics = try sinks.prepare(topics)
         var attempt = attempt
         attempt.claim = { () throws(StreamerError) in try sinks.claim() }
         let session = try server.establish(attempt).get()
         return Established(
           session: session, isElsewhere: attempt.known?.map(\.lsn) != session.positions,
-          messageTopics: topics[0])
+          messageTopics: topics[0], deadLetterTopics: topics[1])
       }
     }
   }
@@ -128,10 +141,13 @@ final class PostgresSource: PipelineSource {
       pipeline.lanes[index].connected(session.identity, options: session.options)
     }
     pipeline.connected(
-      at: session.start, session.origin, messageTopics: established.messageTopics)
+      at: session.start, session.origin, messageTopics: established.messageTopics,
+      deadLetterTopics: established.deadLetterTopics)
     avoidsStreaming = false
     isStreamed = session.streams
     feedback.connected(statusInterval: session.statusInterval, now: now)
+    heartbeat.connected(now: now)
+    nextSlotLook = now
     interest = []
     isReadable = stream.received.byteCount > 0
     pingedSince = nil
@@ -157,6 +173,7 @@ final class PostgresSource: PipelineSource {
     if error?.cause == .streamingFailed { avoidsStreaming = true }
     if error?.cause == .binaryUnreadable { avoidsBinary = true }
     stream = nil
+    heartbeat.disconnected()
     pipeline.disconnected()
     return nil
   }
@@ -164,13 +181,20 @@ final class PostgresSource: PipelineSource {
   func goodbye(within limit: Duration, _ poller: inout Poller) -> @Sendable () -> Void {
     // What is still asked of the catalog is of no use any more.
     server.stopping()
-    guard var stream = stream.take() else { return { [server] in server.close() } }
+    let dropLimit = dropsSlot ? Limits.slotDrop : nil
+    guard var stream = stream.take() else {
+      return { [server] in
+        if let dropLimit { server.dropSlot(within: dropLimit) }
+        server.close()
+      }
+    }
     poller.forget(stream.descriptor)
     feedback.statusRequested()
     if let status = feedback.status(sent: pipeline.sent, now: .now) { try? stream.send(status) }
     let parting = Parting(stream)
     return { [server] in
       parting.close(within: limit)
+      if let dropLimit { server.dropSlot(within: dropLimit) }
       server.close()
     }
   }
@@ -194,7 +218,20 @@ final class PostgresSource: PipelineSource {
       let rows = zip(plan.sinks, due).map { identity.position(sink: $0.name, lsn: $1) }
       jobs.append { [server] in .saved(due, server.save(rows)) }
     }
-    if stream != nil, !isLookingAtSlot, now >= nextSlotLook {
+    if !foundGaps.isEmpty {
+      let gaps = foundGaps
+      foundGaps = []
+      jobs.append { [server] in
+        for gap in gaps { server.record(gap) }
+        return .recorded
+      }
+    }
+    if let trip = heartbeat.confirmed(pipeline.startLSN, now: now) { observer.heartbeat(trip) }
+    if stream != nil, !isEnding, heartbeat.begins(now: now) {
+      jobs.append { [server] in .heartbeat(server.heartbeat()) }
+    }
+    // Also while nothing is read: the log grows all the same.
+    if stream != nil || !isEnding, !isLookingAtSlot, now >= nextSlotLook {
       isLookingAtSlot = true
       nextSlotLook = now + Limits.slotCheck
       jobs.append { [server] in .slot(server.slot()) }
@@ -237,9 +274,70 @@ final class PostgresSource: PipelineSource {
       // A full disk holds back nothing but the saving, which is tried again.
       guard error.isRetryable else { throw error }
       log.limited("save")?.warning("a position was not saved", ["error": "\(error)"])
+    case .recorded: break
+    case .heartbeat(let answer):
+      switch heartbeat.answered(answer) {
+      case .off(let error): log.warning("no heartbeats are written", ["error": "\(error)"])
+      case .failed(let error): log.warning("a heartbeat was not written", ["error": "\(error)"])
+      case nil: break
+      }
     case .slot(let slot):
       isLookingAtSlot = false
-      if let slot { observer.slot(slot) }
+      if let slot {
+        try guardLog(of: slot, now: now)
+      } else if stream == nil {
+        // Each vain attempt keeps the worker from the next one to stream.
+        nextSlotLook = now + Limits.slotCheckAfterFailure
+      }
+    }
+  }
+
+  /// Looks how much log the slot holds; throws when that is more than it may.
+  private func guardLog(of slot: ReplicationSlot, now: Instant) throws(StreamerError) {
+    let held = UInt64(max(slot.walHeld ?? 0, 0))
+    let sight = walGuard.look(held: held, safe: slot.safeWALSize, now: now)
+    observer.slot(slot, sight)
+    tell(sight, of: slot, held: ByteSize(Int(clamping: held)).rounded)
+    // What somebody else reads is for them to guard.
+    guard sight.step >= .stop, !dropsSlot, stream != nil || slot.activePID == nil else { return }
+    dropsSlot = sight.step == .dropSlot
+    let step = dropsSlot ? "dropSlot" : "stop"
+    let limit = dropsSlot ? configuration.walBudget.dropSlot : configuration.walBudget.stop
+    let why =
+      "slot \"\(slot.name)\" holds \(ByteSize(Int(clamping: held)).rounded) of log, more than "
+      + "walBudget.\(step) (\(limit ?? ByteSize(0))) allows"
+    if dropsSlot {
+      foundGaps.append(
+        Gap(
+          source: plan.name, from: confirmed.min(), to: nil, kind: .walBudget, cause: why,
+          action: .dropSlot))
+    }
+    throw StreamerError(
+      what: "source \(plan.name)", why: why,
+      hint: dropsSlot
+        ? "The slot is dropped; run with --accept-gap \(plan.name) begins anew, without what was in it."
+        : "Mend the sink that holds it back or end old transactions, raise walBudget.stop, and start "
+          + "again; or drop the slot and lose what is in it.")
+  }
+
+  /// Says what somebody should know of the log that the slot holds.
+  private func tell(_ sight: WALGuard.Sight, of slot: ReplicationSlot, held: String) {
+    let growth = Int64(sight.growth ?? 0)
+    if sight.hasBecomeShort, let left = sight.secondsLeft {
+      log.warning(
+        "the server will take away log that the slot needs",
+        [
+          "slot": slot.name, "held": held, "bytesPerSecond": growth, "secondsLeft": Int64(left),
+        ])
+    }
+    guard let before = sight.stepBefore else { return }
+    let fields: Log.Pairs = [
+      "slot": slot.name, "held": held, "bytesPerSecond": growth, "step": "\(sight.step)",
+    ]
+    if sight.step > before, sight.step < .stop {
+      log.warning("the slot holds more log than walBudget allows", fields)
+    } else if sight.step == .none {
+      log.info("the slot holds no more log than walBudget allows", fields)
     }
   }
 
@@ -256,6 +354,16 @@ final class PostgresSource: PipelineSource {
 
   func observe(now: Instant) {
     pipeline.report(saved: feedback.saved.min() ?? .zero, now: now)
+    let numbers = [pipeline.sent.value, pipeline.startLSN.value, UInt64(pipeline.eventCount)]
+    observer.heartbeat(waitingSince: heartbeat.waiting(numbers, now: now))
+  }
+
+  /// Notes that the publication does not exist where the stream stands.
+  func foundNoPublication(_ cause: String, _ action: Gap.Action) {
+    foundGaps.append(
+      Gap(
+        source: plan.name, from: confirmed.min(), to: nil, kind: .publicationMissing, cause: cause,
+        action: action))
   }
 
   private func positions(_ identity: PositionIdentity) -> [Position] {

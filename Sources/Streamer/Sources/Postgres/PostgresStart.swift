@@ -21,6 +21,7 @@ struct PostgresStart: Sendable {
     fileprivate let identity: PositionIdentity
     fileprivate let stored: [Position]
     fileprivate let override: LSN?
+    fileprivate let gap: Gap?
     /// Whether the slot has to be made first.
     var needsSlot: Bool { decision.start == .newSlot }
   }
@@ -33,6 +34,8 @@ struct PostgresStart: Sendable {
   let override: LSN?
   let onGap: PostgresSourceConfiguration.GapAction
   let log: Log
+  /// Is told of each gap, once it is in the ledger.
+  var note: @Sendable (Gap, [Gap]) -> Void = { _, _ in }
 
   /// Decides where each sink's reading begins; `known` is nil at the process's start, when what is
   /// stored counts.
@@ -42,13 +45,28 @@ struct PostgresStart: Sendable {
     if let value = override, try store.appliedOverride(source: source) == value { override = nil }
     var confirmed = LSN.zero
     if case .at(let lsn) = server.slot { confirmed = lsn }
-    let decision = try StartingPositions(
+    let start = StartingPositions(
       known: known ?? stored, identity: server.identity, slot: server.slot,
       serverLSN: max(server.flushLSN, confirmed), history: server.history, override: override,
-      onGap: onGap
-    ).decide(sinks: sinks)
+      onGap: onGap)
+    let gap = start.gap(sinks: sinks)
+    if let gap, gap.action == .stop { recordRefused(gap) }
     return Decided(
-      decision: decision, identity: server.identity, stored: stored, override: override)
+      decision: try start.decide(sinks: sinks), identity: server.identity, stored: stored,
+      override: override, gap: gap)
+  }
+
+  /// The gap is the error that is told: a ledger that cannot be written must not take its place.
+  func recordRefused(_ gap: Gap) {
+    do throws(StreamerError) { try record(gap) } catch {
+      log.limited("ledger")?.warning("a gap was not written down", ["error": "\(error)"])
+    }
+  }
+
+  /// Writes a gap into the ledger.
+  private func record(_ gap: Gap) throws(StreamerError) {
+    try store.record(gap)
+    note(gap, try store.gaps(source: source))
   }
 
   /// Makes a decision durable and gives each sink's position; `newSlot` is the consistent point of
@@ -56,6 +74,11 @@ struct PostgresStart: Sendable {
   func settle(_ decided: Decided, newSlot: LSN?) throws(StreamerError) -> [LSN] {
     if let cause = decided.decision.acceptedGap {
       log.warning("going on over a gap", ["cause": cause])
+    }
+    // Before the positions: nothing is passed over that the ledger does not tell of.
+    if var gap = decided.gap {
+      if decided.needsSlot { gap.to = newSlot }
+      try record(gap)
     }
     let lsns: [LSN]
     switch decided.decision.start {

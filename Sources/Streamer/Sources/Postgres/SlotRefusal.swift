@@ -8,6 +8,8 @@ struct SlotRefusal: Hashable {
   let hint: String
   /// Whether waiting may help.
   let isTemporary: Bool
+  /// Whether the slot is of no use to anybody any more.
+  let isLost: Bool
 
   /// Examines a slot; nil when it can be read.
   ///
@@ -25,9 +27,8 @@ struct SlotRefusal: Hashable {
       case .lost(let loss):
         self.init(
           "was invalidated: \(loss.explanation)",
-          "Drop it with pg_drop_replication_slot; a run with --accept-gap then begins anew, without "
-            + "what lies between. "
-            + loss.prevention)
+          "Run once with --accept-gap to drop it (as pg_drop_replication_slot does) and begin anew, "
+            + "without what lies between. " + loss.prevention, isLost: true)
       case .synchronized:
         self.init(
           "is kept in step with the primary by this standby, and cannot be read here",
@@ -36,9 +37,12 @@ struct SlotRefusal: Hashable {
     }
   }
 
-  private init(_ why: String, _ hint: String, isTemporary: Bool = false) {
+  private init(
+    _ why: String, _ hint: String, isTemporary: Bool = false, isLost: Bool = false
+  ) {
     self.why = why
     self.hint = hint
     self.isTemporary = isTemporary
+    self.isLost = isLost
   }
 }

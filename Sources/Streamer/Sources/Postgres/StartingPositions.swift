@@ -21,6 +21,8 @@ struct StartingPositions {
     case at(LSN)
     /// There is none of that name.
     case missing
+    /// The server has invalidated it; why, and how the next is kept from the same end.
+    case lost(SlotRefusal)
   }
 
   /// The positions of the source's sinks: those of this process, or at its start the stored ones.
@@ -54,14 +56,47 @@ struct StartingPositions {
     var acceptedGap: String?
   }
 
+  /// Why changes may be missing.
+  struct Cause: Hashable {
+    var kind: Gap.Kind
+    /// In words.
+    var text: String
+  }
+
+  /// The gap between what is known of `sinks` and what the server has, as the ledger has it; nil when
+  /// there is none, or `walPositionOverride` leaves the decision to a person.
+  func gap(sinks: [String]) -> Gap? {
+    let known = known.filter { sinks.contains($0.sink) }
+    guard let cause = cause(of: known), let least = known.map(\.lsn).min() else { return nil }
+    var next: LSN?
+    if case .at(let lsn) = slot { next = lsn }
+    return Gap(
+      source: identity.source, from: least, to: next, kind: cause.kind, cause: cause.text,
+      action: onGap == .accept ? .accept : .stop)
+  }
+
+  private func cause(of known: [Position]) -> Cause? {
+    guard let least = known.map(\.lsn).min() else { return nil }
+    switch slot {
+    case .at(let slot):
+      guard override == nil else { return nil }
+      return known.lazy.compactMap { self.cause(of: $0, slot) }.first
+    case .missing:
+      return known.lazy.compactMap(foreignness).first
+        ?? Cause(
+          kind: .slotMissing, text: "the slot is gone although the position \(least) is known")
+    case .lost(let refusal):
+      return known.lazy.compactMap(foreignness).first
+        ?? Cause(kind: .slotInvalidated, text: "the slot \(refusal.why)")
+    }
+  }
+
   /// Where each of `sinks` begins; throws over a gap that may not be accepted.
   func decide(sinks: [String]) throws(StreamerError) -> Decision {
     let known = known.filter { sinks.contains($0.sink) }
     guard case .at(let slot) = slot else {
-      guard let least = known.map(\.lsn).min() else { return Decision(start: .newSlot) }
-      let cause =
-        known.lazy.compactMap(foreignness).first
-        ?? "the slot is gone although the position \(least) is known"
+      if case .lost(let refusal) = slot, onGap != .accept { throw lost(refusal, known) }
+      guard let cause = cause(of: known)?.text else { return Decision(start: .newSlot) }
       return try gap(cause, over: .newSlot, "to create it anew and go on from now")
     }
     if let override {
@@ -74,15 +109,26 @@ struct StartingPositions {
       }
       return Decision(start: .positions(sinks.map { _ in override }))
     }
-    if let cause = known.lazy.compactMap({ self.cause(of: $0, slot) }).first {
+    if let cause = cause(of: known) {
       return try gap(
-        cause, over: .positions(sinks.map { _ in slot }),
+        cause.text, over: .positions(sinks.map { _ in slot }),
         "to go on at \(slot), or name a position with walPositionOverride")
     }
     // A new sink begins where the one furthest behind stands.
     let least = known.map(\.lsn).min() ?? slot
     let positions = sinks.map { sink in known.first { $0.sink == sink }?.lsn ?? least }
     return Decision(start: .positions(positions))
+  }
+
+  /// The error over a slot that the server has invalidated.
+  private func lost(_ refusal: SlotRefusal, _ known: [Position]) -> StreamerError {
+    let missing = known.isEmpty ? "" : "changes may be missing: "
+    return StreamerError(
+      what: "source \(identity.source)",
+      why: "\(missing)slot \"\(identity.slot)\" \(refusal.why)",
+      hint: refusal.hint.replacing("--accept-gap", with: "--accept-gap \(identity.source)")
+        + " onGap = \"accept\" does so each time.",
+      exit: .preflight)
   }
 
   private func gap(
@@ -100,40 +146,51 @@ struct StartingPositions {
   }
 
   /// Why changes may be missing after a known position; nil when none can be.
-  private func cause(of position: Position, _ slot: LSN) -> String? {
+  private func cause(of position: Position, _ slot: LSN) -> Cause? {
     if let cause = foreignness(of: position) { return cause }
     if position.timeline != identity.timeline {
       guard let left = history.first(where: { $0.timeline == position.timeline }),
         position.lsn <= left.end
       else {
-        return "the position \(position.lsn) lies on timeline \(position.timeline), "
-          + "which the server left before it"
+        return Cause(
+          kind: .timeline,
+          text: "the position \(position.lsn) lies on timeline \(position.timeline), "
+            + "which the server left before it")
       }
     }
     if position.lsn < slot {
-      return "the slot was moved to \(slot), past the position \(position.lsn)"
+      return Cause(
+        kind: .slotMoved, text: "the slot was moved to \(slot), past the position \(position.lsn)")
     }
     if position.lsn > serverLSN {
-      return "the position \(position.lsn) lies beyond the server's \(serverLSN)"
+      return Cause(
+        kind: .serverBehind,
+        text: "the position \(position.lsn) lies beyond the server's \(serverLSN)")
     }
     return nil
   }
 
   /// Why a position is one of something else; nil when it is not.
-  private func foreignness(of position: Position) -> String? {
+  private func foreignness(of position: Position) -> Cause? {
     if position.systemIdentifier != identity.systemIdentifier {
-      return "the position belongs to cluster \(position.systemIdentifier), "
-        + "this is \(identity.systemIdentifier)"
+      return Cause(
+        kind: .cluster,
+        text: "the position belongs to cluster \(position.systemIdentifier), "
+          + "this is \(identity.systemIdentifier)")
     }
     if position.database != identity.database {
-      return "the position belongs to database \(position.database)"
+      return Cause(
+        kind: .database, text: "the position belongs to database \(position.database)")
     }
     if position.slot != identity.slot {
-      return "the stored position belongs to slot \"\(position.slot)\", not to "
-        + "\"\(identity.slot)\""
+      return Cause(
+        kind: .slot,
+        text: "the stored position belongs to slot \"\(position.slot)\", not to "
+          + "\"\(identity.slot)\"")
     }
     if position.publications != identity.publications {
-      return "the position belongs to publication \(position.publications.joined(separator: ", "))"
+      let names = position.publications.joined(separator: ", ")
+      return Cause(kind: .publication, text: "the position belongs to publication \(names)")
     }
     return nil
   }

@@ -15,7 +15,7 @@ final class TableCatalog {
   private var connection: Connection?
   private var types = TypeCatalog()
   /// The server's major version as of the last look-up.
-  private(set) var serverMajor: Int
+  var serverMajor: Int
 
   init(
     memory: any SourceMemory, publication: String, serverMajor: Int, log: Log,
@@ -137,6 +137,11 @@ final class TableCatalog {
     return rows.lazy.compactMap(ReplicationSlot.init(row:)).first
   }
 
+  /// Asks the server; an empty text asks nothing.
+  func rows(
+    within limit: Duration, _ text: (_ serverMajor: Int) -> String
+  ) throws(PGError) -> [[String?]] { try query(within: limit, text) }
+
   /// Forgets the connection; the next look-up makes another.
   func disconnect() { connection = nil }
 
@@ -243,6 +248,6 @@ final class TableCatalog {
     let sql = text(serverMajor)
     let rows = sql.isEmpty ? [] : try connection.query(sql, timeout: limit)
     self.connection = consume connection
-    return rows.first?.rows ?? []
+    return rows.last?.rows ?? []
   }
 }

@@ -14,6 +14,7 @@ final class RecordingSource: PipelineSource {
   struct Established: Sendable {
     fileprivate let feed: OpenedFeed
     fileprivate let messageTopics: [TopicID?]
+    fileprivate let deadLetterTopics: [TopicID?]
   }
 
   /// What its jobs bring back: the sinks' topics for the tables that were asked about.
@@ -57,12 +58,13 @@ final class RecordingSource: PipelineSource {
   // MARK: - Connections
 
   func attempt(_ sinks: SinkList) -> @Sendable () -> Result<Established, StreamerError> {
-    let topics = plan.sinks.map(\.setup.messageTopic)
+    let wanted = [plan.sinks.map(\.setup.messageTopic), plan.sinks.map(\.setup.deadLetterTopic)]
     let path = configuration.path
     return {
       Result { () throws(StreamerError) in
         let feed = OpenedFeed(try RecordingFeed(path))
-        return Established(feed: feed, messageTopics: try sinks.prepare([topics])[0])
+        let topics = try sinks.prepare(wanted)
+        return Established(feed: feed, messageTopics: topics[0], deadLetterTopics: topics[1])
       }
     }
   }
@@ -77,7 +79,7 @@ final class RecordingSource: PipelineSource {
       holdsAnyBytes: feed.firstConnection?.holdsAnyBytes ?? false)
     pipeline.connected(
       at: feed.firstConnection?.startLSN ?? .zero, origin,
-      messageTopics: established.messageTopics)
+      messageTopics: established.messageTopics, deadLetterTopics: established.deadLetterTopics)
     start = now
     hasProgressed = true
     log.info("reading the recording", ["path": configuration.path, "slot": feed.header.slot])
