@@ -92,9 +92,11 @@ enum AllocationCheck {
     }
     var events = LaneSetup(routing: TopicRouting(fallback: "t"))
     events.format = .cloudEvents
+    var text = events
+    text.format = .text
     return [
       ("debezium", debezium), ("debezium, as texts", texts), ("flat", flat),
-      ("cloudevents", events),
+      ("cloudevents", events), ("text", text),
     ]
   }
 

@@ -88,7 +88,8 @@ extension CommandLineSyntax {
       CommandLineOption("--publication", "-p", value: "P", summary: "a publication that exists"),
       CommandLineOption("--table", "-t", value: "S.T", summary: "a table; may be repeated"),
       CommandLineOption(
-        "--format", value: "F", summary: "psql-streamer (the default), debezium, flat, cloudevents"),
+        "--format", value: "F",
+        summary: "psql-streamer (the default), text (for people), debezium, flat, cloudevents"),
       CommandLineOption("--snapshot", summary: "existing rows first (a later version)"),
     ],
     examples: [

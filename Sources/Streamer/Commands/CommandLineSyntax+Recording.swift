@@ -47,7 +47,8 @@ extension CommandLineSyntax {
       configuration,
       CommandLineOption("--source", value: "NAME", summary: "which one, where there are several"),
       CommandLineOption(
-        "--format", value: "F", summary: "psql-streamer (the default), debezium, flat, cloudevents"),
+        "--format", value: "F",
+        summary: "psql-streamer (the default), text (for people), debezium, flat, cloudevents"),
       CommandLineOption(
         "--pace", value: "P", summary: "full (as fast as it goes) or recorded, with its pauses"),
     ],

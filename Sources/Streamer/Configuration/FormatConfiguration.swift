@@ -10,6 +10,8 @@ struct FormatConfiguration: Hashable, Sendable {
     case flat
     /// CloudEvents 1.0 whose data is the event of `psql-streamer`.
     case cloudEvents = "cloudevents"
+    /// A line for people.
+    case text
 
     /// Whether keys and values are Debezium's.
     var isDebeziums: Bool { self == .debezium || self == .flat }
@@ -85,7 +87,7 @@ struct FormatConfiguration: Hashable, Sendable {
   init(in reader: inout ConfigurationReader) {
     name = reader.choice(
       "format", default: Name.psqlStreamer,
-      later: ["text", "avro", "protobuf"])
+      later: ["avro", "protobuf"])
     key = reader.choice("keyFormat", default: KeyFormat.json, later: ["avro", "protobuf"])
     if key != .json, !name.isDebeziums {
       reader.fail(

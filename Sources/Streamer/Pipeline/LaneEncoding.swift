@@ -78,6 +78,7 @@ struct LaneEncoding: ~Copyable {
     case .debezium: DebeziumFormat(origin, options: setup.debezium, key: setup.key)
     case .flat: FlatFormat(origin, setup.flat, setup.debezium, key: setup.key)
     case .cloudEvents: CloudEventsFormat(origin, options: setup.values, setup.cloudEvents)
+    case .text: TextFormat(origin, options: setup.values)
     }
   }
 

@@ -176,7 +176,7 @@ import Testing
     ),
     (
       "tail DSN -p a --format avro",
-      "--format avro: this version knows psql-streamer, debezium, flat, cloudevents. See "
+      "--format avro: this version knows psql-streamer, debezium, flat, cloudevents, text. See "
         + "psql-streamer tail --help."
     ),
     (

@@ -204,13 +204,13 @@ import Testing
     (
       "format = \"avro\"",
       "format: found \"avro\", expected one of \"psql-streamer\", \"debezium\", \"flat\", "
-        + "\"cloudevents\". "
+        + "\"cloudevents\", \"text\". "
         + "\"avro\" comes with a later version."
     ),
     (
       "format = \"xml\"",
       "format: found \"xml\", expected one of \"psql-streamer\", \"debezium\", \"flat\", "
-        + "\"cloudevents\"."
+        + "\"cloudevents\", \"text\"."
     ),
     (
       "keyFormat = \"scalar\"",
