@@ -20,7 +20,7 @@ enum Limits {
   /// Bytes from which on a block of memory goes back to the system as soon as it is free.
   static let mappedBytes = 1 << 20
   /// Bytes of lines that a file or standard output is given at once, about.
-  static let linePieceBytes = 4 << 20
+  static let linePieceBytes = 2 << 20
   /// Bytes of a file of events that are looked at once when it is opened.
   static let lineBlockBytes = 64 << 10
   /// Receipts for which a sink keeps its memory; what a burst took beyond goes back.
