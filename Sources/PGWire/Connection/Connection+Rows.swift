@@ -6,6 +6,9 @@ public struct RowsRead: Hashable, Sendable {
   public internal(set) var last: Int?
   /// Whether no more rows come: the command has ended and the connection is free again.
   public internal(set) var isEnd = false
+
+  /// Nothing so far.
+  public init() {}
 }
 
 /// A result of any size, read block by block (manual: "Simple Query").
