@@ -20,6 +20,9 @@ enum Limits {
   /// How long the stream may take to the place where existing rows belong: as long is their snapshot
   /// open.
   static let fencePatience = Duration.seconds(10)
+  /// Bytes that are received behind the place where existing rows belong, before their snapshot is
+  /// given up.
+  static let fenceWindow = 128 << 10
   /// How long a question about existing rows may take.
   static let snapshotQuestion = Duration.seconds(60)
   /// How long existing rows are waited for at once: whatever else the worker has to do waits too.

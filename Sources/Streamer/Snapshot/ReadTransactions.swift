@@ -36,8 +36,8 @@ struct ReadTransactions {
   /// Whether existing rows will be read, so that they have to be kept in mind.
   var isNeeded = false
   private var xids: [UInt32] = []
-  /// Transactions below it may have been read without being kept in mind: the snapshot must find them
-  /// ended. Nil before the first snapshot.
+  /// The snapshot must find everything below it ended, which may have been read without being kept in
+  /// mind; nil before the first snapshot.
   private var horizon: UInt64?
 
   /// Begins with nothing in mind.

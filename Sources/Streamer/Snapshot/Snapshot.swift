@@ -75,6 +75,7 @@ struct Snapshot {
 
   /// How long the stream may wait for one round.
   let pause: Duration
+  private let windowLimit: Int
   private(set) var state = State.off
   /// How far each table is, the rows that are being delivered included.
   private(set) var progress: [TableProgress] = []
@@ -99,10 +100,11 @@ struct Snapshot {
   var isHeld = false
 
   init(
-    pause: Duration,
+    pause: Duration, windowLimit: Int = Limits.fenceWindow,
     random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
   ) {
     self.pause = pause
+    self.windowLimit = windowLimit
     self.random = random
   }
 
@@ -156,7 +158,9 @@ struct Snapshot {
   mutating func takeStep(
     _ lanes: borrowing LaneSet<LSN>, isStreaming: Bool, isEnding: Bool, now: Instant
   ) -> SnapshotStep? {
-    guard !isUnderWay, let step = step(lanes, isStreaming && !isEnding, now: now) else { return nil }
+    guard !isUnderWay, let step = step(lanes, isStreaming && !isEnding, now: now) else {
+      return nil
+    }
     isUnderWay = true
     return step
   }
@@ -243,7 +247,10 @@ struct Snapshot {
     switch state {
     case .fencing(let point, let since):
       if pipeline.looksBehindFence { pipeline.lookBehindFence(window) }
-      guard mayRead, pipeline.fence?.isTorn == false, now - since < Limits.fencePatience else {
+      // More than that is not received before what is there is read.
+      let isFull = pipeline.looksBehindFence && window.byteCount >= windowLimit
+      guard mayRead, !isFull, pipeline.fence?.isTorn == false, now - since < Limits.fencePatience
+      else {
         return giveUp(&pipeline)
       }
       guard pipeline.isAtFence else { return }

@@ -76,7 +76,7 @@ final class CopySimulation {
     random = SeededRandom(seed: seed)
     before = Writer(xid: 0)
     pipeline = Self.pipeline(sink, at: savedPosition)
-    snapshot = Snapshot(pause: .milliseconds(4), random: SeededRandom(seed: seed))
+    snapshot = Self.snapshot(random)
     // Rows that were there before.
     var first = Writer(xid: nextXID)
     for key in Self.keys where key % 3 != 0 {
@@ -108,6 +108,10 @@ final class CopySimulation {
       at: position, StreamOrigin(systemIdentifier: 7, host: "h", database: "d"),
       messageTopics: [0])
     return pipeline
+  }
+
+  private static func snapshot(_ random: SeededRandom) -> Snapshot {
+    Snapshot(pause: .milliseconds(4), windowLimit: 3_000, random: random)
   }
 
   // MARK: - Running
@@ -210,7 +214,8 @@ final class CopySimulation {
           .text(name), .text("\(row.version)"), isSame ? .unchanged : .text("\(row.big)"),
         ]
         server.xLogData(
-          commit, change.old == nil ? ServerBytes.insert(oid, cells) : ServerBytes.update(oid, cells))
+          commit,
+          change.old == nil ? ServerBytes.insert(oid, cells) : ServerBytes.update(oid, cells))
       } else {
         server.xLogData(commit, ServerBytes.delete(oid, .key, [.text(name), .null, .null]))
       }
@@ -259,7 +264,8 @@ final class CopySimulation {
       for table in progress { savedProgress[table.number] = table }
       answer = .saved
     }
-    if case .save = step {} else if Int.random(in: 0..<40, using: &random) == 0 {
+    if case .save = step {
+    } else if Int.random(in: 0..<40, using: &random) == 0 {
       answer = .failed(StreamerError(what: "server", why: "it was told to fail", retryable: true))
     }
     try? snapshot.take(answer, &pipeline, now: now)
@@ -332,7 +338,7 @@ final class CopySimulation {
       sink.crash(Int.random(in: 0...100, using: &random))
       savedStart = savedPosition
       pipeline = Self.pipeline(sink, at: savedStart)
-      snapshot = Snapshot(pause: .milliseconds(4), random: random)
+      snapshot = Self.snapshot(random)
       step = nil
       if savedProgress.contains(where: { !$0.isDone }) {
         pipeline.read.isNeeded = true
@@ -364,6 +370,10 @@ final class CopySimulation {
         continue
       }
       if let known, version < known.version { return "an older row after a newer one: \(record)" }
+      // A row that was read has all changes that come before it, and none behind it.
+      if let known, version == known.version, event["Action"]?.string != "read" {
+        return "a change behind the row that has it: \(record)"
+      }
       let big = columns["big"]?.string.flatMap { Int($0) } ?? known?.row?.big
       rows[key] = (place, version, Row(version: version, big: big ?? -1))
     }

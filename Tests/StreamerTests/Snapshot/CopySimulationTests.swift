@@ -66,7 +66,8 @@ import Testing
   @Test func `Rows are asked for behind a key, as they are published`() throws {
     var table = CopySimulation.table
     #expect(
-      table.query(after: ["it's\\"], limit: 7) == #"SELECT "id", "v", "big" FROM ONLY "public"."t" "#
+      table.query(after: ["it's\\"], limit: 7)
+        == #"SELECT "id", "v", "big" FROM ONLY "public"."t" "#
         + #"WHERE ("id") > ('it''s\') ORDER BY "id" LIMIT 7"#)
     table.filter = "(v > 0)"
     table.key = [1, 0]

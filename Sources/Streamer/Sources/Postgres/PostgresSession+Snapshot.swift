@@ -80,7 +80,8 @@ extension PostgresSession {
         + "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     for table in present {
       do throws(PGError) {
-        _ = try connection.query("LOCK TABLE \(table.source) IN ACCESS SHARE MODE", timeout: timeLeft)
+        _ = try connection.query(
+          "LOCK TABLE \(table.source) IN ACCESS SHARE MODE", timeout: timeLeft)
       } catch { throw unreadable(table, error) }
     }
     let current = major >= 13 ? "pg_current_snapshot" : "txid_current_snapshot"
@@ -175,7 +176,8 @@ extension PostgresSession {
       "\(ReplicationCommand.pasted(table.relation.schema)).\(ReplicationCommand.pasted(table.relation.name))"
     return StreamerError(
       error, source: source, name: self.name,
-      remedy: "GRANT SELECT ON \(name) TO \(ReplicationCommand.pasted(user)) (and BYPASSRLS where it has row "
+      remedy:
+        "GRANT SELECT ON \(name) TO \(ReplicationCommand.pasted(user)) (and BYPASSRLS where it has row "
         + "security), or leave it out of snapshotTables.")
   }
 

@@ -277,8 +277,10 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
         .map { RecordedConnection.Parameter(name: $0.key, value: $0.value) })
     return EstablishedSession(
       ReplicationStream(replication), identity: identity, host: host,
-      start: start, streams: options.streaming != .off, positions: begun.positions, claims: begun.claims,
-      copy: begun.copy, options: source.output.ordinals, statusInterval: server.statusInterval, recorded: recorded)
+      start: start, streams: options.streaming != .off, positions: begun.positions,
+      claims: begun.claims,
+      copy: begun.copy, options: source.output.ordinals, statusInterval: server.statusInterval,
+      recorded: recorded)
   }
 }
 

@@ -4,7 +4,9 @@ import PGWire
 extension PostgresSource {
   /// Begins the copy that a start has found, or goes on with it; one that is under way is the same.
   func beginCopy(_ copy: CopyAtStart, _ origin: SourceOrigin, now: Instant) {
-    guard copy.isNew || !snapshot.isOn, copy.progress.contains(where: { !$0.isDone }) else { return }
+    guard copy.isNew || !snapshot.isOn, copy.progress.contains(where: { !$0.isDone }) else {
+      return
+    }
     pipeline.read.isNeeded = true
     if copy.isSlotNew { pipeline.read.startAfresh() }
     snapshot.begin(copy.progress, of: origin, now: now)
@@ -34,7 +36,8 @@ extension PostgresSource {
       case .gone(let table):
         log.warning("a table is published no more and is not copied", ["table": table.name])
       case .round(let rows, let pause):
-        log.debug("a round of existing rows", ["rows": "\(rows)", "pause": DurationText.text(pause)])
+        log.debug(
+          "a round of existing rows", ["rows": "\(rows)", "pause": DurationText.text(pause)])
       case .stale: log.debug("a snapshot was older than the stream; another is taken")
       case .failed(let error):
         log.limited("copy")?.warning("existing rows could not be read", ["error": "\(error)"])
