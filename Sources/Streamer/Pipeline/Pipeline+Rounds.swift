@@ -69,6 +69,8 @@ extension Pipeline {
       self.fence?.heldAt = min(commitLSN, fence.limit)
       self.fence?.isExact = commitLSN >= fence.limit
       for index in lanes.indices { lanes[index].endCut(before: commitLSN) }
+      // A part of it was delivered before the connection was lost, and the snapshot does not see it.
+      if lanes.hasOpenTransaction { self.fence?.isTorn = true }
     }
     return true
   }
