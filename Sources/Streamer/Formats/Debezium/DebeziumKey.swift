@@ -25,15 +25,10 @@ struct DebeziumKey: ~Copyable {
   ) {
     var prepared = ByteWriter(capacity: 64)
     if format == .jsonSchema {
-      let fields = table.keyOrder.map { place in
-        let column = table.relation.columns[place]
-        return DebeziumSchema.Field(
-          name: column.name, type: column.type, modifier: column.typeModifier,
-          encoder: DebeziumEncoder(column.type, column.typeModifier, types, options)
-            ?? DebeziumEncoder(.string), isOptional: false)
-      }
-      DebeziumSchema(options).append(
-        keyOf: "\(name).\(table.qualifiedName)", fields, types, to: &prepared)
+      let fields = Self.fields(table, types, options)
+      DebeziumSchema.append(
+        DebeziumSchema(options).key(of: "\(name).\(table.qualifiedName)", fields, types),
+        to: &prepared)
     }
     schema = 0..<prepared.count
     func column(_ place: Int, _ prepared: inout ByteWriter) -> Column {
@@ -56,6 +51,19 @@ struct DebeziumKey: ~Copyable {
     self.prepared = PreparedBytes(prepared)
     self.format = format
     hasPartialOldRows = table.hasPartialOldRows
+  }
+
+  /// The key's columns, for its schema.
+  static func fields(
+    _ table: Table, _ types: TypeCatalog, _ options: DebeziumOptions, isOptional: Bool = false
+  ) -> [DebeziumSchema.Field] {
+    table.keyOrder.map { place in
+      let column = table.relation.columns[place]
+      return DebeziumSchema.Field(
+        name: column.name, type: column.type, modifier: column.typeModifier,
+        encoder: DebeziumEncoder(column.type, column.typeModifier, types, options)
+          ?? DebeziumEncoder(.string), isOptional: isOptional)
+    }
   }
 
   /// Bytes that were prepared.

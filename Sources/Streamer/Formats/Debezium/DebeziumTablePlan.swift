@@ -33,8 +33,9 @@ final class DebeziumTablePlan: TablePlan {
     columns = DebeziumColumns(table, types: types, options, fields: &fields)
     let start = prepared.count
     if options.schemas {
-      DebeziumSchema(options).append(
-        envelopeOf: "\(name).\(table.qualifiedName)", fields, types, to: &prepared)
+      DebeziumSchema.append(
+        DebeziumSchema(options).envelope(of: "\(name).\(table.qualifiedName)", fields, types),
+        to: &prepared)
     }
     schema = start..<prepared.count
     self.prepared = PreparedBytes(prepared)
@@ -64,11 +65,9 @@ final class DebeziumTablePlan: TablePlan {
       key: keyBytes, value: start..<batch.bytes.count, route: route, ticket: ticket,
       headers: headers, partitionHash: partition)
     guard event.action == .delete, options.tombstones else { return }
-    let again = batch.bytes.count
-    if let keyBytes { batch.bytes.append(copyOf: keyBytes) }
     batch.add(
-      key: keyBytes == nil ? nil : again..<batch.bytes.count, value: nil, route: route,
-      ticket: ticket, headers: headers, partitionHash: partition)
+      tombstoneOf: keyBytes, route: route, ticket: ticket, headers: headers,
+      partitionHash: partition)
   }
 
   func encode(

@@ -42,10 +42,11 @@ final class FlatTablePlan: TablePlan {
     let added = options.fields.filter { !names.contains($0.name) }
     let saysDeleted = options.deletes.isRow && !names.contains(Self.deleted)
     if debezium.schemas {
-      let deleted = saysDeleted ? [(name: Self.deleted, type: "string")] : []
-      DebeziumSchema(debezium).append(
-        rowOf: "\(name).\(table.qualifiedName)", written,
-        deleted + added.map { (name: $0.name, type: $0.member.connectType) }, types, to: &prepared)
+      let deleted = saysDeleted ? [(name: Self.deleted, type: ConnectSchema.Kind.string)] : []
+      let row = DebeziumSchema(debezium).row(
+        of: "\(name).\(table.qualifiedName)", written,
+        deleted + added.map { (name: $0.name, type: $0.member.connectType) }, types)
+      DebeziumSchema.append(row, to: &prepared)
     }
     schema = 0..<prepared.count
     if saysDeleted { Self.append(member: Self.deleted, to: &prepared) }
@@ -93,7 +94,7 @@ final class FlatTablePlan: TablePlan {
     guard !skips.contains(event.action), !isDelete || deletes != .drop else { return }
     let headers = event.part == .none ? [] : key.headers(event, &state)
     let partition = key.partitionHash(event, &state)
-    var keyBytes = key.append(event, &state, to: &batch.bytes)
+    let keyBytes = key.append(event, &state, to: &batch.bytes)
     if !isDelete || deletes.isRow {
       let start = batch.bytes.count
       append(event, &state, to: &batch.bytes)
@@ -101,11 +102,9 @@ final class FlatTablePlan: TablePlan {
         key: keyBytes, value: start..<batch.bytes.count, route: route, ticket: ticket,
         headers: headers, partitionHash: partition)
       guard isDelete, hasTombstones else { return }
-      if let first = keyBytes {
-        let again = batch.bytes.count
-        batch.bytes.append(copyOf: first)
-        keyBytes = again..<batch.bytes.count
-      }
+      return batch.add(
+        tombstoneOf: keyBytes, route: route, ticket: ticket, headers: headers,
+        partitionHash: partition)
     }
     batch.add(
       key: keyBytes, value: nil, route: route, ticket: ticket, headers: headers,

@@ -33,6 +33,8 @@ final class PostgresSource: PipelineSource {
   let log: Log
   /// What becomes of tables whose topics are in the way.
   var policy: TablePolicy
+  /// The tables' schemas in the sinks' registries.
+  let schemas: SchemaBook
 
   var pipeline: Pipeline
   var stream: ReplicationStream?
@@ -79,6 +81,7 @@ final class PostgresSource: PipelineSource {
     heartbeat = Heartbeat(interval: configuration.heartbeat.interval, now: .now)
     walGuard = WALGuard(configuration.walBudget)
     policy = TablePolicy(sinks: plan.sinks, log: log)
+    schemas = SchemaBook(sinks: plan.sinks, log: log)
     pipeline = try plan.pipeline(
       maxRowSize: configuration.maxRowSize.bytes, invalidUTF8: configuration.invalidUTF8,
       observer: observer, log: log)
@@ -244,7 +247,7 @@ final class PostgresSource: PipelineSource {
     let requests = pipeline.takeRequests()
     guard !requests.isEmpty else { return nil }
     let sinks = SinkList(pipeline.lanes.sinks)
-    return { [server, policy] in
+    return { [server, policy, schemas] in
       .found(
         requests,
         Result { () throws(StreamerError) in
@@ -252,7 +255,7 @@ final class PostgresSource: PipelineSource {
           let tables = try policy.find(
             requests.map { (TablePolicy.Name($0.relation), $0.topics) },
             requests.map(\.relation), in: sinks)
-          return zip(facts, tables).map(TableAnswer.init)
+          return try schemas.find(requests, zip(facts, tables).map(TableAnswer.init))
         })
     }
   }
