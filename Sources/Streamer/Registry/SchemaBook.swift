@@ -8,6 +8,8 @@ import PGWire
 // SAFETY: only the source's worker thread calls it, one call after the other.
 final class SchemaBook: @unchecked Sendable {
   private var registries: [RegistryConfiguration: SchemaRegistry] = [:]
+  /// The refusals that were logged.
+  private var told: Set<String> = []
   private let names: [String]
   private let log: Log
 
@@ -53,6 +55,9 @@ final class SchemaBook: @unchecked Sendable {
       answer.topics[lane] = nil
       while answer.left.count <= lane { answer.left.append(nil) }
       answer.left[lane] = .schema
+      guard told.count < Limits.registeredSchemas,
+        told.insert("\(sink) \(table.qualifiedName) \(error.why)").inserted
+      else { return }
       log.warning(
         "a table is left out",
         [
@@ -73,7 +78,9 @@ final class SchemaBook: @unchecked Sendable {
     registries[writer.registry] = registry
     var numbers = SchemaNumbers()
     for schema in writer.schemas(of: own, types) {
-      let subject = schema.subject(of: topic, writer.registry.subjects)
+      // A sink for measurements has no topics.
+      let subject = schema.subject(
+        of: topic.isEmpty ? table.qualifiedName : topic, writer.registry.subjects)
       let number = try registry.number(
         of: schema.text, kind: schema.kind, subject: subject, sink: sink)
       if schema.isKey { numbers.key = number } else { numbers.value = number }
