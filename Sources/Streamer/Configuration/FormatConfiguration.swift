@@ -14,12 +14,23 @@ struct FormatConfiguration: Hashable, Sendable {
     case text
     /// Avro's binary encoding, with the schemas in a registry.
     case avro
+    /// The JSON of Debezium's formats, with the schemas in a registry.
+    case jsonSchema = "json-schema"
 
     /// Whether keys and values are Debezium's.
-    var isDebeziums: Bool { self == .debezium || self == .flat || self == .avro }
+    var isDebeziums: Bool { self == .debezium || self == .flat || hasSchemas }
 
     /// Whether records name schemas that a registry keeps.
-    var hasSchemas: Bool { self == .avro }
+    var hasSchemas: Bool { self == .avro || self == .jsonSchema }
+
+    /// How keys are written unless something else is configured.
+    var standardKey: KeyFormat {
+      switch self {
+      case .avro: .avro
+      case .jsonSchema: .jsonSchema
+      default: .json
+      }
+    }
   }
 
   /// How a numeric is written.
@@ -95,9 +106,8 @@ struct FormatConfiguration: Hashable, Sendable {
   init(in reader: inout ConfigurationReader) {
     name = reader.choice(
       "format", default: Name.psqlStreamer,
-      later: ["json-schema", "protobuf"])
-    key = reader.choice(
-      "keyFormat", default: name == .avro ? KeyFormat.avro : .json, later: ["protobuf"])
+      later: ["protobuf"])
+    key = reader.choice("keyFormat", default: name.standardKey, later: ["protobuf"])
     if key == .avro, name != .avro {
       reader.fail(
         "keyFormat", at: reader.entry("keyFormat")?.position, found: "\"avro\"",

@@ -77,7 +77,9 @@ extension RegistryConfiguration {
       }
       return nil
     }
-    if !isUsed { reader.note("registry", "has no effect without format = \"avro\"") }
+    if !isUsed {
+      reader.note("registry", "has no effect without format = \"avro\" or \"json-schema\"")
+    }
     let expected = "a list of addresses such as [\"http://registry:8081\"]"
     for text in section.requiredTexts("urls", expected: expected) where !text.value.isEmpty {
       if let url = RegistryURL(text.value) {

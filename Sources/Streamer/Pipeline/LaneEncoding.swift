@@ -82,6 +82,7 @@ struct LaneEncoding: ~Copyable {
     case .cloudEvents: CloudEventsFormat(origin, options: setup.values, setup.cloudEvents)
     case .text: TextFormat(origin, options: setup.values)
     case .avro: AvroFormat(setup, origin)
+    case .jsonSchema: JSONSchemaFormat(setup, origin)
     }
   }
 

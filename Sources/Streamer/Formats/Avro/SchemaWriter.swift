@@ -4,6 +4,8 @@ import PGWire
 ///
 /// A value, so that it goes with a table to the worker that asks the registry.
 struct SchemaWriter: Hashable, Sendable {
+  /// What schemas are written in.
+  let kind: RegisteredSchema.Kind
   /// The registry that gives numbers.
   let registry: RegistryConfiguration
   /// What becomes of a table whose schema the registry refuses.
@@ -30,7 +32,9 @@ struct SchemaWriter: Hashable, Sendable {
     registry = setup.schemas.registry ?? RegistryConfiguration()
     onSchemaError = setup.schemas.onError
     rules = setup.rules
-    options = setup.debezium.named(setup.schemas.style)
+    kind = setup.format == .avro ? .avro : .json
+    options =
+      setup.format == .avro ? setup.debezium.named(setup.schemas.style) : setup.debezium.unwrapped
     flat = setup.flat
     key = setup.key
     style = setup.schemas.style
@@ -46,7 +50,7 @@ struct SchemaWriter: Hashable, Sendable {
     guard
       let encoder = DebeziumEncoder(column.type, column.typeModifier, types, options)
     else { return nil }
-    guard style == .plain else { return encoder }
+    guard style == .plain, kind == .avro else { return encoder }
     switch encoder.rule {
     case .zonedTimestamp: return encoder.changed(to: .timestamp, scale: 1_000_000)
     case .variableDecimal: return encoder.changed(to: .decimalString)
@@ -107,7 +111,7 @@ struct SchemaWriter: Hashable, Sendable {
     let schema = DebeziumSchema(options)
     let name = "\(source).\(table.qualifiedName)"
     var schemas: [RegisteredSchema] = []
-    if key == .avro, !table.keyOrder.isEmpty {
+    if key == (kind == .avro ? .avro : .jsonSchema), !table.keyOrder.isEmpty {
       schemas.append(
         registered(schema.key(of: name, keyFields(table, types), types), isKey: true))
     }
@@ -126,16 +130,26 @@ struct SchemaWriter: Hashable, Sendable {
 
   /// Whether values stand in a union with null, as rows alone do in Debezium's style.
   func isUnion(_ table: Table) -> Bool {
-    isRow && style == .debezium && !saysDeleted(table) && members(table).isEmpty
+    isRow && kind == .avro && style == .debezium && !saysDeleted(table) && members(table).isEmpty
   }
 
   private func registered(_ schema: ConnectSchema, isKey: Bool) -> RegisteredSchema {
     RegisteredSchema(
-      kind: .avro, text: AvroSchema.text(of: schema, style), name: schema.name ?? "", isKey: isKey)
+      kind: kind,
+      text: kind == .avro
+        ? AvroSchema.text(of: schema, style) : JSONSchema.text(of: schema, style),
+      name: schema.name ?? "", isKey: isKey)
   }
 }
 
 extension DebeziumOptions {
+  /// The same for records that name their schema and do not carry it.
+  fileprivate var unwrapped: DebeziumOptions {
+    var options = self
+    options.schemas = false
+    return options
+  }
+
   /// The same with names that Avro takes, and for plain schemas with units that it has names for.
   fileprivate func named(_ style: SchemaStyle) -> DebeziumOptions {
     var options = self
