@@ -2,8 +2,9 @@ import PGWire
 
 @testable import Streamer
 
-/// The Avro encoders: whatever a text is, they refuse it, or what they append is one value of its
-/// schema and nothing else. And a registry's answer, whatever its bytes are, is judged.
+/// The Avro encoders: they refuse a text, or what they append is one value of its schema.
+///
+/// And a registry's answer, whatever its bytes are, is judged.
 enum AvroFuzz: FuzzTarget {
   static let name = "avro"
 

@@ -7,7 +7,7 @@ import PGWire
 ///
 /// The records are those of ``DebeziumFormat``, or rows alone. A class so that a lane and its plans
 /// share it; all of it is constant.
-final class AvroFormat: Format {
+final class AvroFormat: RegisteredFormat {
   private let writer: SchemaWriter
   /// From the source's version to its time.
   private let start: PreparedBytes
@@ -35,10 +35,6 @@ final class AvroFormat: Format {
   static func append(schema number: UInt32, to bytes: inout ByteWriter) {
     bytes.append(0 as UInt8)
     bytes.append(bigEndian: number)
-  }
-
-  func plan(_ table: Table, types: TypeCatalog) -> any TablePlan {
-    plan(table, types: types, schemas: nil)
   }
 
   func plan(_ table: Table, types: TypeCatalog, schemas: SchemaNumbers?) -> any TablePlan {
@@ -117,16 +113,4 @@ final class AvroFormat: Format {
     bytes.append(decimal: lsn.value)
     bytes.append("\"]")
   }
-
-  /// Logical messages have no schema here: a configuration that wants them is refused.
-  func encode(
-    _ message: borrowing LogicalMessage, _ record: RecordPlace, _ state: inout EncodingState,
-    into batch: inout RecordBatch
-  ) {}
-
-  /// What became of a prepared transaction is no record, as in Debezium's envelope.
-  func encode(
-    _ action: EventAction, gid: String, _ record: RecordPlace, _ state: inout EncodingState,
-    into batch: inout RecordBatch
-  ) {}
 }

@@ -5,7 +5,7 @@ import PGWire
 /// registry.
 ///
 /// A class so that a lane and its plans share it; all of it is constant.
-final class JSONSchemaFormat: Format {
+final class JSONSchemaFormat: RegisteredFormat {
   private let writer: SchemaWriter
   /// What prepares a transaction.
   private let envelope: DebeziumFormat
@@ -13,10 +13,6 @@ final class JSONSchemaFormat: Format {
   init(_ setup: LaneSetup, _ origin: StreamOrigin) {
     writer = SchemaWriter(setup, origin)
     envelope = DebeziumFormat(origin, options: writer.options, key: setup.key)
-  }
-
-  func plan(_ table: Table, types: TypeCatalog) -> any TablePlan {
-    plan(table, types: types, schemas: nil)
   }
 
   func plan(_ table: Table, types: TypeCatalog, schemas: SchemaNumbers?) -> any TablePlan {
@@ -34,16 +30,4 @@ final class JSONSchemaFormat: Format {
   func begin(_ transaction: Transaction, _ state: inout EncodingState) {
     envelope.begin(transaction, &state)
   }
-
-  /// Logical messages have no schema here: a configuration that wants them is refused.
-  func encode(
-    _ message: borrowing LogicalMessage, _ record: RecordPlace, _ state: inout EncodingState,
-    into batch: inout RecordBatch
-  ) {}
-
-  /// What became of a prepared transaction is no record, as in Debezium's envelope.
-  func encode(
-    _ action: EventAction, gid: String, _ record: RecordPlace, _ state: inout EncodingState,
-    into batch: inout RecordBatch
-  ) {}
 }
