@@ -5,7 +5,7 @@
 FROM swift:6.3-bookworm AS build
 RUN apt-get update -q \
  && apt-get install -q -y --no-install-recommends \
-      g++ pkg-config libssl-dev librdkafka-dev libsqlite3-dev libtomlplusplus-dev libsimdjson-dev libmicrohttpd-dev libzstd-dev \
+      g++ pkg-config libssl-dev librdkafka-dev libsqlite3-dev libtomlplusplus-dev libsimdjson-dev libmicrohttpd-dev libzstd-dev libcurl4-openssl-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 ENV PSQL_STREAMER_SOURCES_ALONE=1
@@ -21,7 +21,7 @@ FROM debian:bookworm-slim
 # files in: the volume holds positions and nothing else.
 RUN apt-get update -q \
  && apt-get install -q -y --no-install-recommends \
-      ca-certificates libssl3 librdkafka1 libsqlite3-0 libsimdjson14 libmicrohttpd12 libzstd1 libstdc++6 \
+      ca-certificates libssl3 librdkafka1 libsqlite3-0 libsimdjson14 libmicrohttpd12 libzstd1 libcurl4 libstdc++6 \
  && rm -rf /var/lib/apt/lists/* \
  && groupadd --gid 12080 psql-streamer \
  && useradd --uid 12080 --gid 12080 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin psql-streamer \

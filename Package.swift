@@ -35,6 +35,7 @@ let package = Package(
     system("CSQLite", pkgConfig: "sqlite3", package: "libsqlite3-dev"),
     system("CMicroHTTPD", pkgConfig: "libmicrohttpd", package: "libmicrohttpd-dev"),
     system("CZstd", pkgConfig: "libzstd", package: "libzstd-dev"),
+    system("CCurl", pkgConfig: "libcurl", package: "libcurl4-openssl-dev"),
 
     .target(name: "PGWire", dependencies: ["CLinux", "COpenSSL"], swiftSettings: settings),
     .target(name: "Recording", dependencies: ["PGWire", "CZstd"], swiftSettings: settings),
@@ -43,7 +44,7 @@ let package = Package(
       name: "Streamer",
       dependencies: [
         "PGWire", "Recording", "KafkaBridge", "CLinux", "CTOML", "CSimdJSON", "CSQLite",
-        "CMicroHTTPD",
+        "CMicroHTTPD", "CCurl",
       ],
       // In the binary itself: a bundle beside it would have to be installed and found.
       resources: ["html", "css", "js"].map { .embedInCode("Admin/Page/page.\($0)") },

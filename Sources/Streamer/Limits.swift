@@ -175,6 +175,16 @@ enum Limits {
   static let kafkaCommit = Duration.seconds(5)
   /// How long deliveries are waited for when the group takes a partition away.
   static let kafkaRevocation = Duration.seconds(5)
+  /// Bytes of a schema registry's answer.
+  static let registryAnswerBytes = 1 << 20
+  /// How long a connection to a schema registry may take.
+  static let registryConnect = Duration.seconds(3)
+  /// How long a schema registry may take to answer.
+  static let registryAnswer = Duration.seconds(10)
+  /// Characters of its messages that are shown.
+  static let registryMessage = 400
+  /// Schemas whose numbers are remembered.
+  static let registeredSchemas = 1 << 14
   /// After how long without reading the partitions are paused, so that polling can go on and the
   /// group sees a member that lives.
   static let kafkaPauseAfter = Duration.seconds(1)

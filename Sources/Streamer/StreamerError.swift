@@ -41,6 +41,8 @@ public struct StreamerError: Error, Hashable, Sendable {
     case topicMissing
     /// A rule of a sink does not fit a table: nothing else is concerned.
     case tableRule
+    /// The schema registry refuses a table's schema: nothing else is concerned.
+    case schema
   }
 
   /// What failed, as a short noun: "source db1", "unknown option --confg".

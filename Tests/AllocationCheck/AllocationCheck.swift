@@ -90,12 +90,19 @@ enum AllocationCheck {
     flat.flat.fields = FlatOptions.Member.allCases.compactMap {
       FlatOptions.Field($0.rawValue, prefix: "__")
     }
+    var avro = debezium
+    avro.format = .avro
+    avro.key = .avro
+    var rows = avro
+    rows.schemas.style = .plain
+    rows.flat = flat.flat
     var events = LaneSetup(routing: TopicRouting(fallback: "t"))
     events.format = .cloudEvents
     var text = events
     text.format = .text
     return [
       ("debezium", debezium), ("debezium, as texts", texts), ("flat", flat),
+      ("avro", avro), ("avro, plain", rows),
       ("cloudevents", events), ("text", text),
     ]
   }

@@ -107,7 +107,7 @@ extension CommandLineSyntax {
     if given.has("--snapshot") {
       throw given.usageError("--snapshot", "it comes with a later version", "Leave it out.")
     }
-    let format = try given.choice("--format", default: FormatConfiguration.Name.psqlStreamer)
+    let format = try given.lineFormat()
     return .tail(
       CommandLineRequest.TailOptions(
         dsn: Secret(given.operands[0]), subject: try given.subject(), format: format))

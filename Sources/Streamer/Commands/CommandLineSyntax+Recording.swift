@@ -68,7 +68,7 @@ extension CommandLineSyntax {
         CommandLineRequest.ReplayOptions(
           path: given.operands[0], configuration: configuration,
           source: try given.value(of: "--source"),
-          format: try given.choice("--format", default: FormatConfiguration.Name.psqlStreamer),
+          format: try given.lineFormat(),
           pace: try given.choice("--pace", default: RecordingSourceConfiguration.Pace.full)))
     })
 
@@ -196,6 +196,17 @@ extension CommandLineArguments {
         "--publication and --table", "only one of them can say what is published",
         "Leave one of them out.")
     }
+  }
+
+  /// The format of lines; one whose records are no lines needs a configuration.
+  func lineFormat() throws(StreamerError) -> FormatConfiguration.Name {
+    let format = try choice("--format", default: FormatConfiguration.Name.psqlStreamer)
+    guard !format.hasSchemas else {
+      throw usageError(
+        "--format \(format.rawValue)", "its records are no lines, and need a schema registry",
+        "Only a Kafka sink of a configuration has it.")
+    }
+    return format
   }
 
   /// One of the values that this version knows.

@@ -12,9 +12,25 @@ struct FormatConfiguration: Hashable, Sendable {
     case cloudEvents = "cloudevents"
     /// A line for people.
     case text
+    /// Avro's binary encoding, with the schemas in a registry.
+    case avro
+    /// The JSON of Debezium's formats, with the schemas in a registry.
+    case jsonSchema = "json-schema"
 
     /// Whether keys and values are Debezium's.
-    var isDebeziums: Bool { self == .debezium || self == .flat }
+    var isDebeziums: Bool { self == .debezium || self == .flat || hasSchemas }
+
+    /// Whether records name schemas that a registry keeps.
+    var hasSchemas: Bool { self == .avro || self == .jsonSchema }
+
+    /// How keys are written unless something else is configured.
+    var standardKey: KeyFormat {
+      switch self {
+      case .avro: .avro
+      case .jsonSchema: .jsonSchema
+      default: .json
+      }
+    }
   }
 
   /// How a numeric is written.
@@ -80,6 +96,9 @@ struct FormatConfiguration: Hashable, Sendable {
   /// Where the attributes of CloudEvents stand.
   var cloudEvents = CloudEventsMode.structured
 
+  /// What records have that name schemas.
+  var schemas = SchemaOptions()
+
   /// The format when nothing is configured.
   init() {}
 
@@ -87,15 +106,20 @@ struct FormatConfiguration: Hashable, Sendable {
   init(in reader: inout ConfigurationReader) {
     name = reader.choice(
       "format", default: Name.psqlStreamer,
-      later: ["avro", "protobuf"])
-    key = reader.choice("keyFormat", default: KeyFormat.json, later: ["avro", "protobuf"])
-    if key != .json, !name.isDebeziums {
+      later: ["protobuf"])
+    key = reader.choice("keyFormat", default: name.standardKey, later: ["protobuf"])
+    if key == .avro, name != .avro {
+      reader.fail(
+        "keyFormat", at: reader.entry("keyFormat")?.position, found: "\"avro\"",
+        expected: "format = \"avro\" beside it")
+    } else if key != .json, !name.isDebeziums {
       reader.fail(
         "keyFormat", at: reader.entry("keyFormat")?.position, found: "\"\(key.rawValue)\"",
         expected: "\"json\", the only one of format = \"\(name.rawValue)\"")
     }
     debezium = DebeziumOptions(in: &reader, isUsed: name.isDebeziums)
-    flat = FlatOptions(in: &reader, isUsed: name == .flat)
+    schemas = SchemaOptions(in: &reader, isUsed: name.hasSchemas)
+    flat = FlatOptions(in: &reader, isUsed: name == .flat || name.hasSchemas)
     cloudEvents = reader.choice("cloudevents", default: CloudEventsMode.structured)
     if name != .cloudEvents {
       reader.note("cloudevents", "has no effect without format = \"cloudevents\"")

@@ -21,6 +21,7 @@ struct RunningConfiguration {
   static let sinkKeys = [
     "tableTopicMapping", "topicTemplate", "topicFallback", "exclude", "topicNames", "onTableError",
     "messageTopic", "headers", "format", "keyFormat", "debezium", "flat", "cloudevents", "table",
+    "registry", "schemaStyle", "onSchemaError",
     "numeric", "interval", "bytea", "json", "geometry",
   ]
 

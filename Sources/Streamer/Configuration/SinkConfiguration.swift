@@ -60,10 +60,29 @@ struct SinkConfiguration: Hashable, Sendable {
     case .stubLog: kind = .stubLog
     case .stubDiscard: kind = .stubDiscard
     }
+    if format.name.hasSchemas { checkSchemas(type, in: &reader) }
     if type != .kafka, format.cloudEvents == .binary {
       reader.fail(
         "cloudevents", at: reader.entry("cloudevents")?.position, found: "\"binary\"",
         expected: "\"structured\": only Kafka's records have headers")
+    }
+  }
+}
+
+extension SinkConfiguration {
+  /// Checks that the sink can carry records that are no text, and no others than rows.
+  private func checkSchemas(_ type: TypeName, in reader: inout ConfigurationReader) {
+    if type != .kafka, type != .stubDiscard {
+      reader.fail(
+        "format", at: reader.entry("format")?.position, found: "\"\(format.name.rawValue)\"",
+        expected: "another format: its records are no lines",
+        hint: "A sink of type \"kafka\" takes it.")
+    }
+    if case .kafka(let kafka) = kind, kafka.messageTopic != nil {
+      reader.fail(
+        "messageTopic", at: reader.entry("messageTopic")?.position, found: "a topic",
+        expected: "no messageTopic beside format = \"\(format.name.rawValue)\"",
+        hint: "Logical messages have no schema yet: let another sink write them.")
     }
   }
 }

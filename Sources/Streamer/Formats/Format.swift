@@ -9,6 +9,9 @@ protocol Format: AnyObject {
   /// Works out what all rows of a table share.
   func plan(_ table: Table, types: TypeCatalog) -> any TablePlan
 
+  /// The same where a registry has given the table's schemas numbers.
+  func plan(_ table: Table, types: TypeCatalog, schemas: SchemaNumbers?) -> any TablePlan
+
   /// A transaction begins: the events that follow are its own.
   func begin(_ transaction: Transaction, _ state: inout EncodingState)
 
@@ -21,6 +24,12 @@ protocol Format: AnyObject {
   func encode(
     _ action: EventAction, gid: String, _ record: RecordPlace, _ state: inout EncodingState,
     into batch: inout RecordBatch)
+}
+
+extension Format {
+  func plan(_ table: Table, types: TypeCatalog, schemas: SchemaNumbers?) -> any TablePlan {
+    plan(table, types: types)
+  }
 }
 
 /// How the events of one table are written: it owns all bytes that it has prepared, and dies with
@@ -71,6 +80,8 @@ struct EncodingState: ~Copyable {
   var uuid: EventUUID?
   /// Buffers for nested values.
   var scratch = ValueScratch()
+  /// The column whose value the table's schema cannot say, so that no record was made of an event.
+  var unwritable: Int?
   /// Where values are written that only tell whether they can be.
   var trial = ByteWriter()
 }

@@ -7,4 +7,6 @@ enum KeyFormat: String, Hashable, Sendable, CaseIterable {
   case jsonSchema = "json-schema"
   /// The value of the key's one column as plain text; several columns stay an object.
   case scalar
+  /// A record of Avro behind the number of its schema.
+  case avro
 }

@@ -19,7 +19,7 @@ enum ReconnectCause: String, CaseIterable, Sendable {
       case .slotActive: .slot
       case .streamingFailed: .streaming
       case .binaryUnreadable: .binary
-      case .readerGone, .topicName, .topicMissing, .tableRule, .fenced: .sink
+      case .readerGone, .topicName, .topicMissing, .tableRule, .schema, .fenced: .sink
       case .failover, .storeInUse, .other: .connection
       }
   }

@@ -11,6 +11,8 @@ struct DeadLetter {
     case rowSize = "row_size"
     /// Something of it is no text.
     case notText = "not_text"
+    /// Its table's schema cannot say a value of it.
+    case noSchema = "no_schema"
   }
 
   /// The source's name in the configuration.

@@ -64,6 +64,8 @@ struct TableRequest: Sendable {
   let relation: Relation
   /// The topic for each lane, in the lanes' order; nil excludes the table there.
   let topics: [String?]
+  /// What writes the table's schemas, for each lane whose format has some; empty where none has.
+  var writers: [SchemaWriter?] = []
   /// Where it was described: the commit LSN of the transaction, or the LSN of a message outside.
   let position: LSN
   /// Whether a row is waiting that disagreed with what was known of its types.
@@ -77,9 +79,11 @@ struct TableAnswer: Sendable {
   /// All types that the table's columns refer to.
   let types: TypeCatalog
   /// The number of each lane's topic, in the lanes' order.
-  let topics: [TopicID?]
+  var topics: [TopicID?]
   /// Why lanes leave the table out, in their order; empty when nobody asked.
   var left: [LeftOut?] = []
+  /// The numbers of the table's schemas, for each lane whose format has some.
+  var schemas: [SchemaNumbers?] = []
   /// Turns rows that come in binary into text; nil where rows come as text.
   var binary: BinaryRow?
 }

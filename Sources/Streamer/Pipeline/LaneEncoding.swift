@@ -28,6 +28,8 @@ struct LaneSetup: Hashable, Sendable {
   var flat = FlatOptions()
   /// Where the attributes of CloudEvents stand.
   var cloudEvents = CloudEventsMode.structured
+  /// What records have that name schemas.
+  var schemas = SchemaOptions()
   /// What is different for single tables.
   var rules = TableRules()
 
@@ -79,6 +81,8 @@ struct LaneEncoding: ~Copyable {
     case .flat: FlatFormat(origin, setup.flat, setup.debezium, key: setup.key)
     case .cloudEvents: CloudEventsFormat(origin, options: setup.values, setup.cloudEvents)
     case .text: TextFormat(origin, options: setup.values)
+    case .avro: AvroFormat(setup, origin)
+    case .jsonSchema: JSONSchemaFormat(setup, origin)
     }
   }
 

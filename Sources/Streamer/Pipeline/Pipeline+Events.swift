@@ -118,6 +118,10 @@ extension Pipeline {
       } else {
         encode(event, lane, index)
       }
+      guard encodings[index].state.unwritable == nil else {
+        refuse(event, table, from: first, lane: index)
+        continue
+      }
       lanes[index].produced(from: first, event.place, table: lane.route.table)
     }
   }
@@ -258,6 +262,38 @@ extension Pipeline {
     case size(Int)
     /// Something of it is no text.
     case noText(String)
+  }
+
+  /// Refuses an event whose record the table's schema cannot say.
+  private mutating func refuse(
+    _ event: borrowing RowEvent, _ table: KnownTable, from first: Int, lane index: Int
+  ) {
+    guard let column = encodings[index].state.unwritable.take(), let lane = table.lanes[index]
+    else { return }
+    lanes[index].batch.truncate(to: first)
+    let relation = table.table.relation
+    let what = "column \(relation.columns[column].name) of \(table.table.qualifiedName)"
+    let why = "a value of \(what) is none that its schema can say"
+    guard let route = lanes[index].deadLetters else {
+      return lanes[index].refused(event.place, unwritable(why, event.place, index))
+    }
+    let bytes = event.row.byteCount
+    let letter = DeadLetter(
+      source: settings.source, sink: lanes[index].name,
+      topic: lanes[index].sink.topic(lane.route.topic).name, table: table.table.qualifiedName,
+      place: event.place, commitLSN: transaction?.commitLSN ?? .zero, cause: .noSchema,
+      reason: why, size: bytes, digest: event.row.digest(of: bytes),
+      key: event.row.key(table.table.key, of: relation))
+    lanes[index].bury(letter, into: route)
+  }
+
+  private func unwritable(_ why: String, _ place: EventPlace, _ index: Int) -> StreamerError {
+    StreamerError(
+      what: "sink \(lanes[index].name)",
+      why: "\(why), at LSN \(place.lsn), transaction \(transaction?.commitLSN ?? .zero): NaN or "
+        + "infinity as a decimal, an array of several dimensions, or null in a key",
+      hint: "Set oversized = \"dead-letter\", or decimal = \"string\" in "
+        + "[sink.\(lanes[index].name).debezium], or leave the table out.")
   }
 
   /// Refuses a change before anything is made of it, in every lane that it would go to.

@@ -32,7 +32,17 @@ extension Pipeline {
     let topics = routes(of: relation, by: encodings.indices.map { encodings[$0].setup })
     return TableRequest(
       number: lastRequest, connection: connection, relation: relation, topics: topics,
-      position: position, isRefresh: isRefresh)
+      writers: schemaWriters, position: position, isRefresh: isRefresh)
+  }
+
+  /// What writes schemas for the lanes; empty where no lane's format has some.
+  private var schemaWriters: [SchemaWriter?] {
+    guard encodings.indices.contains(where: { encodings[$0].setup.format.hasSchemas }) else {
+      return []
+    }
+    return encodings.indices.map {
+      encodings[$0].setup.format.hasSchemas ? SchemaWriter(encodings[$0].setup, origin) : nil
+    }
   }
 
   private func routes(of relation: Relation, by setups: [LaneSetup]) -> [String?] {
@@ -103,7 +113,9 @@ extension Pipeline {
       tableLanes.append(
         TableLane(
           route: Route(topic: topic, table: table.qualifiedName),
-          plan: encodings[index].format.plan(own ?? table, types: answer.types), ownKey: own,
+          plan: encodings[index].format.plan(
+            own ?? table, types: answer.types,
+            schemas: index < answer.schemas.count ? answer.schemas[index] : nil), ownKey: own,
           metrics: metrics.sinks[index]))
     }
     tables.learn(

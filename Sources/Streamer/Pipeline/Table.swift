@@ -8,6 +8,8 @@ struct Table {
   private(set) var key: [Int]
   /// The same in the order of the key's own columns, where the catalog says it.
   private(set) var keyOrder: [Int]
+  /// Whether columns of the key may be null: a sink's rule may name any.
+  private(set) var isKeyNullable = false
   /// The columns that decide the partition; nil for those of the key.
   private(set) var partition: [Int]?
   /// "schema.table".
@@ -60,6 +62,7 @@ struct Table {
     if let names = rule.key {
       table.keyOrder = try rule.positions(of: names, in: relation)
       table.key = table.keyOrder.sorted()
+      table.isKeyNullable = true
     }
     table.partition = try rule.partitionBy.map { (names) throws(TableRules.Misfit) in
       try rule.positions(of: names, in: relation)

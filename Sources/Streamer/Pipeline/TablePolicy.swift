@@ -13,6 +13,8 @@ enum LeftOut: String, Hashable, Sendable {
   case topicMissing = "missing_topic"
   /// A rule of the sink does not fit it.
   case rule
+  /// The schema registry refuses its schema.
+  case schema
 
   /// What a failure to find a topic means; nil when it concerns more than this one table.
   init?(_ error: StreamerError) {

@@ -119,18 +119,22 @@ extension SinkConfiguration {
   }
 
   private var ownSetup: LaneSetup {
-    guard case .kafka(let kafka) = kind else {
-      return LaneSetup(
-        routing: TopicRouting(fallback: ""), messageTopic: "", values: format.values,
-        format: format.name, key: format.key, debezium: format.debezium, flat: format.flat,
-        cloudEvents: format.cloudEvents, rules: rules)
+    var setup = LaneSetup(routing: TopicRouting(fallback: ""), messageTopic: "")
+    if case .kafka(let kafka) = kind {
+      setup = LaneSetup(
+        routing: kafka.topics, messageTopic: kafka.messageTopic,
+        deadLetterTopic: kafka.oversized == .deadLetter ? kafka.deadLetterTopic : nil,
+        headers: kafka.headers, onTableError: kafka.onTableError, routesTables: true)
     }
-    return LaneSetup(
-      routing: kafka.topics, messageTopic: kafka.messageTopic,
-      deadLetterTopic: kafka.oversized == .deadLetter ? kafka.deadLetterTopic : nil,
-      values: format.values, headers: kafka.headers, onTableError: kafka.onTableError,
-      routesTables: true, format: format.name, key: format.key, debezium: format.debezium,
-      flat: format.flat, cloudEvents: format.cloudEvents, rules: rules)
+    setup.values = format.values
+    setup.format = format.name
+    setup.key = format.key
+    setup.debezium = format.debezium
+    setup.flat = format.flat
+    setup.cloudEvents = format.cloudEvents
+    setup.schemas = format.schemas
+    setup.rules = rules
+    return setup
   }
 }
 

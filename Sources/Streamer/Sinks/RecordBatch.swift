@@ -56,6 +56,18 @@ struct RecordBatch: ~Copyable {
         partitionHash: hash, ticket: ticket))
   }
 
+  /// Adds a record without a value under the key of another one, whose bytes are written once more.
+  mutating func add(
+    tombstoneOf key: Range<Int>?, route: borrowing Route, ticket: UInt64,
+    headers: [RecordHeader], partitionHash: Int32?
+  ) {
+    let start = bytes.count
+    if let key { bytes.append(copyOf: key) }
+    add(
+      key: key == nil ? nil : start..<bytes.count, value: nil, route: route, ticket: ticket,
+      headers: headers, partitionHash: partitionHash)
+  }
+
   /// Adds a record whose key and value are at hand elsewhere; not for the row path.
   mutating func add(key: [UInt8]?, value: [UInt8], route: borrowing Route, ticket: UInt64) {
     let keyPlace = key.map { append($0) }

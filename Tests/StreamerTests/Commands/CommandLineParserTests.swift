@@ -176,8 +176,8 @@ import Testing
     ),
     (
       "tail DSN -p a --format avro",
-      "--format avro: this version knows psql-streamer, debezium, flat, cloudevents, text. See "
-        + "psql-streamer tail --help."
+      "--format avro: its records are no lines, and need a schema registry. Only a Kafka sink of a "
+        + "configuration has it. See psql-streamer tail --help."
     ),
     (
       "status --url ftp://x",

@@ -176,7 +176,7 @@ import Testing
     let unused = try Self.parse("flat = {}")
     #expect(
       unused.notes.map(\.description) == [
-        "c.toml:10: sink.out.flat: has no effect without format = \"flat\""
+        "c.toml:10: sink.out.flat: has no effect without format = \"flat\" or \"avro\""
       ])
   }
 

@@ -10,6 +10,8 @@ final class CapturingSink: Sink {
   private(set) var values: [String] = []
   /// Their keys; nil for a record without one.
   private(set) var keys: [String?] = []
+  /// Keys and values as they are, for formats that are no text.
+  private(set) var records: [(key: [UInt8]?, value: [UInt8]?)] = []
   /// The headers of all of them, in order.
   private(set) var headers: [String] = []
   /// What decides their partitions.
@@ -33,6 +35,11 @@ final class CapturingSink: Sink {
     for entry in batch.entries {
       values.append(entry.value.map { batch.bytes.bytes($0).text } ?? "null")
       keys.append(entry.key.map { batch.bytes.bytes($0).text })
+      records.append(
+        (
+          entry.key.map { batch.bytes.bytes($0).copied },
+          entry.value.map { batch.bytes.bytes($0).copied }
+        ))
       partitionHashes.append(entry.partitionHash)
       headers += batch.headers[entry.headers].map {
         "\($0.name)=\(String(decoding: $0.value ?? [], as: UTF8.self))"
@@ -59,6 +66,8 @@ final class CapturingPipeline {
   var pipeline: Pipeline
   /// The primary key that the catalog would name.
   var catalogKey: [String] = []
+  /// The numbers that a registry would give the table's schemas.
+  var schemas: SchemaNumbers?
   /// The types that the catalog would describe.
   var types = TypeCatalog()
   /// Whether look-ups are answered as soon as they are asked for.
@@ -143,7 +152,9 @@ final class CapturingPipeline {
   func answer(_ request: TableRequest) {
     pipeline.answer(
       request,
-      TableAnswer(catalogKey: catalogKey, types: types, topics: request.topics.map { _ in 1 }))
+      TableAnswer(
+        catalogKey: catalogKey, types: types, topics: request.topics.map { _ in 1 },
+        schemas: request.topics.map { _ in schemas }))
   }
 
   /// Reads on in what the last feed has left.

@@ -145,6 +145,7 @@ extension StatusPage {
     case .noTopic: "no rule of the sink has a topic for it"
     case .topicName: "Kafka takes no topic of that name"
     case .topicMissing: "its topic does not exist, or may not be used"
+    case .schema: "the schema registry refuses its schema"
     case .rule: "a rule of the sink does not fit it"
     }
   }

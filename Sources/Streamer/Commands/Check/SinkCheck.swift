@@ -12,6 +12,9 @@ struct SinkCheck {
 
   /// Adds what it finds.
   func run(_ report: inout CheckReport) {
+    if let registry = sink.format.schemas.registry, sink.format.name.hasSchemas {
+      examine(registry, &report)
+    }
     switch sink.kind {
     case .kafka(let kafka): examine(kafka, &report)
     case .file(let file): for source in sink.sources { examine(file.path(for: source), &report) }
@@ -19,6 +22,18 @@ struct SinkCheck {
     case .stubLog, .stubDiscard:
       report.add(
         .init("output", target, .warn, "\(sink.typeName) keeps nothing", "It is meant for trials."))
+    }
+  }
+
+  private func examine(_ registry: RegistryConfiguration, _ report: inout CheckReport) {
+    do throws(StreamerError) {
+      let url = try SchemaRegistry(registry).check(sink: sink.name)
+      report.add(.init("schema registry", target, .ok, "reached \(url)"))
+    } catch {
+      let remedy =
+        error.isRetryable
+        ? "Start it, or correct urls in [sink.\(sink.name).registry]." : error.hint
+      report.add(.init("schema registry", target, .fail, error.why, remedy))
     }
   }
 

@@ -125,6 +125,12 @@ struct RecordingSide: ~Copyable {
   ) throws(StreamerError) {
     let source = try configuration.replayedSource(named: name)
     let configured = configuration.sinks(of: source.name)
+    if let sink = configured.first(where: \.format.name.hasSchemas) {
+      throw StreamerError(
+        what: "sink \(sink.name)",
+        why: "records of format = \"\(sink.format.name.rawValue)\" are no text to compare",
+        hint: "Compare with format = \"debezium\".", exit: .usage)
+    }
     sinks = configured.map { KeepingSink($0.name) }
     let plans = configured.map { PipelineFactory.plan($0, source: source.name, configuration) }
     let lanes = LaneSet(count: plans.count) { [sinks] index in

@@ -111,7 +111,7 @@ extension DebeziumEncoder {
   // MARK: - Decimals
 
   /// The digits, and Java's names for what has none.
-  private func encode(decimal text: RawSpan, into json: inout ByteWriter) {
+  func encode(decimal text: RawSpan, into json: inout ByteWriter) {
     guard let first = text.byteCount > 0 ? text[0] : nil, text.byteCount > 1 else {
       return ConnectText.append(text, to: &json)
     }
@@ -129,13 +129,7 @@ extension DebeziumEncoder {
     money text: RawSpan, _ scratch: inout DebeziumScratch, into json: inout ByteWriter
   ) -> Bool {
     var plain = scratch.nested.take()
-    for at in 0..<text.byteCount {
-      switch text[at] {
-      case 0x2D, 0x28: if plain.count == 0 { plain.append(0x2D as UInt8) }
-      case 0x30...0x39, 0x2E: plain.append(text[at])
-      default: break
-      }
-    }
+    Self.append(digitsOf: text, to: &plain)
     var isKnown = true
     switch rule {
     case .money: isKnown = scratch.decimal.append(plain.bytes, scale: Int(scale), to: &json)
@@ -146,51 +140,67 @@ extension DebeziumEncoder {
     return isKnown
   }
 
+  /// Appends what counts of a text of `money`.
+  static func append(digitsOf text: RawSpan, to plain: inout ByteWriter) {
+    for at in 0..<text.byteCount {
+      switch text[at] {
+      case 0x2D, 0x28: if plain.count == 0 { plain.append(0x2D as UInt8) }
+      case 0x30...0x39, 0x2E: plain.append(text[at])
+      default: break
+      }
+    }
+  }
+
   // MARK: - Dates and times
 
   /// What stands for the infinite moments, in microseconds since 1970: as pgjdbc has them.
   private static let infinity: Int64 = 9_223_372_036_825_200_000
   private static let minusInfinity: Int64 = -9_223_372_036_832_400_000
 
-  private func encode(moment text: RawSpan, into json: inout ByteWriter) -> Bool {
+  func encode(moment text: RawSpan, into json: inout ByteWriter) -> Bool {
     guard let moment = CalendarText(text) else { return false }
+    if let number = number(of: moment) {
+      json.append(decimal: number)
+      return true
+    }
     guard moment.kind == .moment else {
-      return encode(infinity: moment.kind == .infinity, into: &json)
+      json.append(moment.kind == .infinity ? "\"infinity\"" : "\"-infinity\"")
+      return true
     }
+    let inUTC = moment.inUTC
+    json.append(0x22 as UInt8)
     switch rule {
-    case .days: json.append(decimal: moment.days)
-    case .timestamp: json.append(decimal: moment.sinceEpoch(unitsPerSecond: Int64(scale)))
-    case .time: json.append(decimal: units(moment.microseconds))
+    case .dateISO:
+      inUTC.append(date: &json)
+      json.append("Z")
+    case .timestampISO, .zonedTimestamp:
+      inUTC.append(date: &json)
+      json.append("T")
+      inUTC.append(time: &json, digits: rule == .zonedTimestamp ? Int(scale) : nil)
+      json.append("Z")
     default:
-      let moment = moment.inUTC
-      json.append(0x22 as UInt8)
-      switch rule {
-      case .dateISO:
-        moment.append(date: &json)
-        json.append("Z")
-      case .timestampISO, .zonedTimestamp:
-        moment.append(date: &json)
-        json.append("T")
-        moment.append(time: &json, digits: rule == .zonedTimestamp ? Int(scale) : nil)
-        json.append("Z")
-      default:
-        moment.append(time: &json, digits: nil)
-        json.append("Z")
-      }
-      json.append(0x22 as UInt8)
+      inUTC.append(time: &json, digits: nil)
+      json.append("Z")
     }
+    json.append(0x22 as UInt8)
     return true
   }
 
-  private func encode(infinity isPositive: Bool, into json: inout ByteWriter) -> Bool {
+  /// What stands for a moment where the rule writes numbers; nil where it writes texts.
+  func number(of moment: CalendarText) -> Int64? {
+    let isInfinite = moment.kind != .moment
+    let isPositive = moment.kind == .infinity
     switch rule {
-    // What Debezium's own arithmetic makes of it.
-    case .days: json.append(decimal: isPositive ? -2_147_472_692 : -2_147_472_691 as Int64)
+    // What Debezium's own arithmetic makes of the infinities.
+    case .days:
+      return isInfinite ? (isPositive ? -2_147_472_692 : -2_147_472_691) : moment.days
     case .timestamp:
-      json.append(decimal: units(isPositive ? Self.infinity : Self.minusInfinity))
-    default: json.append(isPositive ? "\"infinity\"" : "\"-infinity\"")
+      return isInfinite
+        ? units(isPositive ? Self.infinity : Self.minusInfinity)
+        : moment.sinceEpoch(unitsPerSecond: Int64(scale))
+    case .time: return isInfinite ? nil : units(moment.microseconds)
+    default: return nil
     }
-    return true
   }
 
   /// Microseconds in the units of the column; what 64 bits cannot say is the largest they can.
@@ -207,7 +217,7 @@ extension DebeziumEncoder {
   }
 
   /// A month is a twelfth of 365.25 days.
-  private func encode(interval text: RawSpan, into json: inout ByteWriter) -> Bool {
+  func encode(interval text: RawSpan, into json: inout ByteWriter) -> Bool {
     guard let interval = try? IntervalText(text) else { return false }
     if rule == .intervalISO {
       encode(iso: interval, into: &json)
@@ -257,7 +267,7 @@ extension DebeziumEncoder {
 
   // MARK: - Bytes
 
-  private func encode(bytes text: RawSpan, into json: inout ByteWriter) -> Bool {
+  func encode(bytes text: RawSpan, into json: inout ByteWriter) -> Bool {
     do {
       if rule == .hex {
         ConnectText.append(try Base64.hexDigits(text), to: &json)
@@ -294,13 +304,20 @@ extension DebeziumEncoder {
     }
   }
 
-  /// Bits as a number whose lowest byte comes first, without the zeros behind its last one.
   private func encode(
     bits text: RawSpan, _ scratch: inout DebeziumScratch, into json: inout ByteWriter
   ) -> Bool {
     var bytes = scratch.nested.take()
+    Self.append(bits: text, to: &bytes)
+    Base64.append(bytes.bytes, to: &json)
+    scratch.nested.putBack(bytes)
+    return true
+  }
+
+  /// Appends bits as a number whose lowest byte comes first, without the zeros behind its last one.
+  static func append(bits text: RawSpan, to bytes: inout ByteWriter) {
     var byte: UInt8 = 0
-    var last = 0
+    var last = bytes.count
     for offset in 0..<text.byteCount {
       let bit = text[text.byteCount &- 1 &- offset]
       if bit == 0x31 { byte |= 1 &<< UInt8(offset & 7) }
@@ -310,8 +327,6 @@ extension DebeziumEncoder {
         byte = 0
       }
     }
-    Base64.append(bytes.bytes(0..<last), to: &json)
-    scratch.nested.putBack(bytes)
-    return true
+    bytes.truncate(to: last)
   }
 }

@@ -15,49 +15,68 @@ extension DebeziumEncoder {
     point text: RawSpan, _ scratch: inout DebeziumScratch, into json: inout ByteWriter
   ) -> Bool {
     let count = text.byteCount
-    guard count >= 5, text[0] == UInt8(ascii: "("), text[count &- 1] == UInt8(ascii: ")") else {
-      return false
-    }
-    var comma = 1
-    while comma < count, text[comma] != 0x2C { comma &+= 1 }
-    guard comma < count &- 2, let x = JavaNumber.double(text.extracting(1..<comma)),
-      let y = JavaNumber.double(text.extracting(comma &+ 1..<count &- 1))
-    else { return false }
+    guard let (comma, x, y) = Self.coordinates(text) else { return false }
     json.append("{\"x\":")
     JavaNumber.append(text.extracting(1..<comma), to: &json)
     json.append(",\"y\":")
     JavaNumber.append(text.extracting(comma &+ 1..<count &- 1), to: &json)
     json.append(",\"wkb\":")
     var bytes = scratch.nested.take()
-    bytes.append(0x01 as UInt8)
-    bytes.append(bigEndian: UInt32(1).byteSwapped)
-    bytes.append(bigEndian: x.bitPattern.byteSwapped)
-    bytes.append(bigEndian: y.bitPattern.byteSwapped)
+    Self.append(wkb: x, y, to: &bytes)
     Base64.append(bytes.bytes, to: &json)
     scratch.nested.putBack(bytes)
     json.append(",\"srid\":null}")
     return true
   }
 
-  /// PostGIS's hexadecimal digits as bytes, and the SRID that they may hold.
-  private func encode(ewkb text: RawSpan, into json: inout ByteWriter) -> Bool {
-    guard text.byteCount >= 18, text.byteCount & 1 == 0 else { return false }
+  /// The numbers of `(1,2)`, and where the comma is.
+  static func coordinates(_ text: RawSpan) -> (comma: Int, x: Double, y: Double)? {
+    let count = text.byteCount
+    guard count >= 5, text[0] == UInt8(ascii: "("), text[count &- 1] == UInt8(ascii: ")") else {
+      return nil
+    }
+    var comma = 1
+    while comma < count, text[comma] != 0x2C { comma &+= 1 }
+    guard comma < count &- 2, let x = JavaNumber.double(text.extracting(1..<comma)),
+      let y = JavaNumber.double(text.extracting(comma &+ 1..<count &- 1))
+    else { return nil }
+    return (comma, x, y)
+  }
+
+  /// Appends a point as well-known binary, 21 bytes.
+  static func append(wkb x: Double, _ y: Double, to bytes: inout ByteWriter) {
+    bytes.append(0x01 as UInt8)
+    bytes.append(bigEndian: UInt32(1).byteSwapped)
+    bytes.append(bigEndian: x.bitPattern.byteSwapped)
+    bytes.append(bigEndian: y.bitPattern.byteSwapped)
+  }
+
+  /// The SRID that PostGIS's hexadecimal digits may hold; nil when they are none.
+  static func place(ofEWKB text: RawSpan) -> (srid: UInt32?, isKnown: Bool) {
+    guard text.byteCount >= 18, text.byteCount & 1 == 0 else { return (nil, false) }
     var header: UInt64 = 0
     for at in 0..<18 {
       let byte = text[at] | 0x20
       let nibble = byte &- 0x30 < 10 ? byte &- 0x30 : byte &- 0x57
-      guard nibble < 16 else { return false }
+      guard nibble < 16 else { return (nil, false) }
       if at >= 2 { header = header &<< 4 | UInt64(nibble) }
     }
     let isLittle = text[1] == 0x31
     let type = UInt32(truncatingIfNeeded: header &>> 32)
     let place = UInt32(truncatingIfNeeded: header)
     let hasSRID = (isLittle ? type.byteSwapped : type) & 0x2000_0000 != 0
+    return (hasSRID ? (isLittle ? place.byteSwapped : place) : nil, true)
+  }
+
+  /// PostGIS's hexadecimal digits as bytes, and the SRID that they may hold.
+  private func encode(ewkb text: RawSpan, into json: inout ByteWriter) -> Bool {
+    let place = Self.place(ofEWKB: text)
+    guard place.isKnown else { return false }
     json.append("{\"wkb\":")
     do { try Base64.append(digits: text, to: &json) } catch { return false }
     json.append(",\"srid\":")
-    if hasSRID {
-      json.append(decimal: UInt64(isLittle ? place.byteSwapped : place))
+    if let srid = place.srid {
+      json.append(decimal: UInt64(srid))
     } else {
       json.append("null")
     }
@@ -83,7 +102,7 @@ extension DebeziumEncoder {
     } catch { return false }
   }
 
-  private func append(
+  func append(
     pairs text: RawSpan, _ scratch: inout DebeziumScratch, to json: inout ByteWriter
   ) throws(DecodingError) {
     var cursor = HstoreText(text)

@@ -37,12 +37,23 @@ struct DebeziumEncoder: Hashable, BitwiseCopyable {
   var isArray = false
   /// What stands between an array's elements.
   var delimiter: UInt8 = 0x2C
-  /// Digits, or units of a second.
+  /// Digits, or units of a second, or, of floating-point numbers, ``singleBytes``.
   var scale: Int32 = 0
+
+  /// The ``scale`` of numbers in single precision.
+  static let singleBytes: Int32 = 4
 
   init(_ rule: Rule, scale: Int32 = 0) {
     self.rule = rule
     self.scale = scale
+  }
+
+  /// The same with another rule, also for the elements of an array.
+  func changed(to rule: Rule, scale: Int32 = 0) -> DebeziumEncoder {
+    var changed = DebeziumEncoder(rule, scale: scale)
+    changed.isArray = isArray
+    changed.delimiter = delimiter
+    return changed
   }
 }
 
@@ -116,7 +127,8 @@ extension DebeziumEncoder {
     switch oid {
     case 16: DebeziumEncoder(.boolean)
     case 20, 21, 23, 26: DebeziumEncoder(.integer)
-    case 700, 701: DebeziumEncoder(.double)
+    case 700: DebeziumEncoder(.double, scale: singleBytes)
+    case 701: DebeziumEncoder(.double)
     case 1700: numeric(modifier, options)
     case 790:
       switch options.decimal {
@@ -198,7 +210,8 @@ extension DebeziumEncoder {
     case "hstore": DebeziumEncoder(options.hstore == .map ? .hstoreMap : .hstoreJSON)
     case "citext", "ltree", "isbn": DebeziumEncoder(.string)
     case "geometry", "geography": DebeziumEncoder(.geometry)
-    case "vector", "halfvec": DebeziumEncoder(.embedding)
+    case "vector": DebeziumEncoder(.embedding)
+    case "halfvec": DebeziumEncoder(.embedding, scale: singleBytes)
     case "sparsevec": DebeziumEncoder(.sparse)
     default: nil
     }

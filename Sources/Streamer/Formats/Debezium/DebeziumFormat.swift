@@ -18,6 +18,9 @@ final class DebeziumFormat: Format {
   private let content: DebeziumEncoder
   /// The schema and table of what belongs to none.
   private let noNames: PreparedBytes
+  /// What stands before the key of a message, and before its value, with schemas.
+  private let messageKeySchema: PreparedBytes
+  private let messageSchema: PreparedBytes
   /// From the source's member to its time.
   private let start: PreparedBytes
   /// From the time to the sequence, for what is committed and for rows that existed.
@@ -45,6 +48,12 @@ final class DebeziumFormat: Format {
     var names = ByteWriter()
     names.append("\"\",\"table\":\"\"")
     noNames = PreparedBytes(names)
+    var keySchema = ByteWriter()
+    DebeziumSchema.append(DebeziumSchema.messageKey, to: &keySchema)
+    messageKeySchema = PreparedBytes(keySchema)
+    var schema = ByteWriter()
+    DebeziumSchema.append(DebeziumSchema(options).message, to: &schema)
+    messageSchema = PreparedBytes(schema)
     self.start = PreparedBytes(start)
     self.middle = middle(false)
     roundMiddle = middle(true)
@@ -129,7 +138,7 @@ final class DebeziumFormat: Format {
     into batch: inout RecordBatch
   ) {
     let start = batch.bytes.count
-    if key == .jsonSchema { DebeziumSchema.append(messageKey: &batch.bytes) }
+    if key == .jsonSchema { messageKeySchema.append(to: &batch.bytes) }
     if key == .scalar {
       batch.bytes.append(message.prefix)
     } else {
@@ -139,7 +148,7 @@ final class DebeziumFormat: Format {
     }
     if key == .jsonSchema { batch.bytes.append("}") }
     let key = start..<batch.bytes.count
-    if options.schemas { DebeziumSchema(options).append(message: &batch.bytes) }
+    if options.schemas { messageSchema.append(to: &batch.bytes) }
     batch.bytes.append("{\"op\":\"m\",\"ts_ms\":")
     batch.bytes.append(decimal: state.debezium.time.flooredQuotient(1_000))
     Self.appendSource(
@@ -172,8 +181,10 @@ struct DebeziumState: ~Copyable {
   var previousEnd: UInt64 = 0
   /// The transaction's number.
   var transaction: UInt32?
-  /// From the source's member to an event's LSN in the sequence.
+  /// From the source's member to an event's LSN in the sequence; in Avro to the sequence.
   var head = ByteWriter(capacity: 32)
+  /// The sequence up to an event's LSN; only in Avro.
+  var sequence = ByteWriter(capacity: 32)
   /// From there to the schema's name.
   var times = ByteWriter(capacity: 32)
   /// From the table's name to the LSN.

@@ -12,8 +12,10 @@ struct DebeziumKey: ~Copyable {
   }
 
   private let prepared: PreparedBytes
-  /// What stands before each key; empty without schemas.
+  /// What stands before each key: its schema, or the number of one; empty without.
   private let schema: Range<Int>
+  /// Whether a brace closes what the schema has opened.
+  private let closes: Bool
   private let columns: OwnedArray<Column>
   private let partition: OwnedArray<Column>?
   private let format: KeyFormat
@@ -21,19 +23,17 @@ struct DebeziumKey: ~Copyable {
 
   init(
     _ table: Table, types: TypeCatalog, _ options: DebeziumOptions, format: KeyFormat,
-    name: String
+    name: String, number: UInt32? = nil
   ) {
     var prepared = ByteWriter(capacity: 64)
-    if format == .jsonSchema {
-      let fields = table.keyOrder.map { place in
-        let column = table.relation.columns[place]
-        return DebeziumSchema.Field(
-          name: column.name, type: column.type, modifier: column.typeModifier,
-          encoder: DebeziumEncoder(column.type, column.typeModifier, types, options)
-            ?? DebeziumEncoder(.string), isOptional: false)
-      }
-      DebeziumSchema(options).append(
-        keyOf: "\(name).\(table.qualifiedName)", fields, types, to: &prepared)
+    closes = format == .jsonSchema && number == nil
+    if let number {
+      AvroFormat.append(schema: number, to: &prepared)
+    } else if format == .jsonSchema {
+      let fields = Self.fields(table, types, options)
+      DebeziumSchema.append(
+        DebeziumSchema(options).key(of: "\(name).\(table.qualifiedName)", fields, types),
+        to: &prepared)
     }
     schema = 0..<prepared.count
     func column(_ place: Int, _ prepared: inout ByteWriter) -> Column {
@@ -56,6 +56,19 @@ struct DebeziumKey: ~Copyable {
     self.prepared = PreparedBytes(prepared)
     self.format = format
     hasPartialOldRows = table.hasPartialOldRows
+  }
+
+  /// The key's columns, for its schema.
+  static func fields(
+    _ table: Table, _ types: TypeCatalog, _ options: DebeziumOptions, isOptional: Bool = false
+  ) -> [DebeziumSchema.Field] {
+    table.keyOrder.map { place in
+      let column = table.relation.columns[place]
+      return DebeziumSchema.Field(
+        name: column.name, type: column.type, modifier: column.typeModifier,
+        encoder: DebeziumEncoder(column.type, column.typeModifier, types, options)
+          ?? DebeziumEncoder(.string), isOptional: isOptional)
+    }
   }
 
   /// Bytes that were prepared.
@@ -106,7 +119,7 @@ struct DebeziumKey: ~Copyable {
       }
     }
     if !isScalar { json.append(0x7D as UInt8) }
-    if hasSchema { json.append(0x7D as UInt8) }
+    if hasSchema, closes { json.append(0x7D as UInt8) }
     return start..<json.count
   }
 

@@ -136,7 +136,8 @@ extension DebeziumOptions {
   init(in reader: inout ConfigurationReader, isUsed: Bool) {
     guard var section = reader.section("debezium", subject: "Debezium's formats") else { return }
     if !isUsed {
-      reader.note("debezium", "has no effect without format = \"debezium\" or \"flat\"")
+      reader.note(
+        "debezium", "has no effect without format = \"debezium\", \"flat\" or \"avro\"")
     }
     name = section.text("name").flatMap { $0.value.isEmpty ? nil : $0.value }
     schemas = section.boolean("schemas", default: false)

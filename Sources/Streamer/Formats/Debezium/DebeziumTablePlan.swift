@@ -9,8 +9,10 @@ final class DebeziumTablePlan: TablePlan {
   private let prepared: PreparedBytes
   /// Schema and table as members of the source.
   private let names: Range<Int>
-  /// What stands before each value; empty without schemas.
+  /// What stands before each value: its schema, or the number of one; empty without.
   private let schema: Range<Int>
+  /// Whether a brace closes what the schema has opened.
+  private let closes: Bool
   private let columns: DebeziumColumns
   private let key: DebeziumKey
   private let hasPartialOldRows: Bool
@@ -21,7 +23,7 @@ final class DebeziumTablePlan: TablePlan {
 
   init(
     _ table: Table, types: TypeCatalog, _ options: DebeziumOptions, key format: KeyFormat,
-    name: String
+    name: String, numbers: SchemaNumbers? = nil
   ) {
     let relation = table.relation
     var prepared = ByteWriter()
@@ -32,13 +34,19 @@ final class DebeziumTablePlan: TablePlan {
     names = 0..<prepared.count
     columns = DebeziumColumns(table, types: types, options, fields: &fields)
     let start = prepared.count
-    if options.schemas {
-      DebeziumSchema(options).append(
-        envelopeOf: "\(name).\(table.qualifiedName)", fields, types, to: &prepared)
+    closes = options.schemas && numbers == nil
+    if let numbers {
+      AvroFormat.append(schema: numbers.value, to: &prepared)
+    } else if options.schemas {
+      DebeziumSchema.append(
+        DebeziumSchema(options).envelope(of: "\(name).\(table.qualifiedName)", fields, types),
+        to: &prepared)
     }
     schema = start..<prepared.count
     self.prepared = PreparedBytes(prepared)
-    key = DebeziumKey(table, types: types, options, format: format, name: name)
+    key = DebeziumKey(
+      table, types: types, options, format: format, name: name,
+      number: format == .jsonSchema ? numbers?.key : nil)
     hasPartialOldRows = table.hasPartialOldRows
     self.options = options
     skips = SkippedOperations(options)
@@ -64,11 +72,9 @@ final class DebeziumTablePlan: TablePlan {
       key: keyBytes, value: start..<batch.bytes.count, route: route, ticket: ticket,
       headers: headers, partitionHash: partition)
     guard event.action == .delete, options.tombstones else { return }
-    let again = batch.bytes.count
-    if let keyBytes { batch.bytes.append(copyOf: keyBytes) }
     batch.add(
-      key: keyBytes == nil ? nil : again..<batch.bytes.count, value: nil, route: route,
-      ticket: ticket, headers: headers, partitionHash: partition)
+      tombstoneOf: keyBytes, route: route, ticket: ticket, headers: headers,
+      partitionHash: partition)
   }
 
   func encode(
@@ -124,7 +130,7 @@ final class DebeziumTablePlan: TablePlan {
     json.append(",\"op\":\"")
     json.append(operation)
     json.append(state.debezium.end.bytes)
-    if !schema.isEmpty { json.append("}") }
+    if closes { json.append("}") }
   }
 }
 

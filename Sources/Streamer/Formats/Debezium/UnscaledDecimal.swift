@@ -72,6 +72,31 @@ struct UnscaledDecimal: ~Copyable {
   private mutating func append(
     _ text: RawSpan, _ parts: Parts, more: Int, to json: inout ByteWriter
   ) {
+    fill(text, parts, more: more)
+    Base64.append(bytes.bytes, to: &json)
+  }
+
+  /// Appends a decimal of this scale with its length, as Avro has bytes.
+  mutating func append(avro text: RawSpan, scale: Int, to avro: inout ByteWriter) -> Bool {
+    guard let parts = Parts(text) else { return false }
+    fill(text, parts, more: scale &- parts.scale)
+    avro.append(avro: bytes.bytes)
+    return true
+  }
+
+  /// Appends its own scale and its bytes, like ``append(variable:to:)``.
+  mutating func append(avroVariable text: RawSpan, to avro: inout ByteWriter) -> Bool {
+    guard let parts = Parts(text) else { return false }
+    var zeros = 0
+    while zeros < parts.scale, text[parts.end &- 1 &- zeros] == 0x30 { zeros &+= 1 }
+    avro.append(zigzag: Int64(parts.scale &- zeros))
+    fill(text, parts, more: -zeros)
+    avro.append(avro: bytes.bytes)
+    return true
+  }
+
+  /// Makes ``bytes`` those of the digits, like ``append(_:_:more:to:)``.
+  private mutating func fill(_ text: RawSpan, _ parts: Parts, more: Int) {
     let digits = parts.digits
     let count = max(0, digits &+ more)
     bytes.removeAll()
@@ -93,7 +118,6 @@ struct UnscaledDecimal: ~Copyable {
     } else {
       appendLong(text, parts, count)
     }
-    Base64.append(bytes.bytes, to: &json)
   }
 
   /// Appends a number's bytes, at least one.

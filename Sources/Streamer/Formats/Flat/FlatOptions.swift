@@ -43,12 +43,12 @@ struct FlatOptions: Hashable, Sendable {
     }
 
     /// Its type in Connect's schemas.
-    var connectType: String {
+    var connectType: ConnectSchema.Kind {
       switch self {
       case .op, .version, .connector, .name, .snapshot, .db, .sequence, .schema, .table, .origin,
         .id:
-        "string"
-      default: "int64"
+        .string
+      default: .int64
       }
     }
   }
@@ -83,7 +83,7 @@ extension FlatOptions {
   /// Reads `flat` of a sink.
   init(in reader: inout ConfigurationReader, isUsed: Bool) {
     guard var section = reader.section("flat", subject: "the flat format") else { return }
-    if !isUsed { reader.note("flat", "has no effect without format = \"flat\"") }
+    if !isUsed { reader.note("flat", "has no effect without format = \"flat\" or \"avro\"") }
     deletes = section.choice("deletes", default: Deletes.tombstone)
     let prefix = section.text("prefix")?.value ?? "__"
     var names: Set<String> = deletes.isRow ? [FlatTablePlan.deleted] : []

@@ -16,8 +16,10 @@ final class FlatTablePlan: TablePlan {
   }
 
   private let prepared: PreparedBytes
-  /// What stands before each value; empty without schemas.
+  /// What stands before each value: its schema, or the number of one; empty without.
   private let schema: Range<Int>
+  /// Whether a brace closes what the schema has opened.
+  private let closes: Bool
   /// From the comma to the value of `__deleted`; empty where rows do not have it.
   private let deleted: Range<Int>
   private let columns: DebeziumColumns
@@ -31,7 +33,7 @@ final class FlatTablePlan: TablePlan {
 
   init(
     _ table: Table, types: TypeCatalog, _ options: FlatOptions, _ debezium: DebeziumOptions,
-    key format: KeyFormat, database: String
+    key format: KeyFormat, database: String, numbers: SchemaNumbers? = nil
   ) {
     let name = debezium.name ?? database
     var prepared = ByteWriter()
@@ -41,11 +43,15 @@ final class FlatTablePlan: TablePlan {
     let names = Set(table.relation.columns.map { debezium.fieldNames.adjusted($0.name) })
     let added = options.fields.filter { !names.contains($0.name) }
     let saysDeleted = options.deletes.isRow && !names.contains(Self.deleted)
-    if debezium.schemas {
-      let deleted = saysDeleted ? [(name: Self.deleted, type: "string")] : []
-      DebeziumSchema(debezium).append(
-        rowOf: "\(name).\(table.qualifiedName)", written,
-        deleted + added.map { (name: $0.name, type: $0.member.connectType) }, types, to: &prepared)
+    closes = debezium.schemas && numbers == nil
+    if let numbers {
+      AvroFormat.append(schema: numbers.value, to: &prepared)
+    } else if debezium.schemas {
+      let deleted = saysDeleted ? [(name: Self.deleted, type: ConnectSchema.Kind.string)] : []
+      let row = DebeziumSchema(debezium).row(
+        of: "\(name).\(table.qualifiedName)", written,
+        deleted + added.map { (name: $0.name, type: $0.member.connectType) }, types)
+      DebeziumSchema.append(row, to: &prepared)
     }
     schema = 0..<prepared.count
     if saysDeleted { Self.append(member: Self.deleted, to: &prepared) }
@@ -65,7 +71,9 @@ final class FlatTablePlan: TablePlan {
       return Field(member: added[index].member, prepared: PreparedRange(start, prepared.count))
     }
     self.prepared = PreparedBytes(prepared)
-    key = DebeziumKey(table, types: types, debezium, format: format, name: name)
+    key = DebeziumKey(
+      table, types: types, debezium, format: format, name: name,
+      number: format == .jsonSchema ? numbers?.key : nil)
     deletes = options.deletes
     hasTombstones =
       options.deletes == .tombstone || (options.deletes.isTombstone && debezium.tombstones)
@@ -92,7 +100,7 @@ final class FlatTablePlan: TablePlan {
     guard !skips.contains(event.action), !isDelete || deletes != .drop else { return }
     let headers = event.part == .none ? [] : key.headers(event, &state)
     let partition = key.partitionHash(event, &state)
-    var keyBytes = key.append(event, &state, to: &batch.bytes)
+    let keyBytes = key.append(event, &state, to: &batch.bytes)
     if !isDelete || deletes.isRow {
       let start = batch.bytes.count
       append(event, &state, to: &batch.bytes)
@@ -100,11 +108,9 @@ final class FlatTablePlan: TablePlan {
         key: keyBytes, value: start..<batch.bytes.count, route: route, ticket: ticket,
         headers: headers, partitionHash: partition)
       guard isDelete, hasTombstones else { return }
-      if let first = keyBytes {
-        let again = batch.bytes.count
-        batch.bytes.append(copyOf: first)
-        keyBytes = again..<batch.bytes.count
-      }
+      return batch.add(
+        tombstoneOf: keyBytes, route: route, ticket: ticket, headers: headers,
+        partitionHash: partition)
     }
     batch.add(
       key: keyBytes, value: nil, route: route, ticket: ticket, headers: headers,
@@ -139,7 +145,7 @@ final class FlatTablePlan: TablePlan {
     // Without a column the first member has a comma too many.
     if isEmpty, json.count > start { json.set(byte: 0x20, at: start) }
     json.append(0x7D as UInt8)
-    if !schema.isEmpty { json.append(0x7D as UInt8) }
+    if closes { json.append(0x7D as UInt8) }
   }
 
   /// Appends what is not prepared.

@@ -34,6 +34,8 @@ final class PostgresSource: PipelineSource {
   let log: Log
   /// What becomes of tables whose topics are in the way.
   var policy: TablePolicy
+  /// The tables' schemas in the sinks' registries.
+  let schemas: SchemaBook
 
   var pipeline: Pipeline
   var stream: ReplicationStream?
@@ -83,6 +85,7 @@ final class PostgresSource: PipelineSource {
     walGuard = WALGuard(configuration.walBudget)
     snapshot = Snapshot(pause: configuration.snapshot.pause)
     policy = TablePolicy(sinks: plan.sinks, log: log)
+    schemas = SchemaBook(sinks: plan.sinks, log: log)
     pipeline = try plan.pipeline(
       maxRowSize: configuration.maxRowSize.bytes, invalidUTF8: configuration.invalidUTF8,
       observer: observer, log: log)
@@ -255,7 +258,7 @@ final class PostgresSource: PipelineSource {
     let requests = pipeline.takeRequests()
     guard !requests.isEmpty else { return nil }
     let sinks = SinkList(pipeline.lanes.sinks)
-    return { [server, policy] in
+    return { [server, policy, schemas] in
       .found(
         requests,
         Result { () throws(StreamerError) in
@@ -263,7 +266,7 @@ final class PostgresSource: PipelineSource {
           let tables = try policy.find(
             requests.map { (TablePolicy.Name($0.relation), $0.topics) },
             requests.map(\.relation), in: sinks)
-          return zip(facts, tables).map(TableAnswer.init)
+          return try schemas.find(requests, zip(facts, tables).map(TableAnswer.init))
         })
     }
   }

@@ -17,10 +17,12 @@ final class RecordingSource: PipelineSource {
     fileprivate let deadLetterTopics: [TopicID?]
   }
 
-  /// What its jobs bring back: the sinks' topics for the tables that were asked about.
-  struct Answer: Sendable {
-    let requests: [TableRequest]
-    let topics: Result<[TableTopics], StreamerError>
+  /// What its jobs bring back for the tables that were asked about.
+  enum Answer: Sendable {
+    /// The sinks' topics.
+    case topics([TableRequest], Result<[TableTopics], StreamerError>)
+    /// All that was found, with the numbers of the tables' schemas.
+    case schemas([TableRequest], Result<[TableAnswer], StreamerError>)
   }
 
   var plan: DriverPlan
@@ -32,6 +34,10 @@ final class RecordingSource: PipelineSource {
   var pipeline: Pipeline
   private var feed: RecordingFeed?
   private var isLookingUp = false
+  /// The tables' schemas in the sinks' registries.
+  private let schemas: SchemaBook
+  /// What was found of tables whose schemas have no numbers yet.
+  private var unnumbered: (requests: [TableRequest], answers: [TableAnswer])?
   var hasProgressed = false
   private(set) var isExhausted = false
   /// When reading began, for the recorded pace.
@@ -47,6 +53,7 @@ final class RecordingSource: PipelineSource {
     self.observer = observer
     self.log = log
     policy = TablePolicy(sinks: plan.sinks, log: log)
+    schemas = SchemaBook(sinks: plan.sinks, log: log)
     pipeline = try plan.pipeline(observer: observer, log: log)
   }
 
@@ -181,6 +188,16 @@ final class RecordingSource: PipelineSource {
     for index in pipeline.lanes.indices {
       _ = pipeline.lanes[index].takeSettled()
     }
+    if let (requests, answers) = unnumbered {
+      unnumbered = nil
+      return [
+        { [schemas] in
+          .schemas(
+            requests,
+            Result { () throws(StreamerError) in try schemas.find(requests, answers) })
+        }
+      ]
+    }
     guard !isLookingUp else { return [] }
     let requests = pipeline.takeRequests()
     guard !requests.isEmpty else { return [] }
@@ -188,9 +205,9 @@ final class RecordingSource: PipelineSource {
     let sinks = SinkList(pipeline.lanes.sinks)
     return [
       { [policy] in
-        Answer(
-          requests: requests,
-          topics: Result { () throws(StreamerError) in
+        .topics(
+          requests,
+          Result { () throws(StreamerError) in
             try policy.find(
               requests.map { (TablePolicy.Name($0.relation), $0.topics) },
               requests.map(\.relation), in: sinks)
@@ -203,10 +220,22 @@ final class RecordingSource: PipelineSource {
     _ answer: Answer, _ poller: inout Poller, now: Instant
   ) throws(StreamerError) {
     isLookingUp = false
-    for (request, table) in zip(answer.requests, try answer.topics.get()) {
-      guard var found = try feed?.answer(to: request, topics: table.topics) else { return }
-      found.left = table.left
-      pipeline.answer(request, found)
+    switch answer {
+    case .topics(let requests, let result):
+      var answers: [TableAnswer] = []
+      for (request, table) in zip(requests, try result.get()) {
+        guard var found = try feed?.answer(to: request, topics: table.topics) else { return }
+        found.left = table.left
+        answers.append(found)
+      }
+      if requests.contains(where: { !$0.writers.isEmpty }) {
+        unnumbered = (requests, answers)
+        isLookingUp = true
+      } else {
+        for (request, found) in zip(requests, answers) { pipeline.answer(request, found) }
+      }
+    case .schemas(let requests, let result):
+      for (request, found) in zip(requests, try result.get()) { pipeline.answer(request, found) }
     }
   }
 

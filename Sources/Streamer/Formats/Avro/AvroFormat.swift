@@ -1,0 +1,116 @@
+import KafkaBridge
+import PGWire
+
+/// Writes events in Avro's binary encoding behind the numbers of their schemas.
+///
+///     00, the number in four bytes, the record: as Confluent's serializers do
+///
+/// The records are those of ``DebeziumFormat``, or rows alone. A class so that a lane and its plans
+/// share it; all of it is constant.
+final class AvroFormat: RegisteredFormat {
+  private let writer: SchemaWriter
+  /// From the source's version to its time.
+  private let start: PreparedBytes
+  /// From the time to the sequence.
+  private let middle: PreparedBytes
+
+  init(_ setup: LaneSetup, _ origin: StreamOrigin) {
+    writer = SchemaWriter(setup, origin)
+    var start = ByteWriter()
+    start.append(avro: "\(DebeziumFormat.version)")
+    start.append(avro: "postgresql")
+    start.append(avro: writer.source)
+    var middle = ByteWriter()
+    // Its default is the first branch of the union.
+    middle.append(0 as UInt8)
+    middle.append(avro: "false")
+    middle.append(avro: origin.database)
+    middle.append(AvroUnion.value)
+    self.start = PreparedBytes(start)
+    self.middle = PreparedBytes(middle)
+  }
+
+  /// Appends what stands before each key and value.
+  @inline(__always)
+  static func append(schema number: UInt32, to bytes: inout ByteWriter) {
+    bytes.append(0 as UInt8)
+    bytes.append(bigEndian: number)
+  }
+
+  func plan(_ table: Table, types: TypeCatalog, schemas: SchemaNumbers?) -> any TablePlan {
+    AvroTablePlan(table, types: types, writer, schemas ?? SchemaNumbers(key: 0))
+  }
+
+  func begin(_ transaction: Transaction, _ state: inout EncodingState) {
+    // A message outside has no time: the last one that is known stands for it.
+    if let time = transaction.commitTime {
+      state.debezium.time = time + EventTimestamp.epochOffset * 1_000_000
+    }
+    let time = state.debezium.time
+    let last = transaction.xid == nil ? transaction.commitLSN.value + 1 : state.lastEnd.value
+    state.debezium.previousEnd = last
+    state.debezium.transaction = transaction.xid
+    state.debezium.head.removeAll()
+    start.append(to: &state.debezium.head)
+    state.debezium.head.append(zigzag: time.flooredQuotient(1_000))
+    middle.append(to: &state.debezium.head)
+    state.debezium.sequence.removeAll()
+    state.debezium.sequence.append("[\"")
+    state.debezium.sequence.append(decimal: last)
+    state.debezium.sequence.append("\",\"")
+
+    let (nanoseconds, overflows) = time.multipliedReportingOverflow(by: 1_000)
+    let exact = overflows ? .max : nanoseconds
+    state.debezium.times.removeAll()
+    for number in [time, exact] {
+      state.debezium.times.append(AvroUnion.value)
+      state.debezium.times.append(zigzag: number)
+    }
+    state.debezium.xid.removeAll()
+    if let xid = transaction.xid {
+      state.debezium.xid.append(AvroUnion.value)
+      state.debezium.xid.append(zigzag: Int64(xid))
+    } else {
+      state.debezium.xid.append(AvroUnion.null)
+    }
+    state.debezium.xid.append(AvroUnion.value)
+    state.debezium.end.removeAll()
+    for number in [time.flooredQuotient(1_000), time, exact] {
+      state.debezium.end.append(AvroUnion.value)
+      state.debezium.end.append(zigzag: number)
+    }
+  }
+
+  /// Appends a record's source and its transaction, which is null; `names` are schema and table.
+  @inline(__always)
+  static func appendSource(
+    _ state: borrowing EncodingState, lsn: LSN, names: borrowing PreparedBytes,
+    to bytes: inout ByteWriter
+  ) {
+    bytes.append(state.debezium.head.bytes)
+    appendSequence(state, lsn: lsn, to: &bytes)
+    bytes.append(state.debezium.times.bytes)
+    names.append(to: &bytes)
+    bytes.append(state.debezium.xid.bytes)
+    bytes.append(zigzag: Int64(truncatingIfNeeded: lsn.value))
+    // xmin, origin, origin_lsn, and the transaction.
+    for _ in 0..<4 { bytes.append(AvroUnion.null) }
+  }
+
+  /// Appends `["the last commit's end","the change's own"]`.
+  @inline(__always)
+  static func appendSequence(
+    _ state: borrowing EncodingState, lsn: LSN, to bytes: inout ByteWriter
+  ) {
+    var digits = 1
+    var rest = lsn.value / 10
+    while rest > 0 {
+      digits &+= 1
+      rest /= 10
+    }
+    bytes.append(zigzag: Int64(state.debezium.sequence.count &+ digits &+ 2))
+    bytes.append(state.debezium.sequence.bytes)
+    bytes.append(decimal: lsn.value)
+    bytes.append("\"]")
+  }
+}

@@ -1,0 +1,90 @@
+import PGWire
+
+/// The schemas of a source's tables in the registries of its sinks: looked up, like their topics,
+/// before the first row of a table is read on.
+///
+/// A registry that does not answer holds the source back, and nothing is lost. A schema that it
+/// refuses is its table's matter.
+// SAFETY: only the source's worker thread calls it, one call after the other.
+final class SchemaBook: @unchecked Sendable {
+  private var registries: [RegistryConfiguration: SchemaRegistry] = [:]
+  /// The refusals that were logged.
+  private var told: Set<String> = []
+  private let names: [String]
+  private let log: Log
+
+  /// Makes an empty one for a source's sinks.
+  init(sinks: [SinkPlan], log: Log) {
+    names = sinks.map(\.name)
+    self.log = log
+  }
+
+  /// Adds the numbers of their schemas to what was found of tables; blocks.
+  func find(
+    _ requests: [TableRequest], _ answers: [TableAnswer]
+  ) throws(StreamerError) -> [TableAnswer] {
+    var answers = answers
+    for (place, request) in requests.enumerated() where place < answers.count {
+      for (lane, writer) in request.writers.enumerated() {
+        guard let writer, lane < answers[place].topics.count,
+          answers[place].topics[lane] != nil, let topic = request.topics[lane]
+        else { continue }
+        try find(request.relation, writer, topic: topic, lane: lane, &answers[place])
+      }
+    }
+    return answers
+  }
+
+  private func find(
+    _ relation: Relation, _ writer: SchemaWriter, topic: String, lane: Int,
+    _ answer: inout TableAnswer
+  ) throws(StreamerError) {
+    let table = Table(relation, catalogKey: answer.catalogKey)
+    let sink = names[lane]
+    do throws(StreamerError) {
+      let numbers = try numbers(of: table, writer, answer.types, topic: topic, sink: sink)
+      while answer.schemas.count <= lane { answer.schemas.append(nil) }
+      answer.schemas[lane] = numbers
+    } catch {
+      guard error.cause == .schema else { throw error }
+      guard writer.onSchemaError == .exclude else {
+        throw StreamerError(
+          what: error.what, why: "table \(table.qualifiedName): \(error.why)", hint: error.hint,
+          exit: error.exit, cause: .schema)
+      }
+      answer.topics[lane] = nil
+      while answer.left.count <= lane { answer.left.append(nil) }
+      answer.left[lane] = .schema
+      guard told.count < Limits.registeredSchemas,
+        told.insert("\(sink) \(table.qualifiedName) \(error.why)").inserted
+      else { return }
+      log.warning(
+        "a table is left out",
+        [
+          "sink": sink, "table": table.qualifiedName, "reason": LeftOut.schema.rawValue,
+          "error": error.why,
+        ])
+    }
+  }
+
+  private func numbers(
+    of table: Table, _ writer: SchemaWriter, _ types: TypeCatalog, topic: String, sink: String
+  ) throws(StreamerError) -> SchemaNumbers {
+    // What does not fit was found when the topics were.
+    let own =
+      (try? table.adopting(
+        writer.rules.rule(schema: table.relation.schema, table: table.relation.name))) ?? table
+    let registry = registries[writer.registry] ?? SchemaRegistry(writer.registry)
+    registries[writer.registry] = registry
+    var numbers = SchemaNumbers()
+    for schema in writer.schemas(of: own, types) {
+      // A sink for measurements has no topics.
+      let subject = schema.subject(
+        of: topic.isEmpty ? table.qualifiedName : topic, writer.registry.subjects)
+      let number = try registry.number(
+        of: schema.text, kind: schema.kind, subject: subject, sink: sink)
+      if schema.isKey { numbers.key = number } else { numbers.value = number }
+    }
+    return numbers
+  }
+}

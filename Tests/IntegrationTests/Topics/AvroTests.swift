@@ -1,0 +1,103 @@
+import Support
+import Testing
+
+extension Integration {
+  /// Rows as Avro and as JSON with schemas in Kafka, read back by others' readers, through a registry that has its
+  /// troubles.
+  @Suite(
+    .needsKafka,
+    .enabled("the Python package fastavro is needed") {
+      Requirement.present(
+        AvroReader.isThere, else: "no Python package fastavro: pip install fastavro")
+    })
+  struct AvroTests {
+    /// The rows of a table's topic, as fastavro reads them; none while the topic is not there.
+    private static func rows(
+      _ table: String, in schema: String = "public", _ scenario: Scenario,
+      _ registry: ScriptedRegistry
+    ) -> [JSON] {
+      let output = try? Subprocess.run(
+        "python3",
+        [
+          "\(Binary.project)/Tests/Registry/read-topic", scenario.broker.bootstrap,
+          "\(scenario.name).\(schema).\(table)", registry.url,
+        ])
+      guard let output, output.termination == .exited(0) else { return [] }
+      return output.standardOutput.split(separator: "\n").compactMap { try? JSON(String($0)) }
+    }
+
+    private static func wait(
+      _ count: Int, in table: String, _ scenario: Scenario, _ registry: ScriptedRegistry
+    ) throws -> [JSON] {
+      var found: [JSON] = []
+      try eventually(
+        within: .seconds(60), every: .milliseconds(300), "\(count) rows of \(table)"
+      ) {
+        found = rows(table, scenario, registry)
+        return found.count >= count
+      }
+      return found
+    }
+
+    @Test func `A registry's troubles hold back what needs it, and lose nothing`() throws {
+      let registry = try ScriptedRegistry()
+      var lines = Scenario.Lines()
+      lines.sink = [
+        #"topicTemplate = "{database}.{schema}.{table}""#, #"format = "avro""#,
+        #"onSchemaError = "exclude""#, #"onTableError = "exclude""#,
+      ]
+      lines.more = [
+        "[sink.out.registry]", "urls = [\"\(registry.url)\"]", "[sink.json]",
+        #"type = "kafka""#, #"sources = ["pg"]"#,
+        "hosts = [\"\(try Integration.kafka.bootstrap)\"]",
+        #"topicTemplate = "{database}.json.{table}""#, #"createTopics = "create""#,
+        #"exclude = ["late", "bad", "new"]"#, #"format = "json-schema""#,
+        "registry = { urls = [\"\(registry.url)\"] }",
+      ]
+      let scenario = try Scenario(
+        "avro", lines: lines,
+        tables: """
+          CREATE TABLE known (id int PRIMARY KEY, note text, price numeric(10,2), at timestamptz);
+          CREATE TABLE late (id int PRIMARY KEY);
+          CREATE TABLE bad (id int PRIMARY KEY)
+          """)
+      try registry.answer(
+        #"{"path":"public.late","status":503,"times":3}"#,
+        #"{"path":"public.bad","status":409,"message":"incompatible"}"#)
+      let streamer = try scenario.start()
+      try scenario.psql(
+        """
+        INSERT INTO known VALUES (1, 'é', 1.50, '2024-02-29 12:00:00+00');
+        INSERT INTO late VALUES (1);
+        INSERT INTO bad VALUES (1);
+        UPDATE known SET note = NULL WHERE id = 1
+        """)
+      let known = try Self.wait(2, in: "known", scenario, registry)
+      #expect(known.map { $0["value"]?["op"]?.string } == ["c", "u"])
+      let after = known[0]["value"]?["after"]
+      #expect(after?["note"]?.string == "é" && after?["price"]?.string == "1.50")
+      #expect(after?["at"]?.string == "2024-02-29T12:00:00.000000Z")
+      #expect(known[0]["key"]?["id"]?.int == 1)
+      let json = Self.rows("known", in: "json", scenario, registry)
+      #expect(json.first?["value"]?["after"]?["note"]?.string == "é")
+      #expect(json.first?["key"]?["id"]?.int == 1)
+      #expect(known[0]["value"]?["source"]?["table"]?.string == "known")
+      #expect(try Self.wait(1, in: "late", scenario, registry).count == 1)
+      #expect(Self.rows("bad", scenario, registry).isEmpty)
+
+      // What has a number goes on without the registry; what has none waits for it.
+      try registry.stop()
+      try scenario.psql("INSERT INTO known VALUES (2)")
+      try scenario.waitUntilConfirmed(streamer)
+      try scenario.psql("CREATE TABLE new (id int PRIMARY KEY); INSERT INTO new VALUES (1)")
+      try eventually(within: .seconds(30), "a line about the registry") {
+        streamer.standardError.contains("no schema registry answers")
+      }
+      let again = try ScriptedRegistry(port: registry.port)
+      #expect(try Self.wait(1, in: "new", scenario, again).count == 1)
+      try scenario.waitUntilConfirmed(streamer)
+      #expect(try scenario.stop(streamer) == .exited(0))
+      #expect(streamer.standardError.contains("a table is left out"))
+    }
+  }
+}
