@@ -20,6 +20,9 @@ struct TopicRouting: Sendable {
   }
   /// What becomes of a name that the template makes and Kafka does not take.
   var names = TopicNames.refuse
+  /// The topics of tables' own rules, which come before all else; empty where a rule has none.
+  var ruled: [Mapping] = [] { didSet { ruledIndex = TopicIndex(ruled) } }
+  private var ruledIndex = TopicIndex([])
   private var exclusions = TopicIndex([])
   private var index: TopicIndex
 
@@ -50,15 +53,30 @@ struct TopicRouting: Sendable {
   /// not take, see ``isTopicName(_:)``.
   func topic(database: String, schema: String, table: String) -> String? {
     if excludes(schema: schema, table: table) { return nil }
+    if let topic = ownTopic(schema: schema, table: table) { return topic }
     if let place = index.first(schema: schema, table: table) { return mappings[place].topic }
     guard template != nil else { return fallback }
     let topic = made(database: database, schema: schema, table: table)
     return names == .replace ? topic.map(Self.legalName) : topic
   }
 
+  /// The topic that a table's own rule names.
+  private func ownTopic(schema: String, table: String) -> String? {
+    guard !ruled.isEmpty, let place = ruledIndex.first(schema: schema, table: table) else {
+      return nil
+    }
+    return ruled[place].topic.isEmpty ? nil : ruled[place].topic
+  }
+
+  /// Every topic that is named in whole.
+  var named: [String] {
+    (ruled + mappings).map(\.topic).filter { !$0.isEmpty } + [fallback].compactMap(\.self)
+  }
+
   /// The name that the template makes, with nothing in it replaced; `nil` where another rule counts.
   func made(database: String, schema: String, table: String) -> String? {
     guard let template, !excludes(schema: schema, table: table),
+      ownTopic(schema: schema, table: table) == nil,
       index.first(schema: schema, table: table) == nil
     else { return nil }
     return Self.expand(template) { name in
@@ -117,7 +135,7 @@ extension TopicRouting: Hashable {
   /// Compares what was configured.
   static func == (a: TopicRouting, b: TopicRouting) -> Bool {
     a.mappings == b.mappings && a.template == b.template && a.fallback == b.fallback
-      && a.excluded == b.excluded && a.names == b.names
+      && a.excluded == b.excluded && a.names == b.names && a.ruled == b.ruled
   }
 
   /// Hashes what was configured.
@@ -127,6 +145,7 @@ extension TopicRouting: Hashable {
     hasher.combine(fallback)
     hasher.combine(excluded)
     hasher.combine(names)
+    hasher.combine(ruled)
   }
 }
 
@@ -143,10 +162,12 @@ extension ConfigurationReader {
     return text.value
   }
 
-  /// Reads `tableTopicMapping`, `topicTemplate` and `topicFallback`, at least one of them.
-  mutating func topicRouting() -> TopicRouting {
+  /// Reads `tableTopicMapping`, `topicTemplate` and `topicFallback`, at least one of them where no
+  /// rule of a table names a topic.
+  mutating func topicRouting(_ rules: TableRules) -> TopicRouting {
     let hadErrors = errors.count
     var routing = TopicRouting()
+    routing.ruled = rules.topics
     routing.fallback = topic("topicFallback")
     if let text = text("topicTemplate"), !text.value.isEmpty {
       let sample = TopicRouting.expand(text.value) { name in
@@ -180,7 +201,9 @@ extension ConfigurationReader {
       }
     }
     routing.names = choice("topicNames", default: TopicRouting.TopicNames.refuse)
-    let isEmpty = routing.mappings.isEmpty && routing.template == nil && routing.fallback == nil
+    let isEmpty =
+      routing.mappings.isEmpty && routing.template == nil && routing.fallback == nil
+      && routing.ruled.isEmpty
     if isEmpty, errors.count == hadErrors {
       fail(
         found: "no topic for any table",

@@ -110,10 +110,8 @@ extension Pipeline {
       }
       lane.metrics.events.add()
       let first = lanes[index].batch.count
-      if let own = lane.ownKey, event.action == .update, own.changesKey(event) {
-        let gone = RowEvent(.extraDelete, ofUpdate: event)
-        encode(gone, lane, index)
-        encode(RowEvent(.insert, ofUpdate: event), lane, index)
+      if let rules = lane.rules {
+        follow(rules, event, lane, index)
       } else {
         encode(event, lane, index)
       }
@@ -122,7 +120,7 @@ extension Pipeline {
   }
 
   @inline(__always)
-  private mutating func encode(_ event: borrowing RowEvent, _ lane: TableLane, _ index: Int) {
+  mutating func encode(_ event: borrowing RowEvent, _ lane: TableLane, _ index: Int) {
     lane.plan.encode(
       event, lane.route, ticket: lanes[index].ticket, &encodings[index].state,
       into: &lanes[index].batch)
@@ -144,6 +142,7 @@ extension Pipeline {
           table.metrics.sinks[index].leaveOut()
           continue
         }
+        guard lane.rules?.actions.take(.truncate) != false else { continue }
         let first = lanes[index].batch.count
         let record = RecordPlace(event: place, route: lane.route, ticket: lanes[index].ticket)
         lane.plan.encode(

@@ -96,15 +96,19 @@ extension Pipeline {
         tableLanes.append(nil)
         continue
       }
-      // What does not fit was found when the topics were.
       let rule = encodings[index].setup.rules.rule(
         schema: request.relation.schema, table: request.relation.name)
-      let own = rule.isEmpty ? nil : try? table.adopting(rule)
+      let rules = rule.isEmpty ? nil : try? RowRules(rule, table, answer.types)
+      // What does not fit was found when the topics were; values that a rule masks are not shown.
+      guard rule.isEmpty || rules != nil else {
+        tableLanes.append(nil)
+        continue
+      }
       tableLanes.append(
         TableLane(
           route: Route(topic: topic, table: table.qualifiedName),
-          plan: encodings[index].format.plan(own ?? table, types: answer.types), ownKey: own,
-          metrics: metrics.sinks[index]))
+          plan: encodings[index].format.plan(rules?.view ?? table, types: answer.types),
+          rules: rules, metrics: metrics.sinks[index]))
     }
     tables.learn(
       KnownTable(

@@ -87,15 +87,23 @@ final class TablePolicy: Sendable {
     var routing: TopicRouting { setup.routing }
 
     /// Why a rule of the sink cannot be followed for a table.
-    func misfit(_ relation: Relation) -> StreamerError? {
+    func misfit(_ relation: Relation, _ types: TypeCatalog = TypeCatalog()) -> StreamerError? {
+      guard let entry = setup.rules.entry(schema: relation.schema, table: relation.name) else {
+        return nil
+      }
       do throws(TableRules.Misfit) {
-        try setup.rules.rule(schema: relation.schema, table: relation.name).check(relation)
+        try entry.rule.check(relation, types)
         return nil
       } catch {
+        let place = entry.places[error.key.lowercased()] ?? entry.places[""]
+        let isOfKey = error.key == "key" || error.key == "partitionBy"
         return StreamerError(
-          what: "sink \(name)", why: "its rule does not fit: \(error.why)",
-          hint: "Change [sink.\(name).table], or the table's replica identity: ALTER TABLE … "
-            + "REPLICA IDENTITY FULL sends every column.",
+          what: "sink \(name)",
+          why: "its rule does not fit: \(error.why)" + (place.map { " (\($0))" } ?? ""),
+          hint: "Change [sink.\(name).table]"
+            + (isOfKey
+              ? ", or the table's replica identity: ALTER TABLE … REPLICA IDENTITY FULL sends every "
+                + "column." : ", or leave the table out."),
           exit: .preflight, cause: .tableRule)
       }
     }
@@ -202,14 +210,16 @@ final class TablePolicy: Sendable {
   }
 
   /// Asks the sinks for the topics of tables that were described, like
-  /// ``settle(_:_:)``, and whether the sinks' rules fit them; blocks.
+  /// ``settle(_:_:)``, and whether the sinks' rules fit them and their types; blocks.
   func find(
-    _ tables: [(name: Name, topics: [String?])], _ relations: [Relation] = [], in sinks: SinkList
+    _ tables: [(name: Name, topics: [String?])], _ relations: [Relation] = [],
+    _ types: [TypeCatalog] = [], in sinks: SinkList
   ) throws(StreamerError) -> [TableTopics] {
     var answers = sinks.answers(tables.map(\.topics))
     for (place, relation) in relations.enumerated() where place < answers.count {
+      let types = place < types.count ? types[place] : TypeCatalog()
       for (index, sink) in self.sinks.enumerated() where answers[place][index] != nil {
-        if let error = sink.misfit(relation) { answers[place][index] = .failure(error) }
+        if let error = sink.misfit(relation, types) { answers[place][index] = .failure(error) }
       }
     }
     return try settle(tables, answers)

@@ -14,7 +14,7 @@ final class DebeziumTablePlan: TablePlan {
   private let columns: DebeziumColumns
   private let key: DebeziumKey
   private let hasPartialOldRows: Bool
-  private let options: DebeziumOptions
+  private let hasTombstones: Bool
   private let skips: SkippedOperations
 
   let holdsComposites = false
@@ -40,7 +40,7 @@ final class DebeziumTablePlan: TablePlan {
     self.prepared = PreparedBytes(prepared)
     key = DebeziumKey(table, types: types, options, format: format, name: name)
     hasPartialOldRows = table.hasPartialOldRows
-    self.options = options
+    hasTombstones = table.tombstones ?? options.tombstones
     skips = SkippedOperations(options)
   }
 
@@ -63,7 +63,7 @@ final class DebeziumTablePlan: TablePlan {
     batch.add(
       key: keyBytes, value: start..<batch.bytes.count, route: route, ticket: ticket,
       headers: headers, partitionHash: partition)
-    guard event.action == .delete, options.tombstones else { return }
+    guard event.action == .delete, hasTombstones else { return }
     let again = batch.bytes.count
     if let keyBytes { batch.bytes.append(copyOf: keyBytes) }
     batch.add(

@@ -69,7 +69,8 @@ final class FlatTablePlan: TablePlan {
     key = DebeziumKey(table, types: types, debezium, format: format, name: name)
     deletes = options.deletes
     hasTombstones =
-      options.deletes == .tombstone || (options.deletes.isTombstone && debezium.tombstones)
+      options.deletes == .tombstone
+      || (options.deletes.isTombstone && (table.tombstones ?? debezium.tombstones))
     skips = SkippedOperations(debezium)
   }
 

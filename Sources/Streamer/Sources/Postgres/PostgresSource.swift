@@ -251,7 +251,7 @@ final class PostgresSource: PipelineSource {
           let facts = try server.lookUp(requests).get()
           let tables = try policy.find(
             requests.map { (TablePolicy.Name($0.relation), $0.topics) },
-            requests.map(\.relation), in: sinks)
+            requests.map(\.relation), facts.map(\.types), in: sinks)
           return zip(facts, tables).map(TableAnswer.init)
         })
     }
