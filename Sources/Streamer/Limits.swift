@@ -13,6 +13,21 @@ enum Limits {
   static let jsonDigits = 4_300
   /// Tables that are looked up before their rows are met.
   static let lookUpsAhead = 1 << 12
+  /// Transactions that are kept in mind until a snapshot is known to see them.
+  static let readTransactions = 1 << 16
+  /// Bytes of existing rows that are fetched at once.
+  static let rowBlockBytes = 1 << 20
+  /// How long the stream may take to the place where existing rows belong: as long is their snapshot
+  /// open.
+  static let fencePatience = Duration.seconds(10)
+  /// How long a question about existing rows may take.
+  static let snapshotQuestion = Duration.seconds(60)
+  /// How long existing rows are waited for at once: whatever else the worker has to do waits too.
+  static let snapshotPatience = Duration.milliseconds(100)
+  /// How long a table's lock is waited for, which holds up whoever waits behind us.
+  static let snapshotLock = Duration.seconds(2)
+  /// Tables whose existing rows are read at one snapshot.
+  static let roundTables = 32
   /// Bytes of encoded records that gather before they are handed to a sink.
   static let batchBytes = 256 << 10
   /// Bytes of encoded records that gather for a sink that takes none, before reading waits.
@@ -20,7 +35,7 @@ enum Limits {
   /// Bytes from which on a block of memory goes back to the system as soon as it is free.
   static let mappedBytes = 1 << 20
   /// Bytes of lines that a file or standard output is given at once, about.
-  static let linePieceBytes = 4 << 20
+  static let linePieceBytes = 2 << 20
   /// Bytes of a file of events that are looked at once when it is opened.
   static let lineBlockBytes = 64 << 10
   /// Receipts for which a sink keeps its memory; what a burst took beyond goes back.

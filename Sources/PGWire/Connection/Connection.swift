@@ -22,7 +22,9 @@ public struct Connection: ~Copyable {
   var transport: Transport
   var input: InputBuffer
   /// Whether the byte stream can no longer be trusted to be at a message's start.
-  private var isBroken = false
+  var isBroken = false
+  /// The answer whose rows are being read; see ``startRows(_:timeout:)``.
+  var rows: QueryAnswer?
 
   /// The run-time parameters as the server last reported them, such as `server_version`.
   public private(set) var parameterStatus: [String: String]
@@ -33,7 +35,7 @@ public struct Connection: ~Copyable {
   /// Cancels what this session is doing, from any thread; nil when the server gave no key.
   public let cancelRequest: CancelRequest?
   /// Ends every wait for an answer.
-  private let interruption: WaitBreaker?
+  let interruption: WaitBreaker?
   let keyData: BackendKeyData?
   /// The last notices of the server, 16 at most.
   public private(set) var notices: [ServerError]
@@ -183,8 +185,8 @@ public struct Connection: ~Copyable {
 
 /// The conversation of a query.
 extension Connection {
-  private mutating func send(_ sql: String, until deadline: Deadline) throws(PGError) {
-    guard !isBroken else { throw .closed(.query) }
+  mutating func send(_ sql: String, until deadline: Deadline) throws(PGError) {
+    guard !isBroken, rows == nil else { throw .closed(.query) }
     guard !sql.utf8.contains(0) else {
       throw .protocol(
         DecodingError(.violation("a query holds a zero byte"), at: 0), phase: .query, tag: nil)
@@ -204,7 +206,7 @@ extension Connection {
   }
 
   /// Receives one message and puts it where it belongs.
-  private mutating func receive(
+  mutating func receive(
     into answer: inout QueryAnswer, until deadline: Deadline
   ) throws(PGError) -> MessageTag {
     do throws(PGError) {
@@ -231,17 +233,19 @@ extension Connection {
     }
   }
 
-  fileprivate static let unanswered = "waiting for a query's answer"
+  static let unanswered = "waiting for a query's answer"
 
-  private static func scan(_ window: RawSpan) throws(PGError) -> MessageFrame.Scan {
+  static func scan(
+    _ window: RawSpan, limit: Int = ConnectionLimits.queryMessage
+  ) throws(PGError) -> MessageFrame.Scan {
     do throws(DecodingError) {
-      return try MessageFrame.scan(window, limit: ConnectionLimits.queryMessage)
+      return try MessageFrame.scan(window, limit: limit)
     } catch {
       throw .protocol(error, phase: .query, tag: MessageTag(rawValue: window[0]))
     }
   }
 
-  private mutating func note(_ answer: inout QueryAnswer) {
+  mutating func note(_ answer: inout QueryAnswer) {
     for status in answer.statuses
     where parameterStatus.count < ConnectionLimits.parameterStatuses {
       parameterStatus[status.name] = status.value

@@ -84,7 +84,7 @@ extension ConfigurationReader {
       else { return }
       sources.append(source)
       if case .postgres = source.kind {
-        reader.finish(later: PostgresSourceConfiguration.later)
+        reader.finish()
       } else {
         reader.finish()
       }

@@ -8,6 +8,8 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
     case stop
     /// Go on, and write the gap to the ledger.
     case accept
+    /// The same, and copy the existing rows of all tables.
+    case snapshot
   }
 
   /// The connection string; it may hold a password.
@@ -60,8 +62,8 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   /// What happens when the slot keeps much log.
   let walBudget: WALBudget
 
-  /// Keys of architecture's later chapters.
-  static let later = ["snapshot"]
+  /// Which existing rows are copied.
+  let snapshot: SnapshotConfiguration
 
   /// Reads the keys of this kind.
   init(in reader: inout ConfigurationReader) {
@@ -81,7 +83,7 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
     flushInterval = reader.duration("flushInterval", default: .seconds(1))
     maxRowSize = reader.size("maxRowSize", default: ByteSize(Limits.rowBytes))
     invalidUTF8 = reader.choice("invalidUTF8", default: InvalidUTF8.stop)
-    onGap = reader.choice("onGap", default: GapAction.stop, later: ["snapshot"])
+    onGap = reader.choice("onGap", default: GapAction.stop)
     allowDuplicates = reader.boolean("allowDuplicates", default: false)
     temporary = reader.boolean("temporary", default: false)
     if temporary, onGap != .accept {
@@ -98,6 +100,7 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
         expected: "temporary = false beside it",
         hint: "A temporary slot ends with its connection: no standby keeps it.")
     }
+    snapshot = reader.snapshot(twoPhase: output.twoPhase)
     heartbeat = reader.heartbeat()
     walBudget = reader.walBudget()
     if !createPublication, !tables.isEmpty {

@@ -78,6 +78,9 @@ struct DeliveryTracker<Position: TrackedPosition> {
   /// Whether nothing is unsettled.
   var isIdle: Bool { next == first }
 
+  /// Whether a transaction of this reading is committed and delivered.
+  func isSettled(_ ticket: Ticket) -> Bool { ticket >= base && ticket < first }
+
   /// The transaction that holds back everything after it; nil when nothing is unsettled.
   var oldestTicket: Ticket? { isIdle ? nil : first }
 

@@ -41,7 +41,7 @@ struct RowEvent: ~Escapable {
     case insert
   }
 
-  /// insert, update or delete.
+  /// insert, update, delete or read.
   let action: EventAction
   /// Where it stands.
   let place: EventPlace
@@ -60,9 +60,10 @@ struct RowEvent: ~Escapable {
   /// The row under its new key, where ``part`` is the delete.
   let successor: TupleData
 
-  /// An insert, an update that keeps the key, or a delete: the change as it is.
+  /// An insert, an update that keeps the key, or a delete: the change as it is; or, as an insert of a
+  /// round, a row that existed.
   @_lifetime(copy change)
-  init(_ change: borrowing Change, at place: EventPlace) {
+  init(_ change: borrowing Change, at place: EventPlace, isRead: Bool = false) {
     self.place = place
     self.old = change.old
     self.oldImage = change.oldImage
@@ -71,7 +72,7 @@ struct RowEvent: ~Escapable {
     self.successor = change.new
     switch change.kind {
     case .insert:
-      action = .insert
+      action = isRead ? .read : .insert
       row = change.new
       isKeyOnly = false
     case .update:

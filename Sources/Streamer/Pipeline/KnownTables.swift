@@ -234,6 +234,12 @@ struct KnownTables {
     last = nil
   }
 
+  /// What was read is forgotten together with what it said of tables.
+  mutating func dropStream() {
+    stream = nil
+    last = nil
+  }
+
   /// The transaction has been read: what it said of tables is the connection's, where nothing was
   /// received later.
   mutating func endStream() {

@@ -12,17 +12,19 @@ struct Reading {
   fileprivate var mark: (commitLSN: LSN, nextOrdinal: UInt64) = (.zero, 0)
   /// What is read next begins inside the transaction of ``mark``, which has not come again yet.
   fileprivate var isCut = false
+  /// Existing rows are read, which are no transaction of the stream: ``mark`` is that before them.
+  fileprivate(set) var isRound = false
 
   /// Where inside a transaction it stands; nil between two.
   ///
   /// `isOpen` says that one has begun.
   func cut(isOpen: Bool) -> ReadPlace.Cut? {
-    guard isOpen || isCut else { return nil }
+    guard isOpen && !isRound || isCut else { return nil }
     return ReadPlace.Cut(commitLSN: mark.commitLSN, nextOrdinal: mark.nextOrdinal)
   }
 
   /// The event produced last was refused.
-  mutating func stepBack() { mark.nextOrdinal &-= 1 }
+  mutating func stepBack() { if !isRound { mark.nextOrdinal &-= 1 } }
 
   /// Goes on inside a transaction, or, with nil, between two.
   mutating func resume(at cut: ReadPlace.Cut?) {
@@ -95,7 +97,7 @@ extension Lane where Position == LSN {
   /// Counts the records that an event became, which were added to ``batch`` from `first` on.
   @inline(__always)
   mutating func produced(from first: Int, _ place: EventPlace, table: @autoclosure () -> String) {
-    reading.mark.nextOrdinal = place.ordinal &+ 1
+    if !reading.isRound { reading.mark.nextOrdinal = place.ordinal &+ 1 }
     let commitLSN = reading.mark.commitLSN
     if let deadLetters {
       buryOversized(from: first, place, table: table(), source: sourceName, into: deadLetters)
@@ -107,7 +109,7 @@ extension Lane where Position == LSN {
 
   /// An event was refused before it became a record.
   mutating func refused(_ place: EventPlace, _ error: StreamerError) {
-    reading.mark.nextOrdinal = place.ordinal &+ 1
+    if !reading.isRound { reading.mark.nextOrdinal = place.ordinal &+ 1 }
     refused(strand: 0, error)
   }
 
@@ -122,6 +124,26 @@ extension Lane where Position == LSN {
     commit(strand: 0, end: walEnd)
     reading.ticket = nil
     reading.skipBelow = .max
+  }
+
+  /// Existing rows follow, which stand between two transactions: nothing after them is confirmed
+  /// before they are delivered.
+  mutating func beginRound() {
+    let ticket = begin(strand: 0)
+    roundTicket = ticket
+    reading.ticket = ticket
+    reading.skipBelow = hasFailed ? .max : 0
+    reading.isRound = true
+  }
+
+  /// The rows are complete, or are given up: the lane stands where it stood before them.
+  mutating func endRound() {
+    guard reading.isRound else { return }
+    commit(strand: 0, end: end(of: 0) ?? .zero)
+    reading.isRound = false
+    reading.ticket = nil
+    reading.skipBelow = .max
+    ended()
   }
 
   /// The transaction ends.

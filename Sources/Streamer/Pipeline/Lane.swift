@@ -39,6 +39,9 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   var batch = RecordBatch()
   /// Where it stands in the transactions that are read; only for PostgreSQL's.
   var reading = Reading()
+  /// What the existing rows that were read last are tracked by; nil when none were since the sink is
+  /// the one that it is.
+  var roundTicket: DeliveryTracker<Position>.Ticket?
 
   /// The source's name, for dead letters.
   var sourceName = ""
@@ -102,6 +105,12 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
     return true
   }
 
+  /// Whether the existing rows that were read last are delivered, all of them.
+  var hasDeliveredRound: Bool {
+    guard let roundTicket, !strands.isEmpty, keeper?.isUncommitted != true else { return false }
+    return strands[0].tracker.isSettled(roundTicket)
+  }
+
   /// Whether everything that was taken of a strand is delivered.
   func isIdle(_ strand: Int) -> Bool { strand >= strands.count || strands[strand].tracker.isIdle }
 
@@ -138,6 +147,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
     failure = nil
     isRefusalTold = false
     reading = Reading()
+    roundTicket = nil
     for index in strands.indices {
       let position = index == 0 ? confirmed : strands[index].tracker.confirmed
       strands[index].tracker.restart(at: position)

@@ -45,6 +45,12 @@ struct LaneSet<Position: TrackedPosition>: ~Copyable {
     return false
   }
 
+  /// Whether every sink has delivered the existing rows that were read last.
+  var haveDeliveredRound: Bool {
+    for index in indices where !lanes[index].hasDeliveredRound { return false }
+    return true
+  }
+
   /// Whether everything that was taken is delivered.
   var isIdle: Bool {
     for index in indices where !lanes[index].isIdle { return false }

@@ -85,7 +85,7 @@ extension Pipeline {
       emit(RowEvent(insertingNewKeyOf: change, at: second), table)
     } else {
       let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
-      emit(RowEvent(change, at: place), table)
+      emit(RowEvent(change, at: place, isRead: transaction?.isRound == true), table)
     }
   }
 
@@ -163,6 +163,7 @@ extension Pipeline {
     if alone {
       guard transaction == nil else { throw violation("a lone message came in a transaction") }
       if Heartbeat.isHeartbeat(message.prefix) { return passed(message.lsn) }
+      if holds(nil, at: message.lsn) { return }
       guard message.lsn > .zero else { throw violation("a message has no position") }
       let last = LSN(message.lsn.value - 1)
       open(Transaction(xid: nil, commitLSN: last, commitTime: nil))

@@ -38,6 +38,7 @@ extension Pipeline {
       if let fault { throw fault }
       // The message is a row that waits: it is read again.
       if awaitedTable != nil { return .lookUp }
+      if fence?.heldAt != nil { return .fence }
       streamOffset += UInt64(frame.end - consumed)
       consumed = frame.end
     }
@@ -113,6 +114,7 @@ extension Pipeline {
     case .change(let change): try row(change, at: lsn, size: size)
     case .begin(let begin):
       guard transaction == nil else { throw violation("a transaction begins inside another") }
+      if holds(begin.xid, at: begin.finalLSN) { break }
       open(Transaction(xid: begin.xid, commitLSN: begin.finalLSN, commitTime: begin.commitTime))
     case .commit(let commit):
       guard let transaction, transaction.commitLSN == commit.commitLSN else {
@@ -127,6 +129,7 @@ extension Pipeline {
     case .streamStart(let start): try chunkStarted(start)
     case .streamStop: spool.chunkEnded()
     case .streamCommit(let xid, let commit):
+      if holds(xid, at: commit.commitLSN) { break }
       try replay(
         xid,
         as: Transaction(xid: xid, commitLSN: commit.commitLSN, commitTime: commit.commitTime),

@@ -36,6 +36,8 @@ struct Pipeline: ~Copyable {
     case replaying
     /// No transaction is open, and the caller wanted to stop there.
     case betweenTransactions
+    /// Everything is read that was committed before existing rows are.
+    case fence
     /// A sink is ending a transaction of its own.
     case committing
   }
@@ -89,6 +91,11 @@ struct Pipeline: ~Copyable {
   private(set) var connectionStart = LSN.zero
   /// What came of streamed transactions; the reader takes it.
   private var streamEnds: [StreamReplay.Summary] = []
+
+  /// What stops the stream for existing rows.
+  var fence: Fence?
+  /// The transactions that were read of late.
+  var read = ReadTransactions()
 
   /// The transaction being read; nil between transactions.
   var transaction: Transaction?
@@ -150,6 +157,7 @@ struct Pipeline: ~Copyable {
   var pause: Pause {
     if let awaitedTable, tables.isAwaited(awaitedTable) { return .lookUp }
     if isOverBudget { return .budget }
+    if fence != nil, isHeldByFence { return .fence }
     if transaction == nil, !lanes.canBegin { return .trackerFull }
     return replay != nil ? .replaying : .needsBytes
   }
@@ -191,6 +199,9 @@ struct Pipeline: ~Copyable {
 
   /// The connection is lost: the server sends open transactions again.
   mutating func disconnected() {
+    endRound()
+    fence = nil
+    read = ReadTransactions(isNeeded: read.isNeeded)
     replay = nil
     repeatsRecord = false
     spool.removeAll()
@@ -246,6 +257,7 @@ struct Pipeline: ~Copyable {
 
   mutating func close(endLSN: LSN) {
     if let transaction { observer.committed(events: transaction.nextOrdinal) }
+    if read.isNeeded, let xid = transaction?.xid { read.add(xid) }
     transaction = nil
     sent = max(sent, endLSN)
     for index in lanes.indices {

@@ -15,10 +15,23 @@ struct Transaction {
   /// Every event counts, whatever a sink filters, so that it is the same for every sink.
   private(set) var nextOrdinal: UInt64 = 0
 
+  /// Whether it is no transaction, but a round of existing rows.
+  var isRound = false
+
   init(xid: UInt32?, commitLSN: LSN, commitTime: Int64?) {
     self.xid = xid
     self.commitLSN = commitLSN
     self.commitTime = commitTime
+  }
+
+  /// Existing rows as they were at `time`, in microseconds since 2000-01-01 00:00 UTC, before whatever
+  /// was committed at `point` or later; their numbers begin with `firstOrdinal`.
+  ///
+  /// No commit record starts at the byte before: records are aligned.
+  init(existingRowsAt point: LSN, time: Int64, firstOrdinal: UInt64) {
+    self.init(xid: nil, commitLSN: LSN(point.value &- 1), commitTime: time)
+    isRound = true
+    nextOrdinal = firstOrdinal
   }
 
   /// Numbers the next event.

@@ -8,6 +8,7 @@ final class MemoryPositionStore {
     var overrides: [String: LSN] = [:]
     var keys: [SourceOrigin: [UInt32: KeyHistory]] = [:]
     var gaps: [String: [Gap]] = [:]
+    var snapshots: [SourceOrigin: [TableProgress]] = [:]
 
     mutating func save(_ positions: [Position]) {
       for position in positions {
@@ -60,6 +61,28 @@ extension MemoryPositionStore: SourceMemory {
       history.remember(entry)
       contents.keys[table.origin, default: [:]][table.relationOID] = history
     }
+  }
+
+  func snapshot(of origin: SourceOrigin) -> [TableProgress] {
+    contents.withLock { $0.snapshots[origin] ?? [] }
+  }
+
+  func save(_ progress: [TableProgress], of origin: SourceOrigin) {
+    contents.withLock { contents in
+      var all = contents.snapshots[origin] ?? []
+      for table in progress {
+        if let index = all.firstIndex(where: { $0.relation == table.relation }) {
+          all[index] = table
+        } else {
+          all.append(table)
+        }
+      }
+      contents.snapshots[origin] = all.sorted { $0.number < $1.number }
+    }
+  }
+
+  func forgetSnapshot(of origin: SourceOrigin) {
+    contents.withLock { $0.snapshots[origin] = nil }
   }
 
   func record(_ gap: Gap) {

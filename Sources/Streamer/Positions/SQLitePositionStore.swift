@@ -161,10 +161,36 @@ extension SQLitePositionStore: SourceMemory {
     try ledger(of: source).map(\.gap)
   }
 
+  func snapshot(of origin: SourceOrigin) throws(StreamerError) -> [TableProgress] {
+    var progress: [TableProgress] = []
+    guard try holds("existing_rows") else { return [] }
+    for row in try rows(SQLiteSchema.progress, StoredRow.place(of: origin)) {
+      progress.append(try StoredRow.progress(row, store: file.name))
+    }
+    return progress
+  }
+
+  func save(_ progress: [TableProgress], of origin: SourceOrigin) throws(StreamerError) {
+    if !progress.isEmpty { try transaction(progress.map { StoredRow.upsert($0, of: origin) }) }
+  }
+
+  func forgetSnapshot(of origin: SourceOrigin) throws(StreamerError) {
+    try transaction([
+      .init(
+        """
+        DELETE FROM existing_rows WHERE source = ? AND system_identifier = ? AND database = ?
+        """, StoredRow.place(of: origin))
+    ])
+  }
+
+  /// Whether there is a table that came later: a reader makes none.
+  private func holds(_ table: String) throws(StreamerError) -> Bool {
+    let query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return try !rows(query, [.text(table)]).isEmpty
+  }
+
   private func ledger(of source: String) throws(StreamerError) -> [(number: Int64, gap: Gap)] {
-    // A reader makes no table that is not there.
-    let isThere = try rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'gap'", [])
-    guard !isThere.isEmpty else { return [] }
+    guard try holds("gap") else { return [] }
     var entries: [(number: Int64, gap: Gap)] = []
     for row in try rows(SQLiteSchema.gaps, [.text(source)]) {
       entries.append(try StoredRow.gap(row, store: file.name))

@@ -40,6 +40,24 @@ enum SQLiteSchema {
     ) STRICT, WITHOUT ROWID
     """
 
+  /// Another one.
+  static let snapshotTable = """
+    CREATE TABLE IF NOT EXISTS existing_rows (
+      source TEXT NOT NULL, system_identifier TEXT NOT NULL, database TEXT NOT NULL,
+      relation_oid INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL,
+      last_key TEXT NOT NULL, rows INTEGER NOT NULL, is_done INTEGER NOT NULL,
+      checksum INTEGER NOT NULL,
+      PRIMARY KEY (source, system_identifier, database, relation_oid)
+    ) STRICT, WITHOUT ROWID
+    """
+
+  /// What the progress of a copy is read with, in the order of ``StoredRow/progress``.
+  static let progress = """
+    SELECT source, system_identifier, database, relation_oid, number, name, last_key, rows, is_done,
+      checksum FROM existing_rows
+    WHERE source = ? AND system_identifier = ? AND database = ? ORDER BY number
+    """
+
   /// What the ledger of a source is read with, in the order of ``StoredRow/gap``.
   static let gaps = """
     SELECT source, number, since, until, kind, cause, action, at, checksum FROM gap

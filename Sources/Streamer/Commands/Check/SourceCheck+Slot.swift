@@ -24,7 +24,7 @@ extension SourceCheck {
   private var missingSlot: CheckFinding {
     let lost = !stored.isEmpty && !source.temporary
     let found = "\"\(source.replicationSlot)\" does not exist"
-    if lost, source.onGap != .accept {
+    if lost, source.onGap == .stop {
       return CheckFinding(
         "slot", target, .fail, "\(found) although a position is stored: changes may be missing",
         "`run --accept-gap NAME` creates it anew, once, and goes on from now.")

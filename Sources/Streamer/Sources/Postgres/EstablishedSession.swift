@@ -18,6 +18,8 @@ final class EstablishedSession: Sendable {
   /// What came of asking the sinks that keep their position themselves; nil for each that was not
   /// asked.
   let claims: [SinkClaim?]
+  /// The existing rows that are to be copied.
+  let copy: CopyAtStart
   /// What was asked of pgoutput, as far as a transaction's ordinals depend on it.
   let options: String
   /// How often the server must hear of us.
@@ -28,7 +30,8 @@ final class EstablishedSession: Sendable {
 
   init(
     _ stream: consuming sending ReplicationStream, identity: PositionIdentity, host: String,
-    start: LSN, streams: Bool, positions: [LSN], claims: [SinkClaim?] = [], options: String = "",
+    start: LSN, streams: Bool, positions: [LSN], claims: [SinkClaim?] = [],
+    copy: CopyAtStart = CopyAtStart(), options: String = "",
     statusInterval: Duration, recorded: RecordedConnection
   ) {
     self.stream = Mutex(consume stream)
@@ -38,6 +41,7 @@ final class EstablishedSession: Sendable {
     self.streams = streams
     self.positions = positions
     self.claims = claims.isEmpty ? positions.map { _ in nil } : claims
+    self.copy = copy
     self.options = options
     self.statusInterval = statusInterval
     self.recorded = recorded

@@ -6,7 +6,7 @@ extension PostgresSession {
   func begin(
     _ plain: inout Connection, _ replication: inout Connection, _ server: ServerFacts,
     _ system: SystemIdentification, _ identity: PositionIdentity, _ attempt: PostgresAttempt
-  ) throws(StreamerError) -> (positions: [LSN], claims: [SinkClaim?]) {
+  ) throws(StreamerError) -> Begun {
     let slot = try findSlot(&plain, &replication, server, database: identity.database)
     var claims = try attempt.claim()
     if claims.isEmpty { claims = sinks.map { _ in nil } }
@@ -18,13 +18,29 @@ extension PostgresSession {
         identity: identity, slot: slot, flushLSN: system.flushLSN,
         history: try history(&replication, system.timeline)), known: known)
     if case .lost = slot, decided.needsSlot, source.createSlot { try dropLost(&plain) }
+    let copy = try copyAtStart(
+      &plain, server, identity.origin,
+      CopyReason(
+        isFirstStart: decided.isFirst, isOverGap: decided.isOverGap,
+        isFirstConnection: attempt.known == nil, repairsGap: source.onGap == .snapshot,
+        isSlotNew: decided.needsSlot))
     let point = decided.needsSlot ? try createSlot(&replication, server, &plain) : nil
     let positions = try start.settle(decided, newSlot: point)
     for index in claims.indices {
       let kept = claims[index]?.kept
       claims[index]?.cut = try cut(kept, at: positions[index])
     }
-    return (positions, claims)
+    return Begun(positions: positions, claims: claims, copy: copy)
+  }
+
+  /// Where reading begins, and what with.
+  struct Begun {
+    /// Each sink's position.
+    var positions: [LSN]
+    /// What the sinks that keep their position themselves have said.
+    var claims: [SinkClaim?]
+    /// The existing rows that are to be copied.
+    var copy: CopyAtStart
   }
 
   /// What is known of each sink: where it keeps its position itself, what it says counts.

@@ -16,6 +16,8 @@ protocol ReplicationServer: AnyObject, Sendable {
   func heartbeat() -> Heartbeat.Answer
   /// Drops the slot, which nobody reads any more.
   func dropSlot(within limit: Duration)
+  /// Takes a step of a copy of existing rows.
+  func snapshot(_ step: SnapshotStep) -> SnapshotAnswer
   /// Writes a gap into the ledger that the stream itself has shown.
   func record(_ gap: Gap)
   /// Lets go of the connection for look-ups.
@@ -27,6 +29,11 @@ protocol ReplicationServer: AnyObject, Sendable {
 
 extension ReplicationServer {
   func stopping() {}
+
+  func snapshot(_ step: SnapshotStep) -> SnapshotAnswer {
+    .failed(
+      StreamerError(what: "the server", why: "it has no existing rows to give", retryable: false))
+  }
 }
 
 /// What one attempt to start a stream is to do.
@@ -90,6 +97,10 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   private(set) var catalog: TableCatalog?
   /// The connection for heartbeats that are written elsewhere.
   var elsewhere: Connection?
+  /// The connection for existing rows.
+  var snapshotConnection: Connection?
+  /// Whether rows come on it that nobody has read.
+  var isReadingRows = false
   /// Comes when a stop has begun.
   private let interruption: WaitBreaker
   /// Ends look-ups in the catalog: most are answered before it comes, and leave no complaint in the
@@ -100,7 +111,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   /// Since when a failover has been waited for, and whether the server was in recovery.
   var failover: (since: ContinuousClock.Instant, inRecovery: Bool)?
   /// How to reach the server that the stream comes from, without its fellows in `dsn`.
-  private var here: ConnectionParameters?
+  private(set) var here: ConnectionParameters?
   /// Whether the stream's values come in binary.
   private var isBinary = false
   /// Whether the database is in SQL_ASCII: its texts are asked for as they are.
@@ -191,6 +202,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   func close() {
     catalog?.disconnect()
     elsewhere = nil
+    snapshotConnection = nil
   }
 
   func stopping() { interruption.interrupt() }
@@ -246,9 +258,8 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
       database: parameters.database, slot: source.replicationSlot,
       publications: [source.publication])
     catalog?.origin = identity.origin
-    let (positions, claims) = try begin(
-      &plain, &replication, server, system, identity, attempt)
-    let start = positions.min() ?? system.flushLSN
+    let begun = try begin(&plain, &replication, server, system, identity, attempt)
+    let start = begun.positions.min() ?? system.flushLSN
     var options = source.output
     let command = try mapped { () throws(PGError) in
       options = try source.output.supported(by: server.version)
@@ -266,8 +277,8 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
         .map { RecordedConnection.Parameter(name: $0.key, value: $0.value) })
     return EstablishedSession(
       ReplicationStream(replication), identity: identity, host: host,
-      start: start, streams: options.streaming != .off, positions: positions, claims: claims,
-      options: source.output.ordinals, statusInterval: server.statusInterval, recorded: recorded)
+      start: start, streams: options.streaming != .off, positions: begun.positions, claims: begun.claims,
+      copy: begun.copy, options: source.output.ordinals, statusInterval: server.statusInterval, recorded: recorded)
   }
 }
 

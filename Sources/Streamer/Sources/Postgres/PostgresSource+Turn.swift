@@ -16,6 +16,7 @@ extension PostgresSource {
       // What is not read cannot be heard.
       heard(now: now)
     }
+    try copy(stream, permit, now: now)
     try answer(&stream, now: now)
     try yieldToShutdown(now: now)
     try watch(stream, permit, &poller)
@@ -29,6 +30,7 @@ extension PostgresSource {
     guard stream != nil else { return next }
     func add(_ due: Instant) { next = min(next ?? due, due) }
     add(feedback.statusDeadline)
+    if let due = snapshot.deadline { add(due) }
     if permit != .nothing, pipeline.pause == .replaying { return now }
     if wantsBytes(permit) {
       if stream?.hasPending == true { return now }
@@ -42,7 +44,7 @@ extension PostgresSource {
   /// Reading, waiting for the socket and the time to sleep all ask this one question.
   private func wantsBytes(_ permit: ReadPermit) -> Bool {
     switch permit {
-    case .everything: pipeline.pause == .needsBytes
+    case .everything: pipeline.pause == .needsBytes || pipeline.looksBehindFence
     case .untilCommit: pipeline.pause == .needsBytes && !pipeline.isBetweenTransactions
     case .nothing: false
     }

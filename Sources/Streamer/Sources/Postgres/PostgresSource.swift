@@ -24,6 +24,7 @@ final class PostgresSource: PipelineSource {
     case slot(ReplicationSlot?)
     case recorded
     case heartbeat(Heartbeat.Answer)
+    case snapshot(SnapshotAnswer)
   }
 
   var plan: DriverPlan
@@ -62,6 +63,8 @@ final class PostgresSource: PipelineSource {
   /// What is written into the server's log from time to time.
   var heartbeat: Heartbeat
   private var walGuard: WALGuard
+  /// Existing rows that are copied beside the stream.
+  var snapshot: Snapshot
   /// The slot holds more than it may, and goes when nobody reads it any more.
   private var dropsSlot = false
   var hasProgressed = false
@@ -78,6 +81,7 @@ final class PostgresSource: PipelineSource {
     self.log = log
     heartbeat = Heartbeat(interval: configuration.heartbeat.interval, now: .now)
     walGuard = WALGuard(configuration.walBudget)
+    snapshot = Snapshot(pause: configuration.snapshot.pause)
     policy = TablePolicy(sinks: plan.sinks, log: log)
     pipeline = try plan.pipeline(
       maxRowSize: configuration.maxRowSize.bytes, invalidUTF8: configuration.invalidUTF8,
@@ -152,6 +156,7 @@ final class PostgresSource: PipelineSource {
     isReadable = stream.received.byteCount > 0
     pingedSince = nil
     self.stream = consume stream
+    beginCopy(session.copy, session.identity.origin, now: now)
     log.info("streaming", ["slot": session.identity.slot, "lsn": "\(pipeline.startLSN)"])
   }
 
@@ -174,6 +179,7 @@ final class PostgresSource: PipelineSource {
     if error?.cause == .binaryUnreadable { avoidsBinary = true }
     stream = nil
     heartbeat.disconnected()
+    snapshot.disconnected(&pipeline, now: .now)
     pipeline.disconnected()
     return nil
   }
@@ -217,6 +223,11 @@ final class PostgresSource: PipelineSource {
     {
       let rows = zip(plan.sinks, due).map { identity.position(sink: $0.name, lsn: $1) }
       jobs.append { [server] in .saved(due, server.save(rows)) }
+    }
+    if let step = snapshot.takeStep(
+      pipeline.lanes, isStreaming: stream != nil, isEnding: isEnding, now: now)
+    {
+      jobs.append { [server] in .snapshot(server.snapshot(step)) }
     }
     if !foundGaps.isEmpty {
       let gaps = foundGaps
@@ -281,6 +292,9 @@ final class PostgresSource: PipelineSource {
       case .failed(let error): log.warning("a heartbeat was not written", ["error": "\(error)"])
       case nil: break
       }
+    case .snapshot(let answer):
+      defer { tellCopy() }
+      try snapshot.take(answer, &pipeline, now: now)
     case .slot(let slot):
       isLookingAtSlot = false
       if let slot {
@@ -297,6 +311,7 @@ final class PostgresSource: PipelineSource {
     let held = UInt64(max(slot.walHeld ?? 0, 0))
     let sight = walGuard.look(held: held, safe: slot.safeWALSize, now: now)
     observer.slot(slot, sight)
+    snapshot.isHeld = sight.step >= .pauseSnapshot
     tell(sight, of: slot, held: ByteSize(Int(clamping: held)).rounded)
     // What somebody else reads is for them to guard.
     guard sight.step >= .stop, !dropsSlot, stream != nil || slot.activePID == nil else { return }
@@ -347,7 +362,7 @@ final class PostgresSource: PipelineSource {
     PipelineMachine.Rest(
       isInTransaction: stream != nil && !pipeline.isBetweenTransactions,
       isUndelivered: pipeline.lanes.isUndelivered,
-      isUnsaved: identity != nil && !feedback.isSaved(confirmed))
+      isUnsaved: identity != nil && (!feedback.isSaved(confirmed) || snapshot.isUnsaved))
   }
 
   var isExhausted: Bool { false }

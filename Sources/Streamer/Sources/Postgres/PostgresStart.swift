@@ -24,6 +24,10 @@ struct PostgresStart: Sendable {
     fileprivate let gap: Gap?
     /// Whether the slot has to be made first.
     var needsSlot: Bool { decision.start == .newSlot }
+    /// Whether no position of the source was known.
+    let isFirst: Bool
+    /// Whether changes may be missing, and that was accepted.
+    var isOverGap: Bool { decision.acceptedGap != nil }
   }
 
   /// The source's name in the configuration.
@@ -53,7 +57,7 @@ struct PostgresStart: Sendable {
     if let gap, gap.action == .stop { recordRefused(gap) }
     return Decided(
       decision: try start.decide(sinks: sinks), identity: server.identity, stored: stored,
-      override: override, gap: gap)
+      override: override, gap: gap, isFirst: start.known.isEmpty)
   }
 
   /// The gap is the error that is told: a ledger that cannot be written must not take its place.

@@ -72,7 +72,7 @@ struct StartingPositions {
     if case .at(let lsn) = slot { next = lsn }
     return Gap(
       source: identity.source, from: least, to: next, kind: cause.kind, cause: cause.text,
-      action: onGap == .accept ? .accept : .stop)
+      action: onGap == .stop ? .stop : .accept)
   }
 
   private func cause(of known: [Position]) -> Cause? {
@@ -95,7 +95,7 @@ struct StartingPositions {
   func decide(sinks: [String]) throws(StreamerError) -> Decision {
     let known = known.filter { sinks.contains($0.sink) }
     guard case .at(let slot) = slot else {
-      if case .lost(let refusal) = slot, onGap != .accept { throw lost(refusal, known) }
+      if case .lost(let refusal) = slot, onGap == .stop { throw lost(refusal, known) }
       guard let cause = cause(of: known)?.text else { return Decision(start: .newSlot) }
       return try gap(cause, over: .newSlot, "to create it anew and go on from now")
     }
@@ -134,7 +134,7 @@ struct StartingPositions {
   private func gap(
     _ cause: String, over start: Decision.Start, _ remedy: String
   ) throws(StreamerError) -> Decision {
-    guard onGap == .accept else {
+    guard onGap != .stop else {
       throw StreamerError(
         what: "source \(identity.source), slot \(identity.slot)",
         why: "changes may be missing: \(cause)",

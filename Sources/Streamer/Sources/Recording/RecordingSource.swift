@@ -170,7 +170,7 @@ final class RecordingSource: PipelineSource {
     switch pipeline.pause {
     case .replaying: return now
     case .needsBytes: return max(due(feed?.nextTime) ?? now, now)
-    case .budget, .lookUp, .trackerFull, .betweenTransactions, .committing: return nil
+    case .budget, .lookUp, .trackerFull, .betweenTransactions, .committing, .fence: return nil
     }
   }
 

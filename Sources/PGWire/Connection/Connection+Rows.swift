@@ -1,0 +1,141 @@
+/// What one call of ``Connection/readRows(of:into:upTo:timeout:)`` brought.
+public struct RowsRead: Hashable, Sendable {
+  /// How many rows were appended.
+  public internal(set) var count = 0
+  /// Where the last of them begins in the block; nil when there was none.
+  public internal(set) var last: Int?
+  /// Whether no more rows come: the command has ended and the connection is free again.
+  public internal(set) var isEnd = false
+
+  /// Nothing so far.
+  public init() {}
+}
+
+/// A result of any size, read block by block (manual: "Simple Query").
+extension Connection {
+  /// Sends one command that returns rows, and waits until the server has described them.
+  ///
+  /// The rows follow by ``readRows(of:into:upTo:timeout:)``; until those are at their end nothing else
+  /// can be asked. Throws as ``query(_:timeout:)`` does.
+  public mutating func startRows(
+    _ sql: String, timeout: Duration = .seconds(60)
+  ) throws(PGError) {
+    let deadline = Deadline(after: timeout, interruption)
+    try send(sql, until: deadline)
+    var answer = QueryAnswer()
+    while true {
+      switch try receive(into: &answer, until: deadline) {
+      case .rowDescription:
+        rows = answer
+        return
+      case .readyForQuery:
+        if let error = answer.error { throw .server(error) }
+        throw .protocol(
+          DecodingError(.violation("the command returns no rows"), at: 0), phase: .query,
+          tag: .readyForQuery)
+      default: break
+      }
+    }
+  }
+
+  /// Appends rows to a block until it holds at least `limit` bytes, there are no more, or the next has
+  /// not come within `patience`; each as
+  ///
+  /// ```
+  /// Int32  length of what follows
+  /// Byten  the Insert message that pgoutput would have sent of the row, as text
+  /// ```
+  /// `relation` is the OID that the messages name. Throws as ``query(_:timeout:)`` does, but not for a
+  /// row that has not come yet.
+  public mutating func readRows(
+    of relation: UInt32, into block: inout ByteWriter, upTo limit: Int, patience: Duration
+  ) throws(PGError) -> RowsRead {
+    guard var answer = rows.take() else {
+      throw .protocol(
+        DecodingError(.violation("no rows were asked for"), at: 0), phase: .query, tag: nil)
+    }
+    var read = RowsRead()
+    do throws(PGError) {
+      while block.count < limit, !read.isEnd {
+        guard let frame = try awaitFrame(within: patience, &answer) else { break }
+        if frame.tag == .dataRow {
+          read.last = block.count
+          read.count += 1
+          try PGError.decoding(frame.tag, input.readable.extracting(frame.body), phase: .query) {
+            (body) throws(DecodingError) in try Self.append(row: body, of: relation, to: &block)
+          }
+          input.consume(frame.end)
+        } else {
+          try answer.take(frame.tag, input.readable.extracting(frame.body))
+          input.consume(frame.end)
+          note(&answer)
+          read.isEnd = frame.tag == .readyForQuery
+        }
+      }
+    } catch {
+      isBroken = true
+      throw error
+    }
+    guard read.isEnd else {
+      rows = answer
+      return read
+    }
+    if let error = answer.error { throw .server(error) }
+    return read
+  }
+
+  /// The next whole message; nil when it has not come within `patience`.
+  private mutating func awaitFrame(
+    within patience: Duration, _ answer: inout QueryAnswer
+  ) throws(PGError) -> MessageFrame? {
+    let deadline = Deadline(after: patience, interruption)
+    while true {
+      switch try Self.scan(input.readable, limit: MessageFrame.defaultLimit) {
+      case .complete(let frame): return frame
+      case .incomplete(let missing):
+        do throws(PGError) {
+          let isOpen = try transport.receive(
+            missing, into: &input, until: deadline, what: Self.unanswered)
+          guard isOpen else { throw answer.error.map { .server($0) } ?? .closed(.query) }
+        } catch {
+          // What has come of the message is kept for the next call.
+          guard error.isUnanswered, interruption?.hasCome != true else { throw error }
+          return nil
+        }
+      }
+    }
+  }
+
+  /// Appends the Insert message that a DataRow message is.
+  private static func append(
+    row body: RawSpan, of relation: UInt32, to block: inout ByteWriter
+  ) throws(DecodingError) {
+    var reader = ByteReader(body)
+    let start = block.count
+    block.append(bigEndian: 0 as Int32)
+    block.append(UInt8(ascii: "I"))
+    block.append(bigEndian: relation)
+    block.append(UInt8(ascii: "N"))
+    let count = try reader.integer(Int16.self)
+    guard count >= 0 else { throw DecodingError(.badLength(Int(count)), at: 0) }
+    block.append(bigEndian: count)
+    for _ in 0..<count {
+      let length = try reader.integer(Int32.self)
+      guard length >= -1 else {
+        throw DecodingError(.badLength(Int(length)), at: reader.offset - 4)
+      }
+      guard length >= 0 else {
+        block.append(UInt8(ascii: "n"))
+        continue
+      }
+      block.append(UInt8(ascii: "t"))
+      block.append(bigEndian: length)
+      block.append(try reader.span(Int(length)))
+    }
+    try reader.finish()
+    guard let length = Int32(exactly: block.count - start - 4) else {
+      throw DecodingError(.badLength(block.count - start), at: 0)
+    }
+    block.set(bigEndian: length, at: start)
+  }
+}

@@ -1,0 +1,34 @@
+/// The existing rows that a start finds to be copied.
+struct CopyAtStart: Sendable {
+  /// How far each table is; empty for no copy.
+  var progress: [TableProgress] = []
+  /// Whether the copy begins with this start.
+  var isNew = false
+  /// Whether the slot was made by this start: nothing of its stream has been read before.
+  var isSlotNew = false
+}
+
+/// What a start finds that existing rows may be copied for.
+struct CopyReason: Hashable, Sendable {
+  /// No position of the source is known.
+  var isFirstStart = false
+  /// Changes may be missing, and that was accepted.
+  var isOverGap = false
+  /// It is the process's first connection.
+  var isFirstConnection = false
+  /// The gap was accepted for the rows' sake.
+  var repairsGap = false
+  /// The slot is made by this start.
+  var isSlotNew = false
+
+  /// Whether a copy begins, from the first row on.
+  func begins(_ mode: SnapshotConfiguration.Mode) -> Bool {
+    if isOverGap, repairsGap { return true }
+    return switch mode {
+    case .never: false
+    case .initial: isFirstStart
+    case .whenNeeded: isFirstStart || isOverGap
+    case .always: isFirstConnection
+    }
+  }
+}

@@ -1,0 +1,71 @@
+/// What a snapshot of the server sees (manual: "pg_snapshot", the text form).
+struct ServerSnapshot: Hashable, Sendable {
+  /// Every transaction below it has ended.
+  var xmin: UInt64
+  /// None at or above it is seen.
+  var xmax: UInt64
+  /// Those in between that had not ended: the lower 32 bits of their numbers.
+  var running: Set<UInt32>
+
+  /// Reads the text `xmin:xmax:xip,…`; nil for anything else.
+  init?(_ text: String) {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 3, let xmin = UInt64(parts[0]), let xmax = UInt64(parts[1]) else {
+      return nil
+    }
+    let listed = parts[2].split(separator: ",").map { UInt64($0) }
+    guard !listed.contains(nil) else { return nil }
+    self.xmin = xmin
+    self.xmax = xmax
+    running = Set(listed.compactMap { $0.map { UInt32(truncatingIfNeeded: $0) } })
+  }
+
+  /// Whether it sees a committed transaction of that number; the stream's have 32 bits, and none is
+  /// further than 2³¹ from the snapshot.
+  func sees(_ xid: UInt32) -> Bool {
+    let distance = Int32(bitPattern: xid &- UInt32(truncatingIfNeeded: xmax))
+    return distance < 0 && !running.contains(xid)
+  }
+}
+
+/// The transactions that were read and that a snapshot may not see yet.
+///
+/// A commit is decoded and sent before the transaction is visible to others: by an instant, or as long
+/// as a synchronous standby takes. A snapshot that does not see what was read is older than the stream.
+struct ReadTransactions {
+  /// Whether existing rows will be read, so that they have to be kept in mind.
+  var isNeeded = false
+  private var xids: [UInt32] = []
+  /// Transactions below it may have been read without being kept in mind: the snapshot must find them
+  /// ended. Nil before the first snapshot.
+  private var horizon: UInt64?
+
+  /// Begins with nothing in mind.
+  init(isNeeded: Bool = false) { self.isNeeded = isNeeded }
+
+  /// Nothing has been read before: the slot is new.
+  mutating func startAfresh() {
+    isNeeded = true
+    horizon = horizon ?? 0
+  }
+
+  /// A transaction was read.
+  mutating func add(_ xid: UInt32) {
+    if xids.count >= Limits.readTransactions {
+      xids.removeAll(keepingCapacity: true)
+      horizon = nil
+    }
+    xids.append(xid)
+  }
+
+  /// Whether a snapshot that was just taken, and everything since, sees all that has been read; forgets
+  /// what every later snapshot will see as well.
+  mutating func areSeen(by snapshot: ServerSnapshot) -> Bool {
+    let needed = horizon ?? snapshot.xmax
+    horizon = needed
+    let all = snapshot.xmin >= needed && xids.allSatisfy(snapshot.sees)
+    let xmin = UInt32(truncatingIfNeeded: snapshot.xmin)
+    xids.removeAll { Int32(bitPattern: $0 &- xmin) < 0 }
+    return all
+  }
+}

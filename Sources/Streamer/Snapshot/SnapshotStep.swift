@@ -1,0 +1,58 @@
+import PGWire
+
+/// What the I/O worker is to do for a copy of existing rows; one step is under way at a time.
+enum SnapshotStep: Sendable {
+  /// Takes a snapshot of the server with these tables in it.
+  case open([TableProgress])
+  /// Begins to read a table behind a key, and fills the block with the first rows.
+  case read(SnapshotTable, after: [String], limit: Int, into: RowBlock)
+  /// Fills the block with more of them.
+  case readOn(SnapshotTable, into: RowBlock)
+  /// Lets go of the snapshot.
+  case close
+  /// Makes progress durable.
+  case save([TableProgress], SourceOrigin)
+}
+
+/// What came of a step.
+enum SnapshotAnswer: Sendable {
+  /// The snapshot is there, with the tables that are published and can be read at it.
+  case opened(SnapshotPoint)
+  /// The block holds rows.
+  case rows(RowBlock)
+  /// The snapshot is let go of.
+  case closed
+  /// Progress is durable.
+  case saved
+  /// The step has failed.
+  case failed(StreamerError)
+}
+
+/// A snapshot of the server.
+struct SnapshotPoint: Sendable {
+  /// What it sees.
+  var snapshot: ServerSnapshot
+  /// Everything that it sees was committed before it.
+  var limit: LSN
+  /// When it was taken, in microseconds since 2000-01-01 00:00 UTC.
+  var time: Int64
+  /// The tables, as it has them; those that are gone are missing.
+  var tables: [SnapshotTable]
+}
+
+/// Existing rows on their way from the worker to the pipeline.
+// SAFETY: it is given to and fro between the worker and the driver's thread, and only the one that has
+// it uses it.
+final class RowBlock: @unchecked Sendable {
+  private var bytes: ByteWriter? = ByteWriter(capacity: 64 << 10)
+  /// What was read last.
+  var read = RowsRead()
+  /// The key of the last row in it; empty where there is none.
+  var lastKey: [String] = []
+
+  /// Takes the bytes out, to be put back.
+  func takeBytes() -> ByteWriter { bytes.take() ?? ByteWriter() }
+
+  /// Puts the bytes back.
+  func put(_ bytes: consuming ByteWriter) { self.bytes = consume bytes }
+}

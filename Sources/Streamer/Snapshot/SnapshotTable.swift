@@ -1,0 +1,136 @@
+import PGWire
+
+/// A table whose existing rows are copied, as one snapshot of the server describes it.
+struct SnapshotTable: Hashable, Sendable {
+  /// The table as its rows are published.
+  var relation: Relation
+  /// Whether its rows are those of its partitions.
+  var isPartitioned = false
+  /// The publication's row filter, as SQL; nil for none.
+  var filter: String?
+  /// The columns that its rows are read in the order of, in that order; empty for a table that can only
+  /// be read whole.
+  var key: [Int] = []
+  /// How many rows the server believes it has; negative while it has not counted.
+  var estimatedRows: Int64 = -1
+
+  /// "schema.table".
+  var name: String { "\(relation.schema).\(relation.name)" }
+
+  /// The table in a FROM clause; the children of an ordinary table are published on their own.
+  var source: String {
+    let name =
+      "\(ReplicationCommand.identifier(relation.schema)).\(ReplicationCommand.identifier(relation.name))"
+    return isPartitioned ? name : "ONLY \(name)"
+  }
+
+  /// What reads the rows behind the one with the key `last`, `limit` of them at most where the table
+  /// can be read in parts.
+  func query(after last: [String], limit: Int) -> String {
+    let columns = relation.columns.map { ReplicationCommand.identifier($0.name) }
+    var text = "SELECT \(columns.joined(separator: ", ")) FROM \(source)"
+    let keyColumns = key.map { columns[$0] }.joined(separator: ", ")
+    var conditions: [String] = []
+    if let filter { conditions.append("(\(filter))") }
+    if !last.isEmpty {
+      let values = last.map(ReplicationCommand.literal).joined(separator: ", ")
+      conditions.append("(\(keyColumns)) > (\(values))")
+    }
+    if !conditions.isEmpty { text += " WHERE " + conditions.joined(separator: " AND ") }
+    if !key.isEmpty { text += " ORDER BY \(keyColumns) LIMIT \(limit)" }
+    return text
+  }
+
+  /// What describes tables of a publication, with a row for each column in the order of the columns;
+  /// ``all(from:)`` reads it.
+  ///
+  /// With `oids` only those tables. The identity's columns are marked as pgoutput marks them, and what
+  /// it leaves out is left out: generated columns (but from 18 on as the publication says) and those
+  /// that a column list (15) does not name.
+  static func query(publication: String, oids: [UInt32]?, serverMajor: Int) -> String {
+    let keys =
+      serverMajor >= 11 ? "(i.indkey::int2[])[0:i.indnkeyatts - 1]" : "(i.indkey::int2[])"
+    let isPublished =
+      serverMajor >= 18
+      ? "a.attname = ANY (p.attnames)"
+      : (serverMajor >= 15 ? "a.attname = ANY (p.attnames)" : "true")
+        + (serverMajor >= 12 ? " AND a.attgenerated = ''" : "")
+    let among = oids.map { "AND c.oid IN (\($0.map { "\($0)" }.joined(separator: ", ")))" } ?? ""
+    return """
+      SELECT c.oid, p.schemaname, p.tablename, c.relkind, c.relreplident, c.reltuples::bigint, \
+      \(serverMajor >= 15 ? "p.rowfilter" : "NULL"), a.attname, a.atttypid, a.atttypmod, \
+      CASE c.relreplident WHEN 'f' THEN true ELSE COALESCE(a.attnum = ANY (d.keys), false) END, \
+      pg_catalog.array_position(k.keys, a.attnum) \
+      FROM pg_catalog.pg_publication_tables p \
+      JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname \
+      JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename \
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+      LEFT JOIN LATERAL (SELECT \(keys) AS keys FROM pg_catalog.pg_index i \
+      WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'i' THEN i.indisreplident \
+      WHEN 'd' THEN i.indisprimary AND i.indimmediate END LIMIT 1) d ON true \
+      LEFT JOIN LATERAL (SELECT \(keys) AS keys FROM pg_catalog.pg_index i \
+      WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'i' THEN i.indisreplident \
+      ELSE i.indisprimary AND i.indimmediate END LIMIT 1) k ON true \
+      WHERE p.pubname = \(ReplicationCommand.literal(publication)) AND \(isPublished) \(among) \
+      ORDER BY c.oid, a.attnum
+      """
+  }
+
+  /// Reads the answer to ``query(publication:oids:serverMajor:)``.
+  static func all(from rows: [[String?]]) -> [SnapshotTable] {
+    var tables: [SnapshotTable] = []
+    // Where each column of a table stands in its key.
+    var places: [(column: Int, place: Int)] = []
+    func close() {
+      guard var table = tables.popLast() else { return }
+      table.key = places.sorted { $0.place < $1.place }.map(\.column)
+      // A key that is not read whole says nothing.
+      if places.map(\.place).max() != places.count, !places.isEmpty { table.key = [] }
+      tables.append(table)
+      places = []
+    }
+    for row in rows {
+      guard row.count == 12, let oid = row[0].flatMap({ UInt32($0) }), let schema = row[1],
+        let name = row[2], let letter = row[4]?.utf8.first,
+        let identity = Relation.ReplicaIdentity(rawValue: letter), let column = row[7],
+        let type = row[8].flatMap({ UInt32($0) })
+      else { continue }
+      var columns: [Relation.Column] = []
+      if let last = tables.last, last.relation.oid == oid {
+        columns = last.relation.columns
+        tables.removeLast()
+      } else {
+        close()
+      }
+      if let place = row[11].flatMap({ Int($0) }) { places.append((columns.count, place)) }
+      columns.append(
+        Relation.Column(
+          name: column, isKey: row[10] == "t", type: type,
+          modifier: row[9].flatMap { Int32($0) } ?? -1))
+      tables.append(
+        SnapshotTable(
+          relation: Relation(
+            oid: oid, schema: schema, name: name, replicaIdentity: identity, columns: columns),
+          isPartitioned: row[3] == "p", filter: row[6],
+          estimatedRows: row[5].flatMap { Int64($0) } ?? -1))
+    }
+    close()
+    return tables
+  }
+}
+
+/// How far the existing rows of a table are copied: what a restart goes on from.
+struct TableProgress: Hashable, Sendable {
+  /// Its place in the order in which tables are copied.
+  var number: Int
+  /// The table's OID.
+  var relation: UInt32
+  /// "schema.table".
+  var name: String
+  /// The key of the last row that every sink has; empty when that is none.
+  var lastKey: [String] = []
+  /// How many rows every sink has.
+  var rows: Int64 = 0
+  /// Whether that is all of them.
+  var isDone = false
+}

@@ -1,0 +1,186 @@
+import PGWire
+
+/// Existing rows: what is asked of the server, on a connection of its own.
+extension PostgresSession {
+  /// What a copy of existing rows is to begin or go on with at this start.
+  ///
+  /// It is durable before any position is: a crash in between leaves no table out.
+  func copyAtStart(
+    _ plain: inout Connection, _ server: ServerFacts, _ origin: SourceOrigin,
+    _ reason: CopyReason
+  ) throws(StreamerError) -> CopyAtStart {
+    var copy = CopyAtStart(isSlotNew: reason.isSlotNew)
+    if reason.begins(source.snapshot.mode) {
+      try store.forgetSnapshot(of: origin)
+    } else {
+      guard source.snapshot.mode != .never || source.onGap == .snapshot else { return copy }
+      copy.progress = try store.snapshot(of: origin)
+      return copy
+    }
+    guard try ask(&plain, "SELECT pg_catalog.pg_is_in_recovery()").first?.first == "f" else {
+      throw StreamerError(
+        what: "source \(name)", why: "existing rows cannot be copied from a standby",
+        hint: "Set snapshot = \"never\", or connect to the primary.", exit: .preflight)
+    }
+    let sql = SnapshotTable.query(
+      publication: source.publication, oids: nil, serverMajor: server.version.major)
+    copy.progress = SnapshotTable.all(from: try ask(&plain, sql))
+      .filter { source.snapshot.covers(schema: $0.relation.schema, table: $0.relation.name) }
+      .sorted { ($0.estimatedRows, $0.name) < ($1.estimatedRows, $1.name) }
+      .enumerated().map {
+        TableProgress(number: $0, relation: $1.relation.oid, name: $1.name)
+      }
+    copy.isNew = true
+    try store.save(copy.progress, of: origin)
+    return copy
+  }
+
+  func snapshot(_ step: SnapshotStep) -> SnapshotAnswer {
+    do throws(StreamerError) {
+      switch step {
+      case .open(let tables): return .opened(try openSnapshot(tables))
+      case .read(let table, let last, let limit, let block):
+        try startRows(of: table, table.query(after: last, limit: limit))
+        return .rows(try fill(block, of: table))
+      case .readOn(let table, let block): return .rows(try fill(block, of: table))
+      case .close:
+        closeSnapshot()
+        return .closed
+      case .save(let progress, let origin):
+        try store.save(progress, of: origin)
+        return .saved
+      }
+    } catch {
+      if case .save = step {} else { snapshotConnection = nil }
+      return .failed(error)
+    }
+  }
+
+  /// Takes a snapshot that has the tables in it, and keeps them from being altered until it is let go
+  /// of: a table that is rewritten or emptied is empty for older snapshots.
+  private func openSnapshot(_ tables: [TableProgress]) throws(StreamerError) -> SnapshotPoint {
+    var connection: Connection
+    if let kept = snapshotConnection.take() {
+      connection = kept
+    } else {
+      connection = try mapped { () throws(PGError) in
+        let parameters = if let here { here } else { try source.dsn.parameters() }
+        return try open(
+          parameters, replication: false, until: .now + source.timeout, isLookUp: true)
+      }
+    }
+    let major = connection.serverVersion.major
+    let describe = SnapshotTable.query(
+      publication: source.publication, oids: tables.map(\.relation), serverMajor: major)
+    deadline = .now + Limits.snapshotQuestion
+    let present = SnapshotTable.all(from: try ask(&connection, describe))
+    _ = try ask(
+      &connection,
+      "SET row_security = off; SET lock_timeout = \(Limits.snapshotLock / .milliseconds(1)); "
+        + "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    for table in present {
+      do throws(PGError) {
+        _ = try connection.query("LOCK TABLE \(table.source) IN ACCESS SHARE MODE", timeout: timeLeft)
+      } catch { throw unreadable(table, error) }
+    }
+    let current = major >= 13 ? "pg_current_snapshot" : "txid_current_snapshot"
+    let seen = try ask(
+      &connection,
+      "SELECT pg_catalog.\(current)()::text, pg_catalog.pg_current_wal_insert_lsn(), "
+        + "(extract(epoch FROM clock_timestamp()) * 1000000)::int8 - 946684800000000"
+    ).first
+    guard let seen, seen.count == 3, let snapshot = seen[0].flatMap({ ServerSnapshot($0) }),
+      let limit = seen[1].flatMap({ LSN($0) }), let time = seen[2].flatMap({ Int64($0) })
+    else {
+      throw StreamerError(
+        what: "source \(name)", why: "the server did not say what its snapshot sees",
+        exit: .preflight)
+    }
+    let described = SnapshotTable.all(from: try ask(&connection, describe))
+    snapshotConnection = consume connection
+    // It makes the log be flushed and the place be passed at once; where nothing may be written, the
+    // server's own keepalives come later.
+    if source.heartbeat.interval > .zero { _ = heartbeat() }
+    return SnapshotPoint(snapshot: snapshot, limit: limit, time: time, tables: described)
+  }
+
+  /// Fills a block, and notes the key of its last row.
+  private func fill(
+    _ block: RowBlock, of table: SnapshotTable
+  ) throws(StreamerError) -> RowBlock {
+    var bytes = block.takeBytes()
+    bytes.removeAll()
+    bytes.shrink(to: 2 * Limits.rowBlockBytes)
+    block.lastKey = []
+    guard var connection = snapshotConnection.take() else { throw lostSnapshot }
+    do throws(PGError) {
+      block.read = try connection.readRows(
+        of: table.relation.oid, into: &bytes, upTo: Limits.rowBlockBytes,
+        patience: Limits.snapshotPatience)
+    } catch {
+      // The block and what it holds go with the snapshot.
+      throw unreadable(table, error)
+    }
+    snapshotConnection = consume connection
+    isReadingRows = !block.read.isEnd
+    if let last = block.read.last, !table.key.isEmpty {
+      block.lastKey = Self.key(table.key, ofRowAt: last, in: bytes.bytes)
+    }
+    block.put(bytes)
+    return block
+  }
+
+  private static func key(_ columns: [Int], ofRowAt start: Int, in bytes: RawSpan) -> [String] {
+    var decoder = PgOutputDecoder()
+    let payload = bytes.extracting(start + 4..<bytes.byteCount)
+    guard case .change(let change)? = try? decoder.decode(payload) else { return [] }
+    var key: [String] = []
+    for column in columns {
+      guard case .text(let text) = change.new.value(at: column) else { return [] }
+      key.append(text.text)
+    }
+    return key
+  }
+
+  /// Lets go of the snapshot; rows that nobody has read end with their connection.
+  private func closeSnapshot() {
+    guard var connection = snapshotConnection.take() else { return }
+    guard !isReadingRows else {
+      try? connection.cancelRequest?.send(timeout: Limits.release)
+      isReadingRows = false
+      return connection.close()
+    }
+    guard (try? connection.query("COMMIT", timeout: Limits.slotAnswer)) != nil else { return }
+    snapshotConnection = consume connection
+  }
+
+  private func startRows(of table: SnapshotTable, _ sql: String) throws(StreamerError) {
+    guard var connection = snapshotConnection.take() else { throw lostSnapshot }
+    do throws(PGError) {
+      try connection.startRows(sql, timeout: Limits.snapshotQuestion)
+    } catch { throw unreadable(table, error) }
+    snapshotConnection = consume connection
+    isReadingRows = true
+  }
+
+  private var lostSnapshot: StreamerError {
+    StreamerError(
+      what: "source \(name)", why: "the snapshot was lost with its connection", retryable: true)
+  }
+
+  private func unreadable(_ table: SnapshotTable, _ error: PGError) -> StreamerError {
+    guard error.serverError?.code == "42501" else { return retried(mapped(error)) }
+    let user = (try? source.dsn.parameters())?.user ?? ""
+    let name =
+      "\(ReplicationCommand.pasted(table.relation.schema)).\(ReplicationCommand.pasted(table.relation.name))"
+    return StreamerError(
+      error, source: source, name: self.name,
+      remedy: "GRANT SELECT ON \(name) TO \(ReplicationCommand.pasted(user)) (and BYPASSRLS where it has row "
+        + "security), or leave it out of snapshotTables.")
+  }
+
+  /// What is altered or dropped while it is read is found again by the next snapshot.
+  private func retried(_ error: StreamerError) -> StreamerError {
+    error.isRetryable ? error : error.retried("It is tried again with another snapshot.")
+  }
+}
