@@ -172,9 +172,9 @@ extension TableRules.Rule {
 
   /// Whether the rule can be followed for a table, as far as `types` describes its columns.
   func check(
-    _ relation: Relation, _ types: TypeCatalog = TypeCatalog()
+    _ relation: Relation, key: [String] = [], _ types: TypeCatalog = TypeCatalog()
   ) throws(TableRules.Misfit) {
     guard !isEmpty else { return }
-    _ = try RowRules(self, Table(relation, catalogKey: []), types)
+    _ = try RowRules(self, Table(relation, catalogKey: key), types)
   }
 }

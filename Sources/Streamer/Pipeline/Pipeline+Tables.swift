@@ -88,22 +88,28 @@ extension Pipeline {
   mutating func answer(_ request: TableRequest, _ answer: TableAnswer) {
     guard request.connection == connection, tables.isOutstanding(request.number) else { return }
     let table = Table(request.relation, catalogKey: answer.catalogKey)
-    let metrics = observer.table(
-      request.relation, hasTopic: answer.topics.map { $0 != nil }, left: answer.left)
-    var tableLanes: [TableLane?] = []
-    for index in encodings.indices {
-      guard let topic = answer.topics[index] else {
-        tableLanes.append(nil)
-        continue
-      }
+    var topics = answer.topics
+    var left = answer.left
+    var rules: [RowRules?] = topics.map { _ in nil }
+    for index in encodings.indices where topics[index] != nil {
       let rule = encodings[index].setup.rules.rule(
         schema: request.relation.schema, table: request.relation.name)
-      let rules = rule.isEmpty ? nil : try? RowRules(rule, table, answer.types)
-      // What does not fit was found when the topics were; values that a rule masks are not shown.
-      guard rule.isEmpty || rules != nil else {
+      guard !rule.isEmpty else { continue }
+      rules[index] = try? RowRules(rule, table, answer.types)
+      guard rules[index] == nil else { continue }
+      // What does not fit was found when the topics were; values that a rule masks are never shown.
+      topics[index] = nil
+      if index < left.count { left[index] = .rule }
+    }
+    let metrics = observer.table(
+      request.relation, hasTopic: topics.map { $0 != nil }, left: left)
+    var tableLanes: [TableLane?] = []
+    for index in encodings.indices {
+      guard let topic = topics[index] else {
         tableLanes.append(nil)
         continue
       }
+      let rules = rules[index]
       tableLanes.append(
         TableLane(
           route: Route(topic: topic, table: table.qualifiedName),

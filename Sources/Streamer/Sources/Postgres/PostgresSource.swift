@@ -262,7 +262,9 @@ final class PostgresSource: PipelineSource {
           let facts = try server.lookUp(requests).get()
           let tables = try policy.find(
             requests.map { (TablePolicy.Name($0.relation), $0.topics) },
-            requests.map(\.relation), facts.map(\.types), in: sinks)
+            zip(requests, facts).map {
+              DescribedRelation(relation: $0.relation, key: $1.catalogKey, types: $1.types)
+            }, in: sinks)
           return zip(facts, tables).map(TableAnswer.init)
         })
     }
