@@ -38,6 +38,12 @@ public enum FileBytes {
     }
   }
 
+  /// How many bytes a file has; none where there is no file.
+  public static func size(of path: String) -> Int {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 ? Int(status.st_size) : 0
+  }
+
   /// Whether something exists at a path.
   public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 

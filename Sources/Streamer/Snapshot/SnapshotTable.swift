@@ -11,6 +11,8 @@ struct SnapshotTable: Hashable, Sendable {
   /// The columns that its rows are read in the order of, in that order; empty for a table that can only
   /// be read whole.
   var key: [Int] = []
+  /// What its first file takes on the server's disk, in bytes; nothing for a partitioned one.
+  var bytes: Int64 = 0
   /// How many rows the server believes it has; negative while it has not counted.
   var estimatedRows: Int64 = -1
 
@@ -58,6 +60,7 @@ struct SnapshotTable: Hashable, Sendable {
     let among = oids.map { "AND c.oid IN (\($0.map { "\($0)" }.joined(separator: ", ")))" } ?? ""
     return """
       SELECT c.oid, p.schemaname, p.tablename, c.relkind, c.relreplident, c.reltuples::bigint, \
+      pg_catalog.pg_relation_size(c.oid), \
       \(serverMajor >= 15 ? "p.rowfilter" : "NULL"), a.attname, a.atttypid, a.atttypmod, \
       CASE c.relreplident WHEN 'f' THEN true ELSE COALESCE(a.attnum = ANY (d.keys), false) END, \
       pg_catalog.array_position(k.keys, a.attnum) \
@@ -90,10 +93,10 @@ struct SnapshotTable: Hashable, Sendable {
       places = []
     }
     for row in rows {
-      guard row.count == 12, let oid = row[0].flatMap({ UInt32($0) }), let schema = row[1],
+      guard row.count == 13, let oid = row[0].flatMap({ UInt32($0) }), let schema = row[1],
         let name = row[2], let letter = row[4]?.utf8.first,
-        let identity = Relation.ReplicaIdentity(rawValue: letter), let column = row[7],
-        let type = row[8].flatMap({ UInt32($0) })
+        let identity = Relation.ReplicaIdentity(rawValue: letter), let column = row[8],
+        let type = row[9].flatMap({ UInt32($0) })
       else { continue }
       var columns: [Relation.Column] = []
       if let last = tables.last, last.relation.oid == oid {
@@ -102,16 +105,17 @@ struct SnapshotTable: Hashable, Sendable {
       } else {
         close()
       }
-      if let place = row[11].flatMap({ Int($0) }) { places.append((columns.count, place)) }
+      if let place = row[12].flatMap({ Int($0) }) { places.append((columns.count, place)) }
       columns.append(
         Relation.Column(
-          name: column, isKey: row[10] == "t", type: type,
-          modifier: row[9].flatMap { Int32($0) } ?? -1))
+          name: column, isKey: row[11] == "t", type: type,
+          modifier: row[10].flatMap { Int32($0) } ?? -1))
       tables.append(
         SnapshotTable(
           relation: Relation(
             oid: oid, schema: schema, name: name, replicaIdentity: identity, columns: columns),
-          isPartitioned: row[3] == "p", filter: row[6],
+          isPartitioned: row[3] == "p", filter: row[7],
+          bytes: row[6].flatMap { Int64($0) } ?? 0,
           estimatedRows: row[5].flatMap { Int64($0) } ?? -1))
     }
     close()

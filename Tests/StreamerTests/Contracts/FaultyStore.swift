@@ -114,6 +114,18 @@ final class FaultyStore: SourceStore {
     }
   }
 
+  func snapshot(of origin: SourceOrigin) throws(StreamerError) -> [TableProgress] {
+    try perform(.load) { () throws(StreamerError) in try store.snapshot(of: origin) }
+  }
+
+  func save(_ progress: [TableProgress], of origin: SourceOrigin) throws(StreamerError) {
+    try perform(.save) { () throws(StreamerError) in try store.save(progress, of: origin) }
+  }
+
+  func forgetSnapshot(of origin: SourceOrigin) throws(StreamerError) {
+    try perform(.forget) { () throws(StreamerError) in try store.forgetSnapshot(of: origin) }
+  }
+
   func record(_ gap: Gap) throws(StreamerError) {
     try perform(.gaps) { () throws(StreamerError) in try store.record(gap) }
   }

@@ -115,6 +115,29 @@ struct StoreContract {
     #expect(try store.gaps(source: "db").count == 2)
   }
 
+  @Test("the progress of a copy is kept by its database", arguments: StoreKind.allCases)
+  func existingRows(_ kind: StoreKind) throws {
+    let store = try kind.make(in: directory)
+    let origin = SourceOrigin(source: "db", systemIdentifier: "7", database: "shop")
+    var other = origin
+    other.database = "else"
+    #expect(try store.snapshot(of: origin) == [])
+    var tables = [
+      TableProgress(number: 0, relation: 9, name: "public.b"),
+      TableProgress(number: 1, relation: 4, name: "public.it's \"a\""),
+    ]
+    try store.save(tables, of: origin)
+    try store.save([tables[0]], of: other)
+    tables[1].lastKey = ["a\nb", "", "c\\"]
+    tables[1].rows = .max
+    tables[0].isDone = true
+    try store.save([tables[1], tables[0]], of: origin)
+    #expect(try store.snapshot(of: origin) == tables)
+    try store.forgetSnapshot(of: origin)
+    #expect(try store.snapshot(of: origin) == [])
+    #expect(try store.snapshot(of: other).count == 1)
+  }
+
   // MARK: - Faults
 
   @Test(

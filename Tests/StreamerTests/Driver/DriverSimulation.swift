@@ -476,6 +476,7 @@ extension Driver.Answer where S == PostgresSource {
   fileprivate var kind: String {
     switch self {
     case .attempted(let attempt): Self.kind("attempted", attempt.result)
+    case .source(.snapshot): "snapshot"
     case .durable(_, _, let error): error == nil ? "durable" : "durable failed"
     case .released: "released"
     case .reload(_, let result, _): Self.kind("reload", result)

@@ -26,7 +26,7 @@ extension PostgresSession {
       publication: source.publication, oids: nil, serverMajor: server.version.major)
     copy.progress = SnapshotTable.all(from: try ask(&plain, sql))
       .filter { source.snapshot.covers(schema: $0.relation.schema, table: $0.relation.name) }
-      .sorted { ($0.estimatedRows, $0.name) < ($1.estimatedRows, $1.name) }
+      .sorted { ($0.bytes, $0.name) < ($1.bytes, $1.name) }
       .enumerated().map {
         TableProgress(number: $0, relation: $1.relation.oid, name: $1.name)
       }

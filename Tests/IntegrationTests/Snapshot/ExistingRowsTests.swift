@@ -1,0 +1,152 @@
+import Glibc
+import Support
+import Testing
+
+extension Integration {
+  /// Rows that were there before the program.
+  @Suite struct ExistingRows {
+    private static let rows = 8_000
+
+    private static func tables(_ major: Int) -> String {
+      """
+      CREATE TABLE orders (id int PRIMARY KEY, v int NOT NULL DEFAULT 0, big text);
+      ALTER TABLE orders ALTER big SET STORAGE EXTERNAL;
+      INSERT INTO orders SELECT i, 0, CASE WHEN i % 100 = 0 THEN repeat(md5(i::text), 100) END
+        FROM generate_series(1, \(rows)) i;
+      CREATE TABLE "Odd ""Name" (a text, b date, v int, PRIMARY KEY (b, a));
+      INSERT INTO "Odd ""Name" SELECT 'it''s\\' || i, date '2024-01-01' + i % 7, i
+        FROM generate_series(1, 2000) i;
+      CREATE TABLE parts (region text, id int, v int, PRIMARY KEY (region, id))
+        PARTITION BY LIST (region);
+      CREATE TABLE north PARTITION OF parts FOR VALUES IN ('n');
+      CREATE TABLE south (v int, id int NOT NULL, region text NOT NULL, PRIMARY KEY (region, id));
+      ALTER TABLE parts ATTACH PARTITION south FOR VALUES IN ('s');
+      INSERT INTO parts SELECT CASE WHEN i % 2 = 0 THEN 'n' ELSE 's' END, i, i
+        FROM generate_series(1, 1000) i;
+      CREATE TABLE plain (x int, y text);
+      INSERT INTO plain SELECT i, NULLIF(i % 3, 0)::text FROM generate_series(1, 500) i;
+      CREATE TABLE few (id int PRIMARY KEY, secret text, v int);
+      INSERT INTO few SELECT i, 'secret', i - 100 FROM generate_series(1, 200) i;
+      DROP PUBLICATION everything;
+      CREATE PUBLICATION everything FOR TABLE orders, "Odd ""Name", parts, plain\
+      \(major >= 15 ? ", few (id, v) WHERE (v >= 0)" : "") WITH (publish_via_partition_root = true);
+      """
+    }
+
+    /// Changes that go on meanwhile: each its own transaction, some with what is rolled back in it.
+    private static let writer = """
+      DO $$ BEGIN FOR i IN 1..3000 LOOP
+        UPDATE orders SET v = v + 1 WHERE id = 1 + (i * 7919) % \(rows);
+        IF i % 10 = 0 THEN
+          BEGIN
+            UPDATE orders SET v = -1 WHERE id = i;
+            RAISE EXCEPTION 'undone';
+          EXCEPTION WHEN raise_exception THEN NULL;
+          END;
+          DELETE FROM orders WHERE id = (i * 31) % \(rows) AND id % 100 <> 0;
+          INSERT INTO orders VALUES (\(rows) + i);
+        END IF;
+        COMMIT;
+      END LOOP; END $$
+      """
+
+    /// The oldest, the newest, and the one whose server is there anyway.
+    private static var majors: [Int] {
+      let all = PostgresPrograms.installed.keys.sorted()
+      return all.filter { $0 == all.first || $0 == 15 || $0 == all.last }
+    }
+
+    @Test(arguments: majors)
+    func `Rows that were there arrive, each once and where it belongs`(major: Int) throws {
+      let server = try major == 15 ? Integration.postgres : PostgresServer(version: major)
+      let run = try LocalRun(
+        "rows", postgres: server,
+        lines: Scenario.Lines(source: [#"snapshot = "initial""#, #"snapshotPause = "50ms""#]),
+        tables: Self.tables(major))
+      let writer = try Subprocess(
+        "psql", ["-qX", "-d", server.dsn(database: run.name), "-c", Self.writer])
+      let first = try run.start()
+      try eventually("the first rows") { FileBytes.size(of: run.events) > 700_000 }
+      first.send(SIGKILL)
+      try first.wait()
+      let second = try run.start()
+      try eventually(within: .seconds(60), "the end of the copy") {
+        try Scenario.requireAlive(second)
+        return second.standardError.contains("existing rows are copied")
+      }
+      #expect(try writer.wait(within: .seconds(60)) == .exited(0))
+      try run.waitUntilConfirmed(second)
+      #expect(try run.stop(second) == .exited(0))
+
+      var fold = Fold()
+      for event in try run.events() { fold.take(event) }
+      #expect(
+        fold.rows(of: "orders") { "\($0["id"]?.int ?? -1) \($0["v"]?.int ?? -1)" }
+          == Set(try lines("SELECT id || ' ' || v FROM orders", run)))
+      let large = fold.rows(of: "orders") { $0["big"]?.string }.compactMap(\.self)
+      #expect(large.count == Self.rows / 100, "each large value, although no update sent it")
+      #expect(
+        fold.rows(of: #"Odd "Name"#) { "\($0["a"]?.string ?? "") \($0["b"]?.string ?? "")" }
+          == Set(try lines(#"SELECT a || ' ' || b FROM "Odd ""Name""#, run)))
+      #expect(
+        fold.rows(of: "parts") { "\($0["region"]?.string ?? "") \($0["id"]?.int ?? -1)" }
+          == Set(try lines("SELECT region || ' ' || id FROM parts", run)))
+      #expect(fold.withoutKey.count { $0 == "plain" } >= 500)
+      #expect(fold.older == 0 || fold.repeats > 0, "an older row came after a newer one")
+      if major >= 15 {
+        #expect(
+          fold.rows(of: "few") { "\($0["v"]?.int ?? -1) \($0["secret"]?.string ?? "none")" }
+            == Set((0...100).map { "\($0) none" }))
+      }
+      // A restart has nothing to copy.
+      let third = try run.start()
+      try run.psql("INSERT INTO orders VALUES (-1)")
+      try run.waitUntilConfirmed(third)
+      #expect(try run.stop(third) == .exited(0))
+      #expect(!third.standardError.contains("copying existing rows"))
+    }
+
+    private func lines(_ query: String, _ run: LocalRun) throws -> [String] {
+      try run.psql(query).split(separator: "\n").map(String.init)
+    }
+  }
+}
+
+/// A consumer that keeps the newest row of each key, by the place of its event.
+private struct Fold {
+  private var rows: [String: (place: [Int], columns: JSON?)] = [:]
+  private var seen: Set<String> = []
+  /// The tables of rows without a key.
+  private(set) var withoutKey: [String] = []
+  /// Events that came behind a newer one of their key, and events that came twice.
+  private(set) var older = 0
+  private(set) var repeats = 0
+
+  mutating func take(_ event: JSON) {
+    let table = event["Table"]?.string ?? ""
+    guard let key = event["Key"], case .object = key else { return withoutKey.append(table) }
+    if !seen.insert(event["UUID"]?.string ?? "").inserted { repeats += 1 }
+    let place = [event["WALPosition"]?.int ?? -1, event["Ordinal"]?.int ?? -1]
+    let name = "\(table) \(key)"
+    if let known = rows[name], known.place.lexicographicallyPrecedes(place) == false {
+      older += 1
+      return
+    }
+    let isGone = event["Action"]?.string == "delete"
+    var columns = event["Columns"]
+    // What was not sent is what it was.
+    for unsent in event["Unchanged"]?.elements ?? [] {
+      guard let column = unsent.string, case .object(let members)? = columns,
+        let value = rows[name]?.columns?[column]
+      else { continue }
+      columns = .object(members + [JSON.Member(column, value)])
+    }
+    rows[name] = (place, isGone ? nil : columns)
+  }
+
+  /// What a table's rows are made to.
+  func rows<T: Hashable>(of table: String, _ make: (JSON) -> T) -> Set<T> {
+    Set(
+      rows.filter { $0.key.hasPrefix("\(table) ") }.values.compactMap { $0.columns.map(make) })
+  }
+}
