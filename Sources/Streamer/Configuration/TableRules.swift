@@ -101,11 +101,11 @@ struct TableRules: Hashable, Sendable {
       }
       // `table.public.orders` without quotes is a table in a table to TOML; so are a rule's masks.
       let isNested =
-        TablePattern(entry.key)?.schema == nil
+        !entry.key.hasPrefix("re:") && TablePattern(entry.key)?.schema == nil
         && below.entries.contains { !["mask", "rename"].contains($0.key.lowercased()) }
         && below.entries.allSatisfy { if case .table = $0.value.content { true } else { false } }
       guard isNested else {
-        if let rule = section.rule(entry, TablePattern(entry.key), for: sink) {
+        if let rule = section.rule(entry, TablePattern.reading(entry.key), for: sink) {
           entries.append(rule)
         }
         continue

@@ -12,6 +12,8 @@ struct TopicRouting: Sendable {
   var mappings: [Mapping] { didSet { index = TopicIndex(mappings) } }
   /// The topic's name with {database}, {schema} and {table}; for tables without a mapping.
   var template: String?
+  /// What is replaced in the names that the template makes.
+  var regex: TopicRegex?
   /// The topic of what is left.
   var fallback: String?
   /// Tables that are left out, whatever else covers them.
@@ -56,7 +58,8 @@ struct TopicRouting: Sendable {
     if let topic = ownTopic(schema: schema, table: table) { return topic }
     if let place = index.first(schema: schema, table: table) { return mappings[place].topic }
     guard template != nil else { return fallback }
-    let topic = made(database: database, schema: schema, table: table)
+    let name = made(database: database, schema: schema, table: table)
+    let topic = regex.flatMap { regex in name.map(regex.replace) } ?? name
     return names == .replace ? topic.map(Self.legalName) : topic
   }
 
@@ -135,7 +138,7 @@ extension TopicRouting: Hashable {
   /// Compares what was configured.
   static func == (a: TopicRouting, b: TopicRouting) -> Bool {
     a.mappings == b.mappings && a.template == b.template && a.fallback == b.fallback
-      && a.excluded == b.excluded && a.names == b.names && a.ruled == b.ruled
+      && a.excluded == b.excluded && a.names == b.names && a.ruled == b.ruled && a.regex == b.regex
   }
 
   /// Hashes what was configured.
@@ -146,6 +149,7 @@ extension TopicRouting: Hashable {
     hasher.combine(excluded)
     hasher.combine(names)
     hasher.combine(ruled)
+    hasher.combine(regex)
   }
 }
 
@@ -181,6 +185,10 @@ extension ConfigurationReader {
           expected: "a topic's name with {database}, {schema} and {table}")
       }
     }
+    routing.regex = topicRegex()
+    if routing.regex != nil, routing.template == nil {
+      note("topicRegex", "has no effect without topicTemplate")
+    }
     if var section = section("tableTopicMapping", subject: "a topic mapping") {
       var mappings: [TopicRouting.Mapping] = []
       section.collectMappings(
@@ -192,7 +200,7 @@ extension ConfigurationReader {
       routing.mappings = sorted.map(\.element)
     }
     for text in texts("exclude") {
-      if let pattern = TablePattern(text.value) {
+      if let pattern = TablePattern.reading(text.value) {
         routing.excluded.append(pattern)
       } else {
         fail(
@@ -219,7 +227,7 @@ extension ConfigurationReader {
   ) {
     for entry in table.entries {
       let name = schema.map { "\($0).\(entry.key)" } ?? entry.key
-      let tables = schema.map { TablePattern(schema: $0, table: entry.key) } ?? TablePattern(name)
+      let tables = schema.map { TablePattern(schema: $0, table: entry.key) } ?? .reading(name)
       switch entry.value.content {
       case .table(let below) where schema == nil:
         collectMappings(below, schema: entry.key, fallback: fallback, into: &mappings)

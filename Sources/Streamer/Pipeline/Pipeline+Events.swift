@@ -297,7 +297,9 @@ extension Pipeline {
       topic: table.lanes[index].map { lanes[index].sink.topic($0.route.topic).name } ?? "",
       table: table.table.qualifiedName, place: place, commitLSN: transaction?.commitLSN ?? .zero,
       cause: .rowSize, reason: "", size: bytes, digest: row.digest(of: bytes),
-      key: row.key(table.table.key, of: table.table.relation))
+      // A sink with rules may not show a column under its name, or not at all.
+      key: table.lanes[index]?.rules == nil
+        ? row.key(table.table.key, of: table.table.relation) : nil)
     switch refusal {
     case .size(let size):
       letter.size = size

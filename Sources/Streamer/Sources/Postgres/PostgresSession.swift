@@ -386,7 +386,7 @@ extension PostgresSession {
       for pattern in source.tables {
         let isExclusion = pattern.hasPrefix("!")
         let text = isExclusion ? String(pattern.dropFirst()) : pattern
-        if TablePattern(text)?.matches(schema: schema, table: name) == true {
+        if TablePattern.reading(text)?.matches(schema: schema, table: name) == true {
           isChosen = !isExclusion
         }
       }
