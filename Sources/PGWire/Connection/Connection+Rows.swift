@@ -1,11 +1,11 @@
 /// What one call of ``Connection/readRows(of:into:upTo:timeout:)`` brought.
 public struct RowsRead: Hashable, Sendable {
   /// How many rows were appended.
-  public internal(set) var count = 0
+  public var count = 0
   /// Where the last of them begins in the block; nil when there was none.
-  public internal(set) var last: Int?
+  public var last: Int?
   /// Whether no more rows come: the command has ended and the connection is free again.
-  public internal(set) var isEnd = false
+  public var isEnd = false
 
   /// Nothing so far.
   public init() {}

@@ -21,9 +21,8 @@ struct Readiness: Sendable {
     for source in sources {
       let state = source.state.state
       switch state {
-      case .snapshot: continue
       case .standby where readyWhenStandby: continue
-      case .streaming, .backpressured: judge(source, now)
+      case .streaming, .backpressured, .snapshot: judge(source, now)
       case .starting, .standby, .paused, .retrying, .stopped, .failed:
         reasons.append("source \"\(source.name)\" is \(state.rawValue)")
       }

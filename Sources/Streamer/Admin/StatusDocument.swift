@@ -71,6 +71,8 @@ struct StatusDocument: Sendable {
         to: &json)
       json.key("cannotSave")
       json.value(source.cannotSave)
+      json.key("snapshot")
+      if let snapshot = source.snapshot { snapshot.write(to: &json) } else { json.plain("null") }
     }
   }
 

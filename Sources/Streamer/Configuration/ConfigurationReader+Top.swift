@@ -60,6 +60,12 @@ extension ConfigurationReader {
           expected: "a file, for source.\(source.name).walPositionOverride",
           hint: "That it was applied is remembered there; `psql-streamer position set` needs none.")
       }
+      if postgres.snapshot.mode != .never || postgres.onGap == .snapshot {
+        fail(
+          "store", at: entry("store")?.position, found: "\"kafka\"",
+          expected: "a file, for the existing rows of source.\(source.name)",
+          hint: "How far they are copied is remembered there.")
+      }
       for sink in sinks where sink.sources.contains(source.name) && !sink.keepsItsPosition {
         fail(
           "store", at: entry("store")?.position, found: "\"kafka\"",

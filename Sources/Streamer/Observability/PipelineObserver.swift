@@ -220,7 +220,8 @@ final class PipelineObserver {
       keepalives = pipeline.keepalives
       source.heard(at: now)
     }
-    observeState(isOverBudget: pipeline.isOverBudget)
+    observeState(
+      isOverBudget: pipeline.isOverBudget, isCopying: source.snapshot?.isComplete == false)
     tables.sweep(now: now)
     for index in lanes.indices {
       let counts = pipeline.lanes[index].counts
@@ -313,13 +314,19 @@ final class PipelineObserver {
     sourceMetrics.lagBytes.set(source.lagBytes)
   }
 
-  private func observeState(isOverBudget: Bool) {
+  private func observeState(isOverBudget: Bool, isCopying: Bool = false) {
     let state = source.state.state
-    if state == .streaming, isOverBudget {
-      source.enter(.backpressured)
-    } else if state == .backpressured, !isOverBudget {
-      source.enter(.streaming)
-    }
+    guard state == .streaming || state == .backpressured || state == .snapshot else { return }
+    let now: PipelineState = isCopying ? .snapshot : isOverBudget ? .backpressured : .streaming
+    if now != state { source.enter(now) }
+  }
+
+  /// The copy of existing rows has come so far.
+  func copied(_ snapshot: SnapshotStatus) {
+    source.snapshot = snapshot
+    sourceMetrics.snapshotRows.set(snapshot.rows)
+    sourceMetrics.snapshotTablesLeft.set(snapshot.tables - snapshot.tablesDone)
+    sourceMetrics.snapshotPause.set(snapshot.pauseSeconds)
   }
 
   private func take(events: Int) {

@@ -48,6 +48,13 @@ final class SourceStatus: Sendable {
   /// How many events could not be made or handed over.
   let eventErrors = AtomicCounter()
   private let ledger = Mutex<[Gap]>([])
+  private let copy = Mutex<SnapshotStatus?>(nil)
+
+  /// How far the copy of existing rows is; nil when this process has copied none.
+  var snapshot: SnapshotStatus? {
+    get { copy.withLock { $0 } }
+    set { copy.withLock { $0 = newValue } }
+  }
 
   /// The ledger of gaps, the oldest first.
   var gaps: [Gap] {

@@ -41,10 +41,11 @@ final class KnownTable {
       table: table, at: position, lanes: lanes, metrics: metrics, binary: binary)
   }
 
-  /// Counts a change of a row.
+  /// Counts a change of a row, or a row that existed, which is an event but no change.
   @inline(__always)
-  func count(_ kind: Change.Kind) {
+  func count(_ kind: Change.Kind, isRead: Bool = false) {
     metrics.source.events.add()
+    guard !isRead else { return }
     switch kind {
     case .insert: metrics.source.inserts.add()
     case .update: metrics.source.updates.add()

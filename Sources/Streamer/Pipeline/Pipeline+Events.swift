@@ -77,7 +77,8 @@ extension Pipeline {
     } else if agrees(change, table) {
       tables.replace(table.refreshable)
     }
-    table.count(change.kind)
+    let isRead = transaction?.isRound == true
+    table.count(change.kind, isRead: isRead)
     if change.kind == .update, table.table.changesKey(change) {
       let first = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
       emit(RowEvent(deletingOldKeyOf: change, at: first), table)
@@ -85,7 +86,7 @@ extension Pipeline {
       emit(RowEvent(insertingNewKeyOf: change, at: second), table)
     } else {
       let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
-      emit(RowEvent(change, at: place, isRead: transaction?.isRound == true), table)
+      emit(RowEvent(change, at: place, isRead: isRead), table)
     }
   }
 

@@ -91,6 +91,8 @@ struct Snapshot {
   /// Where the last round stood and the number of the next event there.
   private var last: (place: LSN, ordinal: UInt64) = (.zero, 0)
   private var remarks: [Remark] = []
+  private var rounds: UInt64 = 0
+  private var lastPause = Duration.zero
   private var failures = Backoff(longest: Limits.longestRetry)
   private var random: any RandomNumberGenerator & Sendable
   /// Whether somebody wants no rounds for now.
@@ -123,6 +125,23 @@ struct Snapshot {
     case .closing, .delivering, .saving: progress != saved
     case .off, .resting, .opening, .fencing, .reading: false
     }
+  }
+
+  /// How far it is.
+  var status: SnapshotStatus {
+    var status = SnapshotStatus(
+      tables: progress.count, tablesDone: progress.count { $0.isDone },
+      rows: progress.reduce(0) { $0 + $1.rows }, rounds: rounds,
+      pauseSeconds: lastPause / .seconds(1))
+    let left = progress.filter { !$0.isDone }
+    status.table = left.first?.name
+    let counted = left.map { estimates[$0.relation] ?? -1 }
+    if !counted.contains(where: { $0 < 0 }) {
+      status.estimatedRows = max(
+        status.rows,
+        counted.reduce(0, +) + progress.filter(\.isDone).reduce(0) { $0 + $1.rows })
+    }
+    return status
   }
 
   /// What is worth a line in the log, since the last call.
@@ -344,7 +363,9 @@ struct Snapshot {
     case .reading(let round):
       last.ordinal = max(last.ordinal, pipeline.nextOrdinal)
       spare = []
-      remarks.append(.round(rows: round.rows, pause: now - round.began))
+      rounds += 1
+      lastPause = now - round.began
+      remarks.append(.round(rows: round.rows, pause: lastPause))
       pipeline.endRound()
       state = .closing(isStale: false)
     case .fencing: giveUp(&pipeline)

@@ -20,8 +20,9 @@ final class DebeziumFormat: Format {
   private let noNames: PreparedBytes
   /// From the source's member to its time.
   private let start: PreparedBytes
-  /// From the time to the sequence.
+  /// From the time to the sequence, for what is committed and for rows that existed.
   private let middle: PreparedBytes
+  private let roundMiddle: PreparedBytes
 
   init(_ origin: StreamOrigin, options: DebeziumOptions, key: KeyFormat) {
     self.origin = origin
@@ -34,15 +35,19 @@ final class DebeziumFormat: Format {
     start.append("\",\"connector\":\"postgresql\",\"name\":")
     ConnectText.append(string: options.name ?? origin.database, to: &start)
     start.append(",\"ts_ms\":")
-    var middle = ByteWriter()
-    middle.append(",\"snapshot\":\"false\",\"db\":")
-    ConnectText.append(string: origin.database, to: &middle)
-    middle.append(",\"sequence\":\"[\\\"")
+    let middle = { (isRound: Bool) in
+      var text = ByteWriter()
+      text.append(isRound ? ",\"snapshot\":\"true\",\"db\":" : ",\"snapshot\":\"false\",\"db\":")
+      ConnectText.append(string: origin.database, to: &text)
+      text.append(",\"sequence\":\"[\\\"")
+      return PreparedBytes(text)
+    }
     var names = ByteWriter()
     names.append("\"\",\"table\":\"\"")
     noNames = PreparedBytes(names)
     self.start = PreparedBytes(start)
-    self.middle = PreparedBytes(middle)
+    self.middle = middle(false)
+    roundMiddle = middle(true)
   }
 
   func plan(_ table: Table, types: TypeCatalog) -> any TablePlan {
@@ -58,9 +63,15 @@ final class DebeziumFormat: Format {
     state.debezium.head.removeAll()
     start.append(to: &state.debezium.head)
     state.debezium.head.append(decimal: time.flooredQuotient(1_000))
-    middle.append(to: &state.debezium.head)
+    state.debezium.isRound = transaction.isRound
+    if transaction.isRound {
+      roundMiddle.append(to: &state.debezium.head)
+    } else {
+      middle.append(to: &state.debezium.head)
+    }
     // A message outside is its own transaction, which ends where it does.
-    let last = transaction.xid == nil ? transaction.commitLSN.value + 1 : state.lastEnd.value
+    let isAlone = transaction.xid == nil && !transaction.isRound
+    let last = isAlone ? transaction.commitLSN.value + 1 : state.lastEnd.value
     state.debezium.head.append(decimal: last)
     state.debezium.previousEnd = last
     state.debezium.transaction = transaction.xid
@@ -155,6 +166,8 @@ final class DebeziumFormat: Format {
 struct DebeziumState: ~Copyable {
   /// The time of the last transaction, in microseconds since 1970.
   var time: Int64 = 0
+  /// Whether rows are read that existed.
+  var isRound = false
   /// The first part of the sequence.
   var previousEnd: UInt64 = 0
   /// The transaction's number.

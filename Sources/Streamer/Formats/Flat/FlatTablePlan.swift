@@ -56,7 +56,6 @@ final class FlatTablePlan: TablePlan {
       let texts: [FlatOptions.Member: String] = [
         .connector: "postgresql", .version: "\(DebeziumFormat.version)", .name: name,
         .db: database, .schema: table.relation.schema, .table: table.relation.name,
-        .snapshot: "false",
       ]
       switch added[index].member {
       case .xmin, .origin, .originLSN, .id, .totalOrder, .tableOrder: prepared.append("null")
@@ -157,6 +156,7 @@ final class FlatTablePlan: TablePlan {
       case .read: json.append("\"r\"")
       default: json.append("\"c\"")
       }
+    case .snapshot: json.append(state.isRound ? "\"true\"" : "\"false\"")
     case .milliseconds: json.append(decimal: state.time.flooredQuotient(1_000))
     case .microseconds: json.append(decimal: state.time)
     case .nanoseconds: DebeziumFormat.append(nanoseconds: state.time, to: &json)

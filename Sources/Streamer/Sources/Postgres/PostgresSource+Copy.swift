@@ -40,6 +40,7 @@ extension PostgresSource {
         log.limited("copy")?.warning("existing rows could not be read", ["error": "\(error)"])
       case .finished(let tables, let rows):
         pipeline.read = ReadTransactions()
+        observer.copied(snapshot.status)
         log.info("existing rows are copied", ["tables": "\(tables)", "rows": "\(rows)"])
       }
     }

@@ -372,6 +372,7 @@ final class PostgresSource: PipelineSource {
   func observe(now: Instant) {
     pipeline.report(saved: feedback.saved.min() ?? .zero, now: now)
     let numbers = [pipeline.sent.value, pipeline.startLSN.value, UInt64(pipeline.eventCount)]
+    if snapshot.isOn { observer.copied(snapshot.status) }
     observer.heartbeat(waitingSince: heartbeat.waiting(numbers, now: now))
   }
 
