@@ -214,4 +214,10 @@ enum Limits {
   static let tableSeriesPatience = Duration.seconds(3600)
   /// The shortest pause between two searches for tables that nobody describes.
   static let tableSeriesSweep = Duration.seconds(10)
+  /// How many levels a condition of a sink may be nested, and a domain over others.
+  static let whereDepth = 30
+  /// How many digits a number of a condition has at most.
+  static let whereDigits = 2_000
+  /// How many characters a mask keeps or writes at most.
+  static let maskCharacters = 10_000
 }

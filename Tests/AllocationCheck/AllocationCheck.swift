@@ -19,7 +19,7 @@ enum AllocationCheck {
     do {
       let rows = try measure(.text)
       let binary = try measure(.binary)
-      let others = try formats.map { try measure(.text, $0.setup, $0.name) }
+      let others = try (formats + ruled).map { try measure(.text, $0.setup, $0.name) }
       let streamed = try [1 << 30, 100_000].map { try measureStream(memory: $0) }
       for cost in rows + binary + others.joined() + streamed.joined() {
         print(
@@ -105,6 +105,25 @@ enum AllocationCheck {
       ("avro", avro), ("avro, plain", rows),
       ("cloudevents", events), ("text", text),
     ]
+  }
+
+  /// Lanes with rules for the table: a condition, masks, names.
+  private static var ruled: [(name: String, setup: LaneSetup)] {
+    get throws {
+      guard let orders = TablePattern("orders"), let hash = ValueMask("hash:SHA-256:salt"),
+        let java = ValueMask("hash-java:MD5:salt"), let stars = ValueMask("stars:3")
+      else { throw SupportError("a rule cannot be read") }
+      var rule = TableRules.Rule(
+        exclude: ["l"], rename: ["a": "number"], mask: ["b": hash, "c": java, "h": stars])
+      rule.filter = try WhereParser.parse(
+        "(a between 1 and 99999 or c > 1.5) and d >= '2024-02-29'::date and (b like 'The%' or e) "
+          + "and i <> '00000000-0000-0000-0000-000000000000'")
+      var setup = LaneSetup(routing: TopicRouting(fallback: "t"))
+      setup.rules = TableRules([.init(tables: orders, rule: rule)])
+      var debezium = setup
+      debezium.format = .debezium
+      return [("with rules", setup), ("debezium with rules", debezium)]
+    }
   }
 
   private static func makePipeline(

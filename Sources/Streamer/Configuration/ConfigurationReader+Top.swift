@@ -178,6 +178,7 @@ extension ConfigurationReader {
       }
     }
     checkTransactions(sources: sources, sinks: sinks)
+    checkRules(sources: sources, sinks: sinks)
     var paths: [String: String] = [:]
     for sink in sinks {
       guard case .file(let file) = sink.kind, !file.path.isEmpty,
@@ -188,6 +189,28 @@ extension ConfigurationReader {
         ConfigurationError(
           file: context.file, line: place.line, path: "sink.\(sink.name).path",
           found: "the file of sink.\(other)", expected: "a file of its own", hint: ""))
+    }
+  }
+
+  /// Checks that rules of tables are followed: events that come from Kafka are passed on as they are.
+  private mutating func checkRules(
+    sources: [SourceConfiguration], sinks: [SinkConfiguration]
+  ) {
+    for sink in sinks {
+      guard let entry = sink.rules.entries.first(where: { !$0.rule.isEmpty }),
+        let source = sources.first(where: {
+          if case .kafka = $0.kind { sink.sources.contains($0.name) } else { false }
+        }),
+        let place = place("sink", sink.name)
+      else { continue }
+      errors.append(
+        ConfigurationError(
+          file: context.file, line: place.line, path: "sink.\(sink.name).table",
+          found: "a rule of \(entry.tables) for source.\(source.name), whose type is kafka",
+          expected: "rules where changes come from PostgreSQL or a recording",
+          hint:
+            "Events from Kafka are passed on as they are: give the rule to the sink that wrote them."
+        ))
     }
   }
 

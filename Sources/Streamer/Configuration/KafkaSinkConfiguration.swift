@@ -91,11 +91,11 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
     "outbox", "key", "partitionBy", "tombstones", "schemaRegistry",
   ]
 
-  /// Reads the keys of this kind.
-  init(in reader: inout ConfigurationReader) {
+  /// Reads the keys of this kind; the rules of tables may name topics as well.
+  init(_ rules: TableRules, in reader: inout ConfigurationReader) {
     hosts = reader.hosts()
     reader.checkHandlers()
-    topics = reader.topicRouting()
+    topics = reader.topicRouting(rules)
     onTableError =
       reader.has("onTableError")
       ? reader.choice("onTableError", default: TableErrorAction.exclude) : nil
@@ -129,7 +129,7 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
     deadLetterTopic = reader.topic("deadLetterTopic")
     reader.checkDeadLetterTopic(
       deadLetterTopic, oversized,
-      others: topics.mappings.map(\.topic) + [topics.fallback, messageTopic].compactMap(\.self))
+      others: topics.named + [messageTopic].compactMap(\.self))
     librdkafka = reader.librdkafkaProperties(rules: LibrdkafkaRule.producer, allowLoss: allowLoss)
     reader.readIneffectiveKeys()
   }

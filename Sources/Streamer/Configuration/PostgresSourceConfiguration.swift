@@ -153,10 +153,12 @@ extension ConfigurationReader {
     let texts = texts("tables")
     for text in texts {
       let name = text.value.hasPrefix("!") ? String(text.value.dropFirst()) : text.value
-      if TablePattern(name)?.schema == nil {
+      let pattern = TablePattern.reading(name)
+      if pattern?.schema == nil, pattern?.regex == nil {
         fail(
           "tables", at: text.position, found: text.shown,
-          expected: "\"schema.table\", with * for any characters and ! before those left out")
+          expected: "\"schema.table\", with * for any characters and ! before those left out, or "
+            + "\"re:\" and a regular expression")
       }
     }
     if !texts.isEmpty, texts.allSatisfy({ $0.value.hasPrefix("!") }) {

@@ -19,7 +19,8 @@ struct RunningConfiguration {
   static let topKeys = ["logLevel", "httpToken", "tickerInterval"]
   /// Keys of a sink that can: how its events are routed and written.
   static let sinkKeys = [
-    "tableTopicMapping", "topicTemplate", "topicFallback", "exclude", "topicNames", "onTableError",
+    "tableTopicMapping", "topicTemplate", "topicRegex", "topicFallback", "exclude", "topicNames",
+    "onTableError",
     "messageTopic", "headers", "format", "keyFormat", "debezium", "flat", "cloudevents", "table",
     "registry", "schemaStyle", "onSchemaError",
     "numeric", "interval", "bytea", "json", "geometry",

@@ -50,11 +50,12 @@ struct SinkConfiguration: Hashable, Sendable {
     self.name = name
     sources = reader.sources(among: sourceNames)
     format = FormatConfiguration(in: &reader)
-    rules = TableRules(in: &reader)
+    rules = TableRules(
+      in: &reader, for: TableRules.Sink(hasTopics: type == .kafka, format: format.name))
     verbose = reader.boolean("verbose", default: false)
     debug = reader.boolean("debug", default: false)
     switch type {
-    case .kafka: kind = .kafka(KafkaSinkConfiguration(in: &reader))
+    case .kafka: kind = .kafka(KafkaSinkConfiguration(rules, in: &reader))
     case .stdout: kind = .stdout
     case .file: kind = .file(FileSinkConfiguration(sources: sources, in: &reader))
     case .stubLog: kind = .stubLog

@@ -59,10 +59,23 @@ struct TablePattern: Hashable, Sendable {
   let schema: Part?
   /// The table's pattern.
   let table: Part
+  /// A regular expression instead, which "schema.table" matches as a whole in any letter case.
+  private(set) var regex: String?
 
   /// What an error asks for instead of what cannot be read.
   static let expected =
-    "\"table\" or \"schema.table\", with * for any characters and parts quoted as in SQL"
+    "\"table\" or \"schema.table\", with * for any characters and parts quoted as in SQL, or "
+    + "\"re:\" and a regular expression"
+
+  /// Reads a pattern, or a regular expression behind "re:"; nil when it is neither.
+  static func reading(_ text: String) -> TablePattern? {
+    guard text.hasPrefix("re:") else { return TablePattern(text) }
+    let source = String(text.dropFirst(3))
+    guard !source.isEmpty, (try? Regex(source)) != nil else { return nil }
+    var pattern = TablePattern(schema: nil, table: Part(name: text))
+    pattern.regex = source
+    return pattern
+  }
 
   /// A pattern of these parts.
   init(schema: Part?, table: Part) {
@@ -102,11 +115,18 @@ struct TablePattern: Hashable, Sendable {
   }
 
   /// Whether it names one table and no more, of one schema or of each.
-  var isExact: Bool { !table.hasWildcards && schema?.hasWildcards != true }
+  var isExact: Bool { regex == nil && !table.hasWildcards && schema?.hasWildcards != true }
 
   /// Whether the pattern covers a table.
   func matches(schema: String, table: String) -> Bool {
-    Compiled(self).matches(schema: Array(schema.utf8), table: Array(table.utf8))
+    if regex != nil { return matchesRegex("\(schema).\(table)") }
+    return Compiled(self).matches(schema: Array(schema.utf8), table: Array(table.utf8))
+  }
+
+  /// Whether a table's qualified name matches the regular expression; for once in each table's life.
+  fileprivate func matchesRegex(_ name: String) -> Bool {
+    guard let regex, let expression = try? Regex(regex).ignoresCase() else { return false }
+    return (try? expression.wholeMatch(in: name)) != nil
   }
 
   /// How closely the pattern names what it covers: the more closely one wins over the other.
@@ -134,15 +154,26 @@ extension TablePattern {
 
     private let schema: Part?
     private let table: Part
+    /// The pattern itself, where it is a regular expression.
+    private let regex: TablePattern?
 
     /// Takes a pattern apart.
     init(_ pattern: TablePattern) {
       schema = pattern.schema.map(Part.init)
       table = Part(pattern.table)
+      regex = pattern.regex == nil ? nil : pattern
     }
 
     /// Whether the pattern covers a table.
     func matches(schema: [UInt8], table: [UInt8]) -> Bool {
+      if let regex {
+        return regex.matchesRegex(
+          String(decoding: schema, as: UTF8.self) + "." + String(decoding: table, as: UTF8.self))
+      }
+      return matchesParts(schema: schema, table: table)
+    }
+
+    private func matchesParts(schema: [UInt8], table: [UInt8]) -> Bool {
       self.table.matches(table) && self.schema?.matches(schema) != false
     }
 
@@ -174,7 +205,10 @@ extension TablePattern {
 
 extension TablePattern: CustomStringConvertible {
   /// The pattern as it may be written.
-  var description: String { schema.map { "\($0).\(table)" } ?? "\(table)" }
+  var description: String {
+    if let regex { return "re:\(regex)" }
+    return schema.map { "\($0).\(table)" } ?? "\(table)"
+  }
 }
 
 extension TablePattern.Part: CustomStringConvertible {

@@ -8,9 +8,34 @@ struct TableRules: Hashable, Sendable {
     var key: [String]?
     /// The columns that decide the partition; nil for the key.
     var partitionBy: [String]?
+    /// The topic; nil for what the sink's other keys say.
+    var topic: String?
+    /// The columns that the sink gets; nil for all.
+    var columns: [String]?
+    /// Columns that it does not get.
+    var exclude: [String]?
+    /// New names of columns.
+    var rename: [String: String] = [:]
+    /// What stands for values that nobody is to see.
+    var mask: [String: ValueMask] = [:]
+    /// Which rows the sink gets; nil for all.
+    var filter: WhereExpression?
+    /// Which events it gets; nil for all.
+    var actions: RowActions?
+    /// Whether updates are left out that change no column which the sink gets.
+    var skipUnchanged: Bool?
+    /// Whether a record without a value follows each delete; nil for what the format says.
+    var tombstones: Bool?
+    /// Whether it is that of a pattern, whose tables need not all have the same columns.
+    var isPattern = false
 
-    /// Whether it changes nothing.
-    var isEmpty: Bool { self == Rule() }
+    /// Whether it changes nothing of events.
+    var isEmpty: Bool {
+      var rule = self
+      rule.topic = nil
+      rule.isPattern = false
+      return rule == Rule()
+    }
   }
 
   /// A pattern and its rule.
@@ -19,6 +44,16 @@ struct TableRules: Hashable, Sendable {
     let tables: TablePattern
     /// What is different for them.
     let rule: Rule
+    /// Where the rule's keys stand, by their names: `c.toml:12: sink.out.table."orders".mask`; the
+    /// rule itself by an empty one.
+    var places: [String: String] = [:]
+
+    static func == (a: Entry, b: Entry) -> Bool { a.tables == b.tables && a.rule == b.rule }
+
+    func hash(into hasher: inout Hasher) {
+      hasher.combine(tables)
+      hasher.combine(rule)
+    }
   }
 
   /// The rules, the most precise first, those of the same precision in the order of the file.
@@ -36,11 +71,23 @@ struct TableRules: Hashable, Sendable {
 
   /// The rule for a table: that of the most precise pattern which covers it.
   func rule(schema: String, table: String) -> Rule {
-    entries.first { $0.tables.matches(schema: schema, table: table) }?.rule ?? Rule()
+    entry(schema: schema, table: table)?.rule ?? Rule()
+  }
+
+  /// The entry whose rule counts for a table.
+  func entry(schema: String, table: String) -> Entry? {
+    entries.first { $0.tables.matches(schema: schema, table: table) }
+  }
+
+  /// The topics of the rules, the first that covers a table before the others; empty where a rule has
+  /// none.
+  var topics: [TopicRouting.Mapping] {
+    guard entries.contains(where: { $0.rule.topic != nil }) else { return [] }
+    return entries.map { TopicRouting.Mapping(tables: $0.tables, topic: $0.rule.topic ?? "") }
   }
 
   /// Reads the tables below `table`.
-  init(in reader: inout ConfigurationReader) {
+  init(in reader: inout ConfigurationReader, for sink: TableRules.Sink) {
     guard var section = reader.section("table", subject: "rules of tables") else {
       self.init()
       return
@@ -52,18 +99,21 @@ struct TableRules: Hashable, Sendable {
           entry.key, at: entry.position, found: entry.value.kind, expected: "a table of rules")
         continue
       }
-      // `table.public.orders` without quotes is a table in a table to TOML.
+      // `table.public.orders` without quotes is a table in a table to TOML; so are a rule's masks.
       let isNested =
-        TablePattern(entry.key)?.schema == nil && !below.entries.isEmpty
+        !entry.key.hasPrefix("re:") && TablePattern(entry.key)?.schema == nil
+        && below.entries.contains { !["mask", "rename"].contains($0.key.lowercased()) }
         && below.entries.allSatisfy { if case .table = $0.value.content { true } else { false } }
       guard isNested else {
-        if let rule = section.rule(entry, TablePattern(entry.key)) { entries.append(rule) }
+        if let rule = section.rule(entry, TablePattern.reading(entry.key), for: sink) {
+          entries.append(rule)
+        }
         continue
       }
       guard var inner = section.section(entry, subject: "rules of tables") else { continue }
       for table in below.entries {
         let pattern = TablePattern(schema: entry.key, table: table.key)
-        if let rule = inner.rule(table, pattern) { entries.append(rule) }
+        if let rule = inner.rule(table, pattern, for: sink) { entries.append(rule) }
       }
       section.absorb(inner)
     }
@@ -77,26 +127,42 @@ extension TableRules {
   struct Misfit: Error, Hashable {
     /// A sentence without its table.
     let why: String
+    /// The key of the rule that does not fit.
+    let key: String
+
+    /// A misfit of a key.
+    init(_ why: String, key: String) {
+      self.why = why
+      self.key = key
+    }
+  }
+
+  /// What of a sink decides which rules it can have.
+  struct Sink {
+    /// Whether its records have topics.
+    let hasTopics: Bool
+    /// How it writes events.
+    let format: FormatConfiguration.Name
   }
 }
 
 extension TableRules.Rule {
   /// The places of columns that every old row has: only then is a change of them seen.
   func positions(
-    of names: [String], in relation: Relation
+    of names: [String], in relation: Relation, key: String
   ) throws(TableRules.Misfit) -> [Int] {
     var places: [Int] = []
     for name in names {
       guard let place = relation.columns.firstIndex(where: { $0.name == name }) else {
-        throw TableRules.Misfit(why: "it has no published column \"\(name)\"")
+        throw .noColumn(name, key: key, in: relation)
       }
       switch relation.replicaIdentity {
       case .full, .nothing: break
       case .primaryKey, .index:
         guard relation.columns[place].isKey else {
           throw TableRules.Misfit(
-            why: "column \"\(name)\" is no part of its replica identity, so updates and deletes "
-              + "do not say what it was")
+            "column \"\(name)\" is no part of its replica identity, so updates and deletes "
+              + "do not say what it was", key: key)
         }
       }
       places.append(place)
@@ -104,32 +170,11 @@ extension TableRules.Rule {
     return places
   }
 
-  /// Whether the rule can be followed for a table; what else of it may not fit comes here.
-  func check(_ relation: Relation) throws(TableRules.Misfit) {
-    _ = try Table(relation, catalogKey: []).adopting(self)
-  }
-}
-
-extension ConfigurationReader {
-  /// Reads the rules of one table.
-  fileprivate mutating func rule(
-    _ entry: TOMLTable.Entry, _ tables: TablePattern?
-  ) -> TableRules.Entry? {
-    guard let tables else {
-      fail(entry.key, at: entry.position, found: "no table's name", expected: TablePattern.expected)
-      return nil
-    }
-    guard var section = section(entry, subject: "a rule of a table") else { return nil }
-    var rule = TableRules.Rule()
-    let columns = "a list of columns such as [\"id\"]"
-    if section.has("key") {
-      rule.key = section.requiredTexts("key", expected: columns).map(\.value)
-    }
-    if section.has("partitionBy") {
-      rule.partitionBy = section.requiredTexts("partitionBy", expected: columns).map(\.value)
-    }
-    section.finish()
-    absorb(section)
-    return TableRules.Entry(tables: tables, rule: rule)
+  /// Whether the rule can be followed for a table, as far as `types` describes its columns.
+  func check(
+    _ relation: Relation, key: [String] = [], _ types: TypeCatalog = TypeCatalog()
+  ) throws(TableRules.Misfit) {
+    guard !isEmpty else { return }
+    _ = try RowRules(self, Table(relation, catalogKey: key), types)
   }
 }

@@ -12,6 +12,8 @@ struct TopicRouting: Sendable {
   var mappings: [Mapping] { didSet { index = TopicIndex(mappings) } }
   /// The topic's name with {database}, {schema} and {table}; for tables without a mapping.
   var template: String?
+  /// What is replaced in the names that the template makes.
+  var regex: TopicRegex?
   /// The topic of what is left.
   var fallback: String?
   /// Tables that are left out, whatever else covers them.
@@ -20,6 +22,9 @@ struct TopicRouting: Sendable {
   }
   /// What becomes of a name that the template makes and Kafka does not take.
   var names = TopicNames.refuse
+  /// The topics of tables' own rules, which come before all else; empty where a rule has none.
+  var ruled: [Mapping] = [] { didSet { ruledIndex = TopicIndex(ruled) } }
+  private var ruledIndex = TopicIndex([])
   private var exclusions = TopicIndex([])
   private var index: TopicIndex
 
@@ -50,15 +55,31 @@ struct TopicRouting: Sendable {
   /// not take, see ``isTopicName(_:)``.
   func topic(database: String, schema: String, table: String) -> String? {
     if excludes(schema: schema, table: table) { return nil }
+    if let topic = ownTopic(schema: schema, table: table) { return topic }
     if let place = index.first(schema: schema, table: table) { return mappings[place].topic }
     guard template != nil else { return fallback }
-    let topic = made(database: database, schema: schema, table: table)
+    let name = made(database: database, schema: schema, table: table)
+    let topic = regex.flatMap { regex in name.map(regex.replace) } ?? name
     return names == .replace ? topic.map(Self.legalName) : topic
+  }
+
+  /// The topic that a table's own rule names.
+  private func ownTopic(schema: String, table: String) -> String? {
+    guard !ruled.isEmpty, let place = ruledIndex.first(schema: schema, table: table) else {
+      return nil
+    }
+    return ruled[place].topic.isEmpty ? nil : ruled[place].topic
+  }
+
+  /// Every topic that is named in whole.
+  var named: [String] {
+    (ruled + mappings).map(\.topic).filter { !$0.isEmpty } + [fallback].compactMap(\.self)
   }
 
   /// The name that the template makes, with nothing in it replaced; `nil` where another rule counts.
   func made(database: String, schema: String, table: String) -> String? {
     guard let template, !excludes(schema: schema, table: table),
+      ownTopic(schema: schema, table: table) == nil,
       index.first(schema: schema, table: table) == nil
     else { return nil }
     return Self.expand(template) { name in
@@ -117,7 +138,7 @@ extension TopicRouting: Hashable {
   /// Compares what was configured.
   static func == (a: TopicRouting, b: TopicRouting) -> Bool {
     a.mappings == b.mappings && a.template == b.template && a.fallback == b.fallback
-      && a.excluded == b.excluded && a.names == b.names
+      && a.excluded == b.excluded && a.names == b.names && a.ruled == b.ruled && a.regex == b.regex
   }
 
   /// Hashes what was configured.
@@ -127,6 +148,8 @@ extension TopicRouting: Hashable {
     hasher.combine(fallback)
     hasher.combine(excluded)
     hasher.combine(names)
+    hasher.combine(ruled)
+    hasher.combine(regex)
   }
 }
 
@@ -143,10 +166,12 @@ extension ConfigurationReader {
     return text.value
   }
 
-  /// Reads `tableTopicMapping`, `topicTemplate` and `topicFallback`, at least one of them.
-  mutating func topicRouting() -> TopicRouting {
+  /// Reads `tableTopicMapping`, `topicTemplate` and `topicFallback`, at least one of them where no
+  /// rule of a table names a topic.
+  mutating func topicRouting(_ rules: TableRules) -> TopicRouting {
     let hadErrors = errors.count
     var routing = TopicRouting()
+    routing.ruled = rules.topics
     routing.fallback = topic("topicFallback")
     if let text = text("topicTemplate"), !text.value.isEmpty {
       let sample = TopicRouting.expand(text.value) { name in
@@ -160,6 +185,10 @@ extension ConfigurationReader {
           expected: "a topic's name with {database}, {schema} and {table}")
       }
     }
+    routing.regex = topicRegex()
+    if routing.regex != nil, routing.template == nil {
+      note("topicRegex", "has no effect without topicTemplate")
+    }
     if var section = section("tableTopicMapping", subject: "a topic mapping") {
       var mappings: [TopicRouting.Mapping] = []
       section.collectMappings(
@@ -171,7 +200,7 @@ extension ConfigurationReader {
       routing.mappings = sorted.map(\.element)
     }
     for text in texts("exclude") {
-      if let pattern = TablePattern(text.value) {
+      if let pattern = TablePattern.reading(text.value) {
         routing.excluded.append(pattern)
       } else {
         fail(
@@ -180,7 +209,9 @@ extension ConfigurationReader {
       }
     }
     routing.names = choice("topicNames", default: TopicRouting.TopicNames.refuse)
-    let isEmpty = routing.mappings.isEmpty && routing.template == nil && routing.fallback == nil
+    let isEmpty =
+      routing.mappings.isEmpty && routing.template == nil && routing.fallback == nil
+      && routing.ruled.isEmpty
     if isEmpty, errors.count == hadErrors {
       fail(
         found: "no topic for any table",
@@ -196,7 +227,7 @@ extension ConfigurationReader {
   ) {
     for entry in table.entries {
       let name = schema.map { "\($0).\(entry.key)" } ?? entry.key
-      let tables = schema.map { TablePattern(schema: $0, table: entry.key) } ?? TablePattern(name)
+      let tables = schema.map { TablePattern(schema: $0, table: entry.key) } ?? .reading(name)
       switch entry.value.content {
       case .table(let below) where schema == nil:
         collectMappings(below, schema: entry.key, fallback: fallback, into: &mappings)

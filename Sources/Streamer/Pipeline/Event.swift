@@ -116,6 +116,50 @@ struct RowEvent: ~Escapable {
     self.successor = change.new
   }
 
+  /// An update after which a row is a sink's for the first time.
+  @_lifetime(copy update)
+  init(enteringBy update: borrowing RowEvent) {
+    self.action = .insert
+    self.place = update.place
+    self.row = update.row
+    self.isKeyOnly = false
+    self.old = update.old
+    self.oldImage = update.oldImage
+    self.showsOld = false
+    self.part = .none
+    self.successor = update.row
+  }
+
+  /// An update after which a row is none of a sink's any more; where its old row was not sent, its
+  /// identity has not changed and stands in the new one.
+  @_lifetime(copy update)
+  init(leavingBy update: borrowing RowEvent) {
+    let isSent = update.oldImage != .none
+    self.action = .delete
+    self.place = update.place
+    self.row = isSent ? update.old : update.row
+    self.isKeyOnly = update.oldImage != .full
+    self.old = isSent ? update.old : update.row
+    self.oldImage = isSent ? update.oldImage : .key
+    self.showsOld = true
+    self.part = .none
+    self.successor = update.row
+  }
+
+  /// The same event with its rows as they were written anew.
+  @_lifetime(copy rows)
+  init(_ event: borrowing RowEvent, with rows: borrowing Change) {
+    self.action = event.action
+    self.place = event.place
+    self.row = event.action == .delete ? rows.old : rows.new
+    self.isKeyOnly = event.isKeyOnly
+    self.old = rows.old
+    self.oldImage = event.oldImage
+    self.showsOld = event.showsOld
+    self.part = event.part
+    self.successor = rows.new
+  }
+
   /// One half of an update that changes only the key of one sink.
   @_lifetime(copy update)
   init(_ part: KeyChange, ofUpdate update: borrowing RowEvent) {

@@ -41,8 +41,7 @@ struct LaneSetup: Hashable, Sendable {
 
   /// Every topic that the configuration names: they must exist, or be created.
   var namedTopics: [String] {
-    routing.mappings.map(\.topic)
-      + [routing.fallback, messageTopic, deadLetterTopic].compactMap(\.self)
+    routing.named + [messageTopic, deadLetterTopic].compactMap(\.self)
   }
 }
 
@@ -116,16 +115,15 @@ final class TableLane {
   let route: Route
   /// How they are written.
   let plan: any TablePlan
-  /// The table as this sink's rules have it, where they give it another key or partition than the
-  /// server's: an update may then be a delete and an insert here only.
-  let ownKey: Table?
+  /// What the sink's rules make of the rows; nil where there are none.
+  let rules: RowRules?
   /// The table's counters in the lane's sink.
   let metrics: SinkTableMetrics
 
-  init(route: Route, plan: any TablePlan, ownKey: Table? = nil, metrics: SinkTableMetrics) {
+  init(route: Route, plan: any TablePlan, rules: RowRules? = nil, metrics: SinkTableMetrics) {
     self.route = route
     self.plan = plan
-    self.ownKey = ownKey
+    self.rules = rules
     self.metrics = metrics
   }
 }

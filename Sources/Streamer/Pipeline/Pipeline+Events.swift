@@ -111,10 +111,8 @@ extension Pipeline {
       }
       lane.metrics.events.add()
       let first = lanes[index].batch.count
-      if let own = lane.ownKey, event.action == .update, own.changesKey(event) {
-        let gone = RowEvent(.extraDelete, ofUpdate: event)
-        encode(gone, lane, index)
-        encode(RowEvent(.insert, ofUpdate: event), lane, index)
+      if let rules = lane.rules {
+        follow(rules, event, lane, index)
       } else {
         encode(event, lane, index)
       }
@@ -127,7 +125,7 @@ extension Pipeline {
   }
 
   @inline(__always)
-  private mutating func encode(_ event: borrowing RowEvent, _ lane: TableLane, _ index: Int) {
+  mutating func encode(_ event: borrowing RowEvent, _ lane: TableLane, _ index: Int) {
     lane.plan.encode(
       event, lane.route, ticket: lanes[index].ticket, &encodings[index].state,
       into: &lanes[index].batch)
@@ -149,6 +147,7 @@ extension Pipeline {
           table.metrics.sinks[index].leaveOut()
           continue
         }
+        guard lane.rules?.actions.take(.truncate) != false else { continue }
         let first = lanes[index].batch.count
         let record = RecordPlace(event: place, route: lane.route, ticket: lanes[index].ticket)
         lane.plan.encode(
@@ -335,7 +334,9 @@ extension Pipeline {
       topic: table.lanes[index].map { lanes[index].sink.topic($0.route.topic).name } ?? "",
       table: table.table.qualifiedName, place: place, commitLSN: transaction?.commitLSN ?? .zero,
       cause: .rowSize, reason: "", size: bytes, digest: row.digest(of: bytes),
-      key: row.key(table.table.key, of: table.table.relation))
+      // A sink with rules may not show a column under its name, or not at all.
+      key: table.lanes[index]?.rules == nil
+        ? row.key(table.table.key, of: table.table.relation) : nil)
     switch refusal {
     case .size(let size):
       letter.size = size

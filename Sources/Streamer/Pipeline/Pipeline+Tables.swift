@@ -98,24 +98,34 @@ extension Pipeline {
   mutating func answer(_ request: TableRequest, _ answer: TableAnswer) {
     guard request.connection == connection, tables.isOutstanding(request.number) else { return }
     let table = Table(request.relation, catalogKey: answer.catalogKey)
+    var topics = answer.topics
+    var left = answer.left
+    var rules: [RowRules?] = topics.map { _ in nil }
+    for index in encodings.indices where topics[index] != nil {
+      let rule = encodings[index].setup.rules.rule(
+        schema: request.relation.schema, table: request.relation.name)
+      guard !rule.isEmpty else { continue }
+      rules[index] = try? RowRules(rule, table, answer.types)
+      guard rules[index] == nil else { continue }
+      // What does not fit was found when the topics were; values that a rule masks are never shown.
+      topics[index] = nil
+      if index < left.count { left[index] = .rule }
+    }
     let metrics = observer.table(
-      request.relation, hasTopic: answer.topics.map { $0 != nil }, left: answer.left)
+      request.relation, hasTopic: topics.map { $0 != nil }, left: left)
     var tableLanes: [TableLane?] = []
     for index in encodings.indices {
-      guard let topic = answer.topics[index] else {
+      guard let topic = topics[index] else {
         tableLanes.append(nil)
         continue
       }
-      // What does not fit was found when the topics were.
-      let rule = encodings[index].setup.rules.rule(
-        schema: request.relation.schema, table: request.relation.name)
-      let own = rule.isEmpty ? nil : try? table.adopting(rule)
+      let rules = rules[index]
       tableLanes.append(
         TableLane(
           route: Route(topic: topic, table: table.qualifiedName),
           plan: encodings[index].format.plan(
-            own ?? table, types: answer.types,
-            schemas: index < answer.schemas.count ? answer.schemas[index] : nil), ownKey: own,
+            rules?.view ?? table, types: answer.types,
+            schemas: index < answer.schemas.count ? answer.schemas[index] : nil), rules: rules,
           metrics: metrics.sinks[index]))
     }
     tables.learn(

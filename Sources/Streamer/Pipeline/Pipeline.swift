@@ -103,6 +103,8 @@ struct Pipeline: ~Copyable {
   var rowText: ByteWriter? = ByteWriter()
   /// The row that is no text throughout, mended; nil while it is used.
   var rowRepaired: ByteWriter? = ByteWriter()
+  /// A row as a sink's rules have it; nil while it is read.
+  var rowRuled: ByteWriter? = ByteWriter()
   /// A row in binary that cannot be read: the connection has to begin again in text.
   var binaryFault: BinaryFault?
   /// Bytes of this connection's stream before the message that is read next, for errors.

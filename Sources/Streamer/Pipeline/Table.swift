@@ -3,7 +3,7 @@ import PGWire
 /// A table whose rows are being streamed: the server's description and what identifies a row.
 struct Table {
   /// The table as the last Relation message described it.
-  let relation: Relation
+  private(set) var relation: Relation
   /// The positions of the key's columns among the relation's, rising; empty for no key.
   private(set) var key: [Int]
   /// The same in the order of the key's own columns, where the catalog says it.
@@ -12,6 +12,8 @@ struct Table {
   private(set) var isKeyNullable = false
   /// The columns that decide the partition; nil for those of the key.
   private(set) var partition: [Int]?
+  /// Whether a record without a value follows each delete; nil for what the format says.
+  private(set) var tombstones: Bool?
   /// "schema.table".
   let qualifiedName: String
   /// Whether a name of it holds U+FFFD, which stands for bytes that are no text.
@@ -60,13 +62,25 @@ struct Table {
   func adopting(_ rule: TableRules.Rule) throws(TableRules.Misfit) -> Table {
     var table = self
     if let names = rule.key {
-      table.keyOrder = try rule.positions(of: names, in: relation)
+      table.keyOrder = try rule.positions(of: names, in: relation, key: "key")
       table.key = table.keyOrder.sorted()
       table.isKeyNullable = true
     }
     table.partition = try rule.partitionBy.map { (names) throws(TableRules.Misfit) in
-      try rule.positions(of: names, in: relation)
+      try rule.positions(of: names, in: relation, key: "partitionBy")
     }
+    table.tombstones = rule.tombstones
+    return table
+  }
+
+  /// The same as a sink sees it that gets only the columns at these places, described by `relation`.
+  func showing(_ relation: Relation, _ kept: [Int]) -> Table {
+    func places(_ columns: [Int]) -> [Int] { columns.compactMap { kept.firstIndex(of: $0) } }
+    var table = self
+    table.relation = relation
+    table.key = places(key)
+    table.keyOrder = places(keyOrder)
+    table.partition = partition.map(places)
     return table
   }
 

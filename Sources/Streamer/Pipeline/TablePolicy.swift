@@ -89,17 +89,8 @@ final class TablePolicy: Sendable {
     var routing: TopicRouting { setup.routing }
 
     /// Why a rule of the sink cannot be followed for a table.
-    func misfit(_ relation: Relation) -> StreamerError? {
-      do throws(TableRules.Misfit) {
-        try setup.rules.rule(schema: relation.schema, table: relation.name).check(relation)
-        return nil
-      } catch {
-        return StreamerError(
-          what: "sink \(name)", why: "its rule does not fit: \(error.why)",
-          hint: "Change [sink.\(name).table], or the table's replica identity: ALTER TABLE … "
-            + "REPLICA IDENTITY FULL sends every column.",
-          exit: .preflight, cause: .tableRule)
-      }
+    func misfit(_ table: DescribedRelation) -> StreamerError? {
+      setup.rules.misfit(table, of: name)
     }
   }
 
@@ -149,7 +140,7 @@ final class TablePolicy: Sendable {
   ///
   /// `described` are those whose columns are known: whether the sinks' rules fit them.
   func start(
-    _ tables: [Name], _ described: [Relation] = [], database: String
+    _ tables: [Name], _ described: [DescribedRelation] = [], database: String
   ) throws(StreamerError) {
     let isFirst = known.withLock { known in
       guard known.atStart == nil else { return false }
@@ -159,12 +150,12 @@ final class TablePolicy: Sendable {
     }
     guard isFirst else { return }
     try judge(tables, database: database)
-    for relation in described {
+    for table in described {
       for sink in sinks where sink.setup.onTableError != .exclude {
-        let name = Name(relation)
+        let name = Name(table.relation)
         let topic = sink.setup.topic(
           database: database, schema: name.schema, table: name.table)
-        guard topic != nil, let error = sink.misfit(relation) else { continue }
+        guard topic != nil, let error = sink.misfit(table) else { continue }
         throw Self.stop(name, error)
       }
     }
@@ -204,14 +195,15 @@ final class TablePolicy: Sendable {
   }
 
   /// Asks the sinks for the topics of tables that were described, like
-  /// ``settle(_:_:)``, and whether the sinks' rules fit them; blocks.
+  /// ``settle(_:_:)``, and whether the sinks' rules fit them and their types; blocks.
   func find(
-    _ tables: [(name: Name, topics: [String?])], _ relations: [Relation] = [], in sinks: SinkList
+    _ tables: [(name: Name, topics: [String?])], _ described: [DescribedRelation] = [],
+    in sinks: SinkList
   ) throws(StreamerError) -> [TableTopics] {
     var answers = sinks.answers(tables.map(\.topics))
-    for (place, relation) in relations.enumerated() where place < answers.count {
+    for (place, table) in described.enumerated() where place < answers.count {
       for (index, sink) in self.sinks.enumerated() where answers[place][index] != nil {
-        if let error = sink.misfit(relation) { answers[place][index] = .failure(error) }
+        if let error = sink.misfit(table) { answers[place][index] = .failure(error) }
       }
     }
     return try settle(tables, answers)

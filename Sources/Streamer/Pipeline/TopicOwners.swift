@@ -20,7 +20,8 @@ struct TopicOwners: Sendable {
   mutating func claim(
     _ table: TablePolicy.Name, database: String, _ routing: TopicRouting
   ) -> (topic: String, other: TablePolicy.Name)? {
-    guard
+    // A regular expression has many tables come into one topic on purpose.
+    guard routing.regex == nil,
       let made = routing.made(database: database, schema: table.schema, table: table.table),
       let topic = routing.topic(database: database, schema: table.schema, table: table.table)
     else { return nil }

@@ -71,9 +71,8 @@ final class SchemaBook: @unchecked Sendable {
     of table: Table, _ writer: SchemaWriter, _ types: TypeCatalog, topic: String, sink: String
   ) throws(StreamerError) -> SchemaNumbers {
     // What does not fit was found when the topics were.
-    let own =
-      (try? table.adopting(
-        writer.rules.rule(schema: table.relation.schema, table: table.relation.name))) ?? table
+    let rule = writer.rules.rule(schema: table.relation.schema, table: table.relation.name)
+    let own = rule.isEmpty ? table : (try? RowRules(rule, table, types))?.view ?? table
     let registry = registries[writer.registry] ?? SchemaRegistry(writer.registry)
     registries[writer.registry] = registry
     var numbers = SchemaNumbers()

@@ -34,7 +34,8 @@ extension Integration {
 
     private func check(
       user: String = "streamer", password: String = password, publication: String = "shop",
-      topic: String = "all", store: String? = nil, source: String = "", json: Bool = true
+      topic: String = "all", store: String? = nil, source: String = "", sink: String = "",
+      json: Bool = true
     ) throws -> (code: Subprocess.Termination, text: String, findings: [JSON]) {
       let file = directory.file("check.toml")
       try FileBytes.write(
@@ -51,6 +52,7 @@ extension Integration {
         sources = ["pg"]
         hosts = ["\(cluster.bootstrapServers)"]
         topicFallback = "\(topic)"
+        \(sink)
         """, to: file)
       let output = try Subprocess.run(
         Binary.psqlStreamer, ["check", "--config", file] + (json ? ["--json"] : []))
@@ -61,6 +63,30 @@ extension Integration {
 
     private func results(_ findings: [JSON], _ check: String) -> [String] {
       findings.filter { $0["check"]?.string == check }.compactMap { $0["result"]?.string }
+    }
+
+    /// Rules of tables are held against the tables that there are, with the file's line.
+    @Test func `Rules of tables are examined`() throws {
+      let (code, text, findings) = try check(
+        sink: """
+          [sink.out.table.keyed]
+          key = ["twice"]
+          [sink.out.table.bare]
+          where = "note > 1"
+          [sink.out.table.bear]
+          exclude = ["note"]
+          """)
+      #expect(code == .exited(3), "\(text)")
+      #expect(results(findings, "rules") == ["fail", "fail", "warn"])
+      let said = findings.filter { $0["check"]?.string == "rules" }.compactMap {
+        $0["found"]?.string
+      }.joined(separator: "\n")
+      for part in [
+        "table public.keyed: its rule does not fit: column \"twice\" is no part of its replica",
+        "check.toml:14: sink.out.table.keyed.key)",
+        "table public.bare: its rule does not fit: column \"note\" (text) and the number 1",
+        "check.toml:16: sink.out.table.bare.where)", "no published table has the rule of bear",
+      ] { #expect(said.contains(part), "\(said)") }
     }
 
     @Test func `All is found, nothing is made`() throws {

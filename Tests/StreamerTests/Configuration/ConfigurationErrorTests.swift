@@ -112,7 +112,7 @@ import Testing
     (
       "tables = [\"orders\"]",
       "tables: found \"orders\", expected \"schema.table\", with * for any characters and ! "
-        + "before those left out."
+        + "before those left out, or \"re:\" and a regular expression."
     ),
     (
       "tables = [\"!public.x\"]",
@@ -234,7 +234,8 @@ import Testing
     (
       "tableTopicMapping = { \"public.\" = \"t\" }",
       "tableTopicMapping.\"public.\": found no table's name, expected \"table\" or "
-        + "\"schema.table\", with * for any characters and parts quoted as in SQL."
+        + "\"schema.table\", with * for any characters and parts quoted as in SQL, or "
+        + "\"re:\" and a regular expression."
     ),
     (
       "messageTopic = \"a b\"",

@@ -66,20 +66,21 @@ struct TablePolicyTests {
       return TablePolicy(sinks: [sink], log: Log(level: .error, descriptor: -1))
     }
     let names = [Name(orders)]
+    let described = DescribedRelation(relation: orders)
     let error = #expect(throws: StreamerError.self) {
-      try policy("customer").start(names, [orders], database: "d")
+      try policy("customer").start(names, [described], database: "d")
     }
     #expect(error?.exit == .preflight)
     #expect(
       error?.why == "table public.orders: its rule does not fit: column \"customer\" is no part of "
         + "its replica identity, so updates and deletes do not say what it was")
-    try policy("id").start(names, [orders], database: "d")
-    try policy("customer", .exclude).start(names, [orders], database: "d")
+    try policy("id").start(names, [described], database: "d")
+    try policy("customer", .exclude).start(names, [described], database: "d")
     let later = try policy("customer")
     try later.start([], database: "d")
     let sinks = SinkList([StubSink(log: nil)])
     #expect(
-      try later.find([(Name(orders), ["t"])], [orders], in: sinks)[0].left == [.rule])
+      try later.find([(Name(orders), ["t"])], [described], in: sinks)[0].left == [.rule])
   }
 
   @Test func theConfigurationDecidesForBoth() throws {

@@ -25,7 +25,10 @@ enum CheckCommand {
       case .postgres(let postgres):
         let check = SourceCheck(
           name: source.name, source: postgres, stored: stored[source.name] ?? [],
-          sinks: configuration.sinks(of: source.name).map(\.name))
+          sinks: configuration.sinks(of: source.name).map(\.name),
+          describesTables: configuration.sinks(of: source.name).contains {
+            $0.rules != TableRules()
+          })
         tables[source.name] = check.run(&report)
       case .kafka(let kafka): KafkaSourceCheck(name: source.name, source: kafka).run(&report)
       case .recording(let recording):

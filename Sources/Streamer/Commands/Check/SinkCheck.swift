@@ -1,5 +1,6 @@
 import Glibc
 import KafkaBridge
+import PGWire
 
 /// Examines one sink: whether it can be reached and written to.
 struct SinkCheck {
@@ -15,6 +16,7 @@ struct SinkCheck {
     if let registry = sink.format.schemas.registry, sink.format.name.hasSchemas {
       examine(registry, &report)
     }
+    examineRules(&report)
     switch sink.kind {
     case .kafka(let kafka): examine(kafka, &report)
     case .file(let file): for source in sink.sources { examine(file.path(for: source), &report) }
@@ -52,6 +54,44 @@ struct SinkCheck {
     }
     report.add(
       .init("path", target, .ok, exists ? "\(path) is writable" : "\(path) will be created"))
+  }
+
+  /// Whether the rules for tables fit the tables that there are.
+  private func examineRules(_ report: inout CheckReport) {
+    guard sink.rules != TableRules(), !sources.isEmpty else { return }
+    let setup = sink.setup
+    var fitting = 0
+    var used: Set<TablePattern> = []
+    for source in sources {
+      for table in source.described {
+        let (schema, name) = (table.relation.schema, table.relation.name)
+        guard let entry = sink.rules.entry(schema: schema, table: name) else { continue }
+        used.insert(entry.tables)
+        guard setup.topic(database: source.database, schema: schema, table: name) != nil else {
+          continue
+        }
+        guard let error = sink.rules.misfit(table, of: sink.name) else {
+          fitting += 1
+          continue
+        }
+        report.add(
+          .init(
+            "rules", target, setup.onTableError == .exclude ? .warn : .fail,
+            "table \(schema).\(name): \(error.why)", error.hint))
+      }
+    }
+    for entry in sink.rules.entries where !used.contains(entry.tables) {
+      report.add(
+        .init(
+          "rules", target, .warn,
+          "no published table has the rule of \(entry.tables)"
+            + (entry.places[""].map { " (\($0))" } ?? ""),
+          "Correct its name, or publish the table."))
+    }
+    if fitting > 0 {
+      report.add(
+        .init("rules", target, .ok, "they fit " + CheckReport.count(fitting, "table")))
+    }
   }
 
   // MARK: - Kafka

@@ -6,6 +6,8 @@ struct PublishedTables {
   let database: String
   /// Schema and name of each table.
   let tables: [(schema: String, name: String)]
+  /// The same with their columns, where a sink has rules for tables.
+  var described: [DescribedRelation] = []
 }
 
 /// Examines one PostgreSQL source: the connection, the server's settings, publication, tables, slot.
@@ -20,6 +22,8 @@ struct SourceCheck {
   let stored: [Position]
   /// The names of its sinks.
   let sinks: [String]
+  /// Whether a sink has rules for tables.
+  let describesTables: Bool
 
   /// What findings call the source.
   var target: String { "source \(name)" }
@@ -45,11 +49,23 @@ struct SourceCheck {
       let system = examineReplication(here, &report)
       let tables = try examinePublication(&connection, &report)
       try examineSlot(&connection, system, database: parameters.database, &report)
+      let described = describesTables ? try describe(&connection) : []
       connection.close()
-      return PublishedTables(database: parameters.database, tables: tables)
+      return PublishedTables(
+        database: parameters.database, tables: tables, described: described)
     } catch {
       add(error, to: "connection", &report)
       return nil
+    }
+  }
+
+  /// The tables with their columns and types.
+  private func describe(
+    _ connection: inout Connection
+  ) throws(PGError) -> [DescribedRelation] {
+    let major = connection.serverVersion.major
+    return try DescribedRelation.read(publication: source.publication, serverMajor: major) {
+      (sql) throws(PGError) in try ask(&connection, sql)
     }
   }
 

@@ -16,7 +16,7 @@ final class DebeziumTablePlan: TablePlan {
   private let columns: DebeziumColumns
   private let key: DebeziumKey
   private let hasPartialOldRows: Bool
-  private let options: DebeziumOptions
+  private let hasTombstones: Bool
   private let skips: SkippedOperations
 
   let holdsComposites = false
@@ -48,7 +48,7 @@ final class DebeziumTablePlan: TablePlan {
       table, types: types, options, format: format, name: name,
       number: format == .jsonSchema ? numbers?.key : nil)
     hasPartialOldRows = table.hasPartialOldRows
-    self.options = options
+    hasTombstones = table.tombstones ?? options.tombstones
     skips = SkippedOperations(options)
   }
 
@@ -71,7 +71,7 @@ final class DebeziumTablePlan: TablePlan {
     batch.add(
       key: keyBytes, value: start..<batch.bytes.count, route: route, ticket: ticket,
       headers: headers, partitionHash: partition)
-    guard event.action == .delete, options.tombstones else { return }
+    guard event.action == .delete, hasTombstones else { return }
     batch.add(
       tombstoneOf: keyBytes, route: route, ticket: ticket, headers: headers,
       partitionHash: partition)

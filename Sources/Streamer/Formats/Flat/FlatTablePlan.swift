@@ -76,7 +76,8 @@ final class FlatTablePlan: TablePlan {
       number: format == .jsonSchema ? numbers?.key : nil)
     deletes = options.deletes
     hasTombstones =
-      options.deletes == .tombstone || (options.deletes.isTombstone && debezium.tombstones)
+      options.deletes == .tombstone
+      || (options.deletes.isTombstone && (table.tombstones ?? debezium.tombstones))
     skips = SkippedOperations(debezium)
   }
 

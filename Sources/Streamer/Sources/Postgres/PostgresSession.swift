@@ -54,7 +54,7 @@ struct PostgresAttempt: Sendable {
   var examine:
     (
       @Sendable (
-        _ tables: [TablePolicy.Name], _ described: [Relation], _ database: String
+        _ tables: [TablePolicy.Name], _ described: [DescribedRelation], _ database: String
       ) throws(StreamerError) -> Void
     )?
   /// Whether the tables' columns are to be examined too.
@@ -367,31 +367,13 @@ extension PostgresSession {
   }
 
   /// The same tables with their columns and what identifies their rows, as the catalog has them.
-  private func describedNow(_ plain: inout Connection) throws(StreamerError) -> [Relation] {
-    let sql = """
-      SELECT c.oid, p.schemaname, p.tablename, c.relreplident, a.attname, a.atttypid, \
-      COALESCE(a.attnum = ANY (i.indkey), false) FROM pg_catalog.pg_publication_tables p \
-      JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname \
-      JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename \
-      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-      LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND CASE c.relreplident \
-      WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate END \
-      WHERE p.pubname = \(ReplicationCommand.literal(source.publication)) ORDER BY 1, a.attnum
-      """
-    var found: [Relation] = []
-    for row in try ask(&plain, sql) {
-      guard row.count == 7, let oid = row[0].flatMap({ UInt32($0) }), let schema = row[1],
-        let table = row[2], let letter = row[3]?.utf8.first,
-        let identity = Relation.ReplicaIdentity(rawValue: letter), let column = row[4],
-        let type = row[5].flatMap({ UInt32($0) })
-      else { continue }
-      let before = found.last?.oid == oid ? found.removeLast().columns : []
-      found.append(
-        Relation(
-          oid: oid, schema: schema, name: table, replicaIdentity: identity,
-          columns: before + [Relation.Column(name: column, isKey: row[6] == "t", type: type)]))
+  private func describedNow(
+    _ plain: inout Connection
+  ) throws(StreamerError) -> [DescribedRelation] {
+    let major = plain.serverVersion.major
+    return try DescribedRelation.read(publication: source.publication, serverMajor: major) {
+      (sql) throws(StreamerError) in try ask(&plain, sql)
     }
-    return found
   }
 
   /// The tables that `tables` selects; none for all.
@@ -406,7 +388,7 @@ extension PostgresSession {
       for pattern in source.tables {
         let isExclusion = pattern.hasPrefix("!")
         let text = isExclusion ? String(pattern.dropFirst()) : pattern
-        if TablePattern(text)?.matches(schema: schema, table: name) == true {
+        if TablePattern.reading(text)?.matches(schema: schema, table: name) == true {
           isChosen = !isExclusion
         }
       }

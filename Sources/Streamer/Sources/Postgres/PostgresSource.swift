@@ -265,7 +265,9 @@ final class PostgresSource: PipelineSource {
           let facts = try server.lookUp(requests).get()
           let tables = try policy.find(
             requests.map { (TablePolicy.Name($0.relation), $0.topics) },
-            requests.map(\.relation), in: sinks)
+            zip(requests, facts).map {
+              DescribedRelation(relation: $0.relation, key: $1.catalogKey, types: $1.types)
+            }, in: sinks)
           return try schemas.find(requests, zip(facts, tables).map(TableAnswer.init))
         })
     }

@@ -210,7 +210,7 @@ final class RecordingSource: PipelineSource {
           Result { () throws(StreamerError) in
             try policy.find(
               requests.map { (TablePolicy.Name($0.relation), $0.topics) },
-              requests.map(\.relation), in: sinks)
+              requests.map { DescribedRelation(relation: $0.relation) }, in: sinks)
           })
       }
     ]
