@@ -29,6 +29,8 @@ enum Limits {
   static let snapshotPatience = Duration.milliseconds(100)
   /// How long a table's lock is waited for, which holds up whoever waits behind us.
   static let snapshotLock = Duration.seconds(2)
+  /// Bytes of memory that a block of them begins with.
+  static let firstBlockBytes = 64 << 10
   /// Tables whose existing rows are read at one snapshot.
   static let roundTables = 32
   /// Bytes of encoded records that gather before they are handed to a sink.

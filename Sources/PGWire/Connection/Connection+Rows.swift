@@ -38,8 +38,9 @@ extension Connection {
     }
   }
 
-  /// Appends rows to a block until it holds at least `limit` bytes, there are no more, or the next has
-  /// not come within `patience`; each as
+  /// Appends rows to a block until it is full, there are no more, or the next keeps one waiting.
+  ///
+  /// It is full with at least `limit` bytes, and a row is waited for as long as `patience`. Each is
   ///
   /// ```
   /// Int32  length of what follows

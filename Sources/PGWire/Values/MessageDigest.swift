@@ -1,7 +1,7 @@
 import COpenSSL
 
 /// A digest of bytes that come in pieces, by any algorithm that OpenSSL has: made once, used again
-/// for each digest without an allocation.
+/// for each digest, for which OpenSSL itself allocates once.
 @safe public final class MessageDigest {
   /// How many bytes a digest has at most.
   private static let longest = Int(EVP_MAX_MD_SIZE)

@@ -134,7 +134,7 @@ struct Snapshot {
     var status = SnapshotStatus(
       tables: progress.count, tablesDone: progress.count { $0.isDone },
       rows: progress.reduce(0) { $0 + $1.rows }, rounds: rounds,
-      pauseSeconds: lastPause / .seconds(1))
+      pauseSeconds: lastPause.inSeconds)
     let left = progress.filter { !$0.isDone }
     status.table = left.first?.name
     let counted = left.map { estimates[$0.relation] ?? -1 }
@@ -345,7 +345,7 @@ struct Snapshot {
     round.offset = 0
     spare.append(block)
     if block.read.isEnd {
-      let seconds = max((now - part.began) / .seconds(1), 0.001)
+      let seconds = max((now - part.began).inSeconds, 0.001)
       if part.fetched > 1_000 { rate = Double(part.fetched) / seconds }
       round.part = nil
       if table.key.isEmpty || part.fetched < part.limit {
@@ -360,7 +360,7 @@ struct Snapshot {
 
   /// How many rows fit into what is left of the pause.
   private func limit(_ round: Round, now: Instant) -> Int {
-    let left = max((pause - (now - round.began)) / .seconds(1), 0.01)
+    let left = max((pause - (now - round.began)).inSeconds, 0.01)
     return min(max(Int(rate * left), 1_000), 50_000_000)
   }
 

@@ -44,7 +44,7 @@ struct SnapshotPoint: Sendable {
 // SAFETY: it is given to and fro between the worker and the driver's thread, and only the one that has
 // it uses it.
 final class RowBlock: @unchecked Sendable {
-  private var bytes: ByteWriter? = ByteWriter(capacity: 64 << 10)
+  private var bytes: ByteWriter? = ByteWriter(capacity: Limits.firstBlockBytes)
   /// What was read last.
   var read = RowsRead()
   /// The key of the last row in it; empty where there is none.
