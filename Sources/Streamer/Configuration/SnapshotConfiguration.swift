@@ -50,7 +50,8 @@ extension ConfigurationReader {
     snapshot.pause = duration("snapshotPause", default: .seconds(1))
     if snapshot.mode != .never, twoPhase {
       fail(
-        "snapshot", at: entry("snapshot")?.position, found: snapshot.mode.rawValue,
+        "snapshot", at: entry("snapshot")?.position,
+        found: TOMLValue.quoted(snapshot.mode.rawValue),
         expected: "twoPhase = false beside it",
         hint: "What is prepared is delivered before a snapshot sees it.")
     }

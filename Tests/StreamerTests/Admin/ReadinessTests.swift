@@ -52,8 +52,10 @@ struct ReadinessTests {
     source.enter(.backpressured)
     source.heard(at: start.advanced(by: .seconds(30)))
     #expect(reasons(after: 70) == [])
+    // Existing rows are read beside the stream: that is heard all the same.
     source.enter(.snapshot)
-    #expect(reasons(after: 100) == [])
+    #expect(reasons(after: 70) == [])
+    #expect(reasons(after: 100) == ["source \"db\" has not heard the server for 70 s"])
   }
 
   @Test("a heartbeat that does not come back is not ready, one that nothing is known of is")

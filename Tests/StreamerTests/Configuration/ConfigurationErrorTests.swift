@@ -100,9 +100,8 @@ import Testing
       "spool.limit: found \"much\", expected a size, in bytes or such as \"64MiB\"."
     ),
     (
-      "onGap = \"snapshot\"",
-      "onGap: found \"snapshot\", expected one of \"stop\", \"accept\". "
-        + "\"snapshot\" comes with a later version."
+      "onGap = \"wait\"",
+      "onGap: found \"wait\", expected one of \"stop\", \"accept\", \"snapshot\"."
     ),
     (
       "temporary = true",
@@ -142,9 +141,18 @@ import Testing
         + "What the slot holds is lost with it."
     ),
     (
-      "snapshot = \"initial\"",
-      "snapshot: found a key that comes with a later version, expected a key of a postgres source."
-        + " Remove it."
+      "snapshot = \"only\"",
+      "snapshot: found \"only\", expected one of \"never\", \"initial\", \"when-needed\", \"always\"."
+    ),
+    (
+      "snapshot = \"initial\"\ntwoPhase = true",
+      "snapshot: found \"initial\", expected twoPhase = false beside it. What is prepared is "
+        + "delivered before a snapshot sees it."
+    ),
+    (
+      "snapshotTables = [\"orders\"]",
+      "snapshotTables: found \"orders\", expected \"schema.table\", with * for any characters and ! "
+        + "before those left out."
     ),
     (
       "Batch_Size = 5",
@@ -202,15 +210,15 @@ import Testing
         + "Both give up what it promises."
     ),
     (
-      "format = \"avro\"",
-      "format: found \"avro\", expected one of \"psql-streamer\", \"debezium\", \"flat\", "
-        + "\"cloudevents\", \"text\". "
-        + "\"avro\" comes with a later version."
+      "format = \"protobuf\"",
+      "format: found \"protobuf\", expected one of \"psql-streamer\", \"debezium\", \"flat\", "
+        + "\"cloudevents\", \"text\", \"avro\", \"json-schema\". "
+        + "\"protobuf\" comes with a later version."
     ),
     (
       "format = \"xml\"",
       "format: found \"xml\", expected one of \"psql-streamer\", \"debezium\", \"flat\", "
-        + "\"cloudevents\", \"text\"."
+        + "\"cloudevents\", \"text\", \"avro\", \"json-schema\"."
     ),
     (
       "keyFormat = \"scalar\"",

@@ -84,7 +84,7 @@ import Testing
         1 to 63 lower-case letters, digits and underscores.
         psql-streamer: o.toml:10: sink.k.extra: found an unknown key, expected a key of a stub_log \
         sink. They are: bytea, cloudevents, debezium, debug, flat, format, geometry, interval, \
-        json, keyFormat, numeric, sources, table, type, verbose.
+        json, keyFormat, numeric, onSchemaError, registry, schemaStyle, sources, table, type, verbose.
         """)
   }
 
