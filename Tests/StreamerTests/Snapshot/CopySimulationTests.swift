@@ -7,7 +7,7 @@ import Testing
 /// Existing rows and the changes beside them, under every order of things.
 @Suite struct CopySimulationTests {
   /// `PSQL_STREAMER_SEEDS` runs another number of them.
-  private static let seeds = TestEnvironment["PSQL_STREAMER_SEEDS"].flatMap { UInt64($0) } ?? 500
+  private static let seeds = TestEnvironment["PSQL_STREAMER_SEEDS"].flatMap { UInt64($0) } ?? 200
 
   @Test func `A consumer ends with what the table holds`() throws {
     var rounds = 0, stale = 0, crashes = 0, losses = 0
