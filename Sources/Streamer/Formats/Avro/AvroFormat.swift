@@ -11,8 +11,9 @@ final class AvroFormat: RegisteredFormat {
   private let writer: SchemaWriter
   /// From the source's version to its time.
   private let start: PreparedBytes
-  /// From the time to the sequence.
+  /// From the time to the sequence, for what is committed and for rows that existed.
   private let middle: PreparedBytes
+  private let roundMiddle: PreparedBytes
 
   init(_ setup: LaneSetup, _ origin: StreamOrigin) {
     writer = SchemaWriter(setup, origin)
@@ -20,14 +21,18 @@ final class AvroFormat: RegisteredFormat {
     start.append(avro: "\(DebeziumFormat.version)")
     start.append(avro: "postgresql")
     start.append(avro: writer.source)
-    var middle = ByteWriter()
-    // Its default is the first branch of the union.
-    middle.append(0 as UInt8)
-    middle.append(avro: "false")
-    middle.append(avro: origin.database)
-    middle.append(AvroUnion.value)
+    let middle = { (snapshot: String) in
+      var bytes = ByteWriter()
+      // Its default is the first branch of the union.
+      bytes.append(0 as UInt8)
+      bytes.append(avro: snapshot)
+      bytes.append(avro: origin.database)
+      bytes.append(AvroUnion.value)
+      return PreparedBytes(bytes)
+    }
     self.start = PreparedBytes(start)
-    self.middle = PreparedBytes(middle)
+    self.middle = middle("false")
+    roundMiddle = middle("true")
   }
 
   /// Appends what stands before each key and value.
@@ -47,13 +52,19 @@ final class AvroFormat: RegisteredFormat {
       state.debezium.time = time + EventTimestamp.epochOffset * 1_000_000
     }
     let time = state.debezium.time
-    let last = transaction.xid == nil ? transaction.commitLSN.value + 1 : state.lastEnd.value
+    let isAlone = transaction.xid == nil && !transaction.isRound
+    let last = isAlone ? transaction.commitLSN.value + 1 : state.lastEnd.value
+    state.debezium.isRound = transaction.isRound
     state.debezium.previousEnd = last
     state.debezium.transaction = transaction.xid
     state.debezium.head.removeAll()
     start.append(to: &state.debezium.head)
     state.debezium.head.append(zigzag: time.flooredQuotient(1_000))
-    middle.append(to: &state.debezium.head)
+    if transaction.isRound {
+      roundMiddle.append(to: &state.debezium.head)
+    } else {
+      middle.append(to: &state.debezium.head)
+    }
     state.debezium.sequence.removeAll()
     state.debezium.sequence.append("[\"")
     state.debezium.sequence.append(decimal: last)

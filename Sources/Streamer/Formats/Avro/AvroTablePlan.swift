@@ -202,7 +202,6 @@ final class AvroRowMembers {
     let texts: [FlatOptions.Member: String] = [
       .connector: "postgresql", .version: "\(DebeziumFormat.version)", .name: writer.source,
       .db: writer.database, .schema: table.relation.schema, .table: table.relation.name,
-      .snapshot: "false",
     ]
     members = OwnedArray(count: fields.count) { index in
       let start = prepared.count
@@ -248,6 +247,7 @@ final class AvroRowMembers {
     case .op:
       bytes.append(zigzag: 1)
       bytes.append(AvroTablePlan.operation(event.action))
+    case .snapshot: bytes.append(avro: state.debezium.isRound ? "true" : "false")
     case .milliseconds: bytes.append(zigzag: time.flooredQuotient(1_000))
     case .microseconds: bytes.append(zigzag: time)
     case .nanoseconds:
