@@ -96,6 +96,8 @@ struct Snapshot {
   private var lastPause = Duration.zero
   private var failures = Backoff(longest: Limits.longestRetry)
   private var random: any RandomNumberGenerator & Sendable
+  /// When progress that could not be saved is saved again.
+  private var nextSave: Instant?
   /// Whether somebody wants no rounds for now.
   var isHeld = false
 
@@ -189,10 +191,13 @@ struct Snapshot {
     case .delivering:
       if lanes.haveLostRound {
         progress = saved
+        nextSave = nil
         state = .resting(until: now + failures.next(using: &random))
         return nil
       }
-      guard lanes.haveDeliveredRound, let origin else { return nil }
+      guard lanes.haveDeliveredRound, let origin, nextSave.map({ now >= $0 }) ?? true else {
+        return nil
+      }
       state = .saving
       let before = Set(saved)
       return .save(progress.filter { !before.contains($0) }, origin)
@@ -201,7 +206,11 @@ struct Snapshot {
 
   /// When the next step is due by time alone.
   var deadline: Instant? {
-    if case .resting(let until) = state, !isUnderWay, !isHeld { until } else { nil }
+    switch state {
+    case .resting(let until) where !isUnderWay && !isHeld: until
+    case .delivering: nextSave
+    default: nil
+    }
   }
 
   /// A step has ended; throws what cannot pass by itself.
@@ -226,13 +235,17 @@ struct Snapshot {
       state = isStale ? .resting(until: now + failures.next(using: &random)) : .delivering
     case .saved:
       saved = progress
+      nextSave = nil
       failures.reset()
       state = .resting(until: now)
       endIfDone()
     case .failed(let error):
       remarks.append(.failed(error))
       end(&pipeline, now: now)
-      if case .saving = state { state = .delivering }
+      if case .saving = state {
+        state = .delivering
+        nextSave = now + failures.next(using: &random)
+      }
       if case .opening = state { state = .resting(until: now + failures.next(using: &random)) }
       guard error.isRetryable else { throw error }
     }

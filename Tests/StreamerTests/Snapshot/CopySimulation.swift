@@ -65,6 +65,9 @@ final class CopySimulation {
   private var sent = 0
   private var described = false
   private var step: SnapshotStep?
+  private var failedSave: Instant?
+  /// Saves that came again at once after one had failed.
+  private(set) var hastySaves = 0
 
   // The store.
   private var savedPosition = LSN(0x1000)
@@ -260,6 +263,9 @@ final class CopySimulation {
       answer = .rows(fill(block))
     case .readOn(_, let block): answer = .rows(fill(block))
     case .close: answer = .closed
+    case .save where Int.random(in: 0..<8, using: &random) == 0:
+      failedSave = now
+      answer = .failed(StreamerError(what: "store", why: "it is full", retryable: true))
     case .save(let progress, _):
       for table in progress { savedProgress[table.number] = table }
       answer = .saved
@@ -309,6 +315,9 @@ final class CopySimulation {
     if !roundsBefore, pipeline.isInRound { rounds += 1 }
     if step == nil {
       step = snapshot.takeStep(pipeline.lanes, isStreaming: true, isEnding: false, now: now)
+    }
+    if case .save? = step, let failed = failedSave.take(), now - failed < .milliseconds(40) {
+      hastySaves += 1
     }
     for remark in snapshot.takeRemarks() { if case .stale = remark { stale += 1 } }
   }

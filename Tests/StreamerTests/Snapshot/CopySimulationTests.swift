@@ -14,6 +14,7 @@ import Testing
     for seed in 1...Self.seeds {
       let simulation = CopySimulation(seed: seed)
       if let fault = try simulation.run() { Issue.record("seed \(seed): \(fault)") }
+      #expect(simulation.hastySaves == 0, "seed \(seed)")
       rounds += simulation.rounds
       stale += simulation.stale
       crashes += simulation.crashes
