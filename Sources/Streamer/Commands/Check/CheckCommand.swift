@@ -1,3 +1,5 @@
+import KafkaBridge
+
 /// `check`: examines everything that a configuration needs, without changing anything.
 enum CheckCommand {
   /// Prints what was found; 0 when nothing failed, 2 for a wrong configuration, 1 when all that
@@ -18,6 +20,12 @@ enum CheckCommand {
       report.add(.init("configuration", "\(note.path)", .ok, note.text))
     }
     if let cost = producers(of: configuration) { report.add(cost) }
+    if configuration.usesKafka, let fault = KafkaVersion.knownFault {
+      report.add(
+        .init(
+          "version", "librdkafka", .warn, "librdkafka \(KafkaVersion.text) \(fault)",
+          KafkaVersion.remedy))
+    }
     let stored = StoreCheck.positions(of: configuration, &report)
     var tables: [String: PublishedTables] = [:]
     for source in configuration.sources {
