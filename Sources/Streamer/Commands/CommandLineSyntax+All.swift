@@ -1,7 +1,7 @@
 extension CommandLineSyntax {
   /// Every command of this version, in the order of the help.
   static let all: [CommandLineSyntax] = [
-    run, demo, check, tail, record, replay, inspect, status, positionShow, positionSet,
+    run, demo, check, tail, record, replay, inspect, status, snapshot, positionShow, positionSet,
     positionReset, drop, migrateConfiguration, completions,
   ]
 
