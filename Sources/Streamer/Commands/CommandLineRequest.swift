@@ -101,6 +101,8 @@ enum CommandLineRequest: Hashable, Sendable {
     let subject: Subject
     /// How events are written.
     let format: FormatConfiguration.Name
+    /// Whether existing rows are printed too.
+    var copies = false
   }
 
   /// What `record` records.

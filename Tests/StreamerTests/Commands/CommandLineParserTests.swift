@@ -205,10 +205,6 @@ import Testing
         + "See psql-streamer snapshot --help."
     ),
     (
-      "tail DSN -p a --snapshot",
-      "--snapshot: it comes with a later version. Leave it out. See psql-streamer tail --help."
-    ),
-    (
       "tail DSN -p a --format avro",
       "--format avro: its records are no lines, and need a schema registry. Only a Kafka sink of a "
         + "configuration has it. See psql-streamer tail --help."
