@@ -86,10 +86,12 @@ extension ConfigurationReader {
       }
     }
     snapshot.pause = duration("snapshotPause", default: .seconds(1))
-    if snapshot.mode != .never, twoPhase {
+    if snapshot.needsStore, twoPhase {
+      let key =
+        snapshot.mode != .never
+        ? "snapshot" : snapshot.newTables ? "snapshotNewTables" : "signalTable"
       fail(
-        "snapshot", at: entry("snapshot")?.position,
-        found: TOMLValue.quoted(snapshot.mode.rawValue),
+        key, at: entry(key)?.position, found: entry(key)?.value.summary ?? "",
         expected: "twoPhase = false beside it",
         hint: "What is prepared is delivered before a snapshot sees it.")
     }

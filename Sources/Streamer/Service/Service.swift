@@ -73,6 +73,13 @@ final class Service: StatusSource {
     _ command: CopyCommand, of source: String?
   ) -> Result<(source: String, changed: CopyBook), StreamerError> {
     do throws(StreamerError) {
+      let all = configuration.sources.filter { if case .postgres = $0.kind { true } else { false } }
+      guard source != nil || all.count < 2 else {
+        throw StreamerError(
+          what: "psql-streamer",
+          why: "it has several postgres sources: \(all.map(\.name).joined(separator: ", "))",
+          hint: "Name one of them.", exit: .usage)
+      }
       let name = try configuration.postgresSource(named: source).0.name
       guard let index = pipelineSources.firstIndex(where: { $0.name == name }) else {
         throw StreamerError(what: "source \(name)", why: "it has no sink", exit: .usage)

@@ -29,21 +29,6 @@ final class CopySimulation {
     var big: Int
   }
 
-  static let table = SnapshotTable(
-    relation: Relation(
-      oid: 16_400, schema: "public", name: "t", replicaIdentity: .primaryKey,
-      columns: [
-        Relation.Column(name: "id", isKey: true, type: 25), Relation.Column(name: "v", type: 23),
-        Relation.Column(name: "big", type: 25),
-      ]), key: [0])
-  /// A table that nobody changes, without a key.
-  static let still = SnapshotTable(
-    relation: Relation(
-      oid: 16_401, schema: "public", name: "still", replicaIdentity: .nothing,
-      columns: table.relation.columns.map {
-        Relation.Column(name: $0.name, isKey: false, type: $0.type)
-      }))
-  static let tables = [table, still]
   static let keys = 0..<40
   static let origin = SourceOrigin(source: "db", systemIdentifier: "7", database: "d")
 
@@ -143,6 +128,7 @@ final class CopySimulation {
     for _ in 0..<600 { try turn(isCalm: false) }
     decide(.active, about: nil)
     if let fault = try settle() { return fault }
+    if let fault = verdictOnRequests() { return fault }
     // With nothing else going on all rows come once more.
     ask(Self.tables)
     return try settle() ?? verdict() ?? verdictOnRequests()
@@ -407,11 +393,16 @@ final class CopySimulation {
     described = false
     if Bool.random(using: &random) {
       losses += 1
+      // The sink may be what has failed: a fresh one begins where this one has confirmed.
+      if Bool.random(using: &random) {
+        sink.crash(Int.random(in: 0...100, using: &random))
+        pipeline.lanes[0].restart(with: sink)
+        pipeline.lanes[0].opened()
+      }
       snapshot.disconnected(&pipeline, now: now)
       pipeline.disconnected()
       savedStart = pipeline.lanes[0].confirmed
       pipeline.connected(at: savedStart)
-      // A fresh sink would begin at the same place: what this one has is delivered all the same.
     } else {
       crashes += 1
       // What was handed over may arrive all the same, as far as it goes.

@@ -45,3 +45,22 @@ final class CopySink: Sink {
     receipts = []
   }
 }
+
+extension CopySimulation {
+  /// The table that is written to.
+  static let table = SnapshotTable(
+    relation: Relation(
+      oid: 16_400, schema: "public", name: "t", replicaIdentity: .primaryKey,
+      columns: [
+        Relation.Column(name: "id", isKey: true, type: 25), Relation.Column(name: "v", type: 23),
+        Relation.Column(name: "big", type: 25),
+      ]), key: [0])
+  /// A table that nobody changes, without a key.
+  static let still = SnapshotTable(
+    relation: Relation(
+      oid: 16_401, schema: "public", name: "still", replicaIdentity: .nothing,
+      columns: table.relation.columns.map {
+        Relation.Column(name: $0.name, isKey: false, type: $0.type)
+      }))
+  static let tables = [table, still]
+}

@@ -22,7 +22,8 @@ extension PostgresSession {
       copy.book.forget(start)
     }
     known = nil
-    guard copy.isNew || rules.newTables else { return copy }
+    // A standby has nothing to give; new tables are looked for once it is promoted.
+    guard copy.isNew || rules.newTables && !server.isInRecovery else { return copy }
     let published = SnapshotTable.all(
       from: try ask(&plain, describing(oids: nil, server.version.major)))
     if copy.isNew || copy.book[CopyRequest.start] == nil {
