@@ -161,7 +161,9 @@ final class CopySimulation {
     case 8: answer()
     case 9 where !isCalm && !isQuiet && Int.random(in: 0..<25, using: &random) == 0: fail()
     case 10 where !isCalm && Int.random(in: 0..<12, using: &random) == 0: order()
-    case 11: if !changed.isEmpty { snapshot.take(changed.removeFirst(), now: now) }
+    case 11 where !changed.isEmpty:
+      snapshot.take(changed.removeFirst(), now: now)
+      if !isCalm, !isQuiet, Int.random(in: 0..<4, using: &random) == 0 { fail() }
     default: break
     }
     try work()
