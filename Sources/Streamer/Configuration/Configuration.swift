@@ -63,6 +63,12 @@ struct Configuration: Hashable, Sendable {
   /// What is worth logging once at the start.
   var notes: [ConfigurationNote]
 
+  /// Whether a source or a sink is a Kafka.
+  var usesKafka: Bool {
+    sinks.contains { if case .kafka = $0.kind { true } else { false } }
+      || sources.contains { if case .kafka = $0.kind { true } else { false } }
+  }
+
   /// The sinks that get the changes of a source, in the order of the file.
   func sinks(of source: String) -> [SinkConfiguration] {
     let heartbeats: TablePattern? =

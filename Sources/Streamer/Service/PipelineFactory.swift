@@ -41,8 +41,10 @@ enum PipelineFactory {
       spool = postgres.spool
       rules.longestPause = postgres.startRetryInterval
     }
+    let pool = ProducerPool()
     var result = DriverPlan(
-      name: source.name, sinks: sinks.map { plan($0, source: source.name, configuration) },
+      name: source.name,
+      sinks: sinks.map { plan($0, source: source.name, pool: pool, configuration) },
       inFlight: configuration.inFlight.bytes, spool: spool.settings(store: configuration.store),
       rules: rules)
     if let limit = configuration.startTimeout {
@@ -53,7 +55,8 @@ enum PipelineFactory {
 
   /// What a driver needs to know of one of its sinks.
   static func plan(
-    _ sink: SinkConfiguration, source: String, _ configuration: Configuration
+    _ sink: SinkConfiguration, source: String, pool: ProducerPool = ProducerPool(),
+    _ configuration: Configuration
   ) -> SinkPlan {
     let start = configuration.startTimeout ?? Limits.kafkaStart
     let rivalry = Rivalry()
@@ -66,8 +69,8 @@ enum PipelineFactory {
           startTimeout: min(start, Limits.kafkaStart), rivalry: rivalry, log: log)
       case .kafka(let kafka):
         KafkaSink(
-          name: sink.name, kafka, topics: topics, startTimeout: min(start, Limits.kafkaStart),
-          log: log)
+          name: sink.name, kafka, topics: topics, pool: pool,
+          startTimeout: min(start, Limits.kafkaStart), log: log)
       case .stdout: try LineSink(path: nil, rotateSize: nil)
       case .file(let file):
         try LineSink(

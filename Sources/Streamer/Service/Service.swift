@@ -1,4 +1,5 @@
 import Glibc
+import KafkaBridge
 import PGWire
 import Synchronization
 
@@ -113,6 +114,11 @@ final class Service: StatusSource {
     defer { http.stop() }
     log.info(
       "starting", ["version": Version.text, "http": configuration.http, "port": http.port])
+    if configuration.usesKafka, let fault = KafkaVersion.knownFault {
+      log.warning(
+        "this librdkafka is known for a fault",
+        ["version": KafkaVersion.text, "fault": fault, "hint": KafkaVersion.remedy])
+    }
     var poller = try Poller()
     try poller.watch(signals.descriptor, tag: 0, for: .readable)
     try poller.watch(ended.descriptor, tag: 1, for: .readable)

@@ -10,13 +10,15 @@ final class KafkaSink: Sink {
 
   /// Makes a sink that is not connected; `topics` must be there, and `startTimeout` bounds one
   /// attempt to connect.
+  ///
+  /// Its producer is one of the `pool`.
   init(
     name: String, _ configuration: KafkaSinkConfiguration, topics: [String],
-    startTimeout: Duration, log: Log
+    pool: ProducerPool = ProducerPool(), startTimeout: Duration, log: Log
   ) {
     let creates = configuration.createTopics == .create
     writer = KafkaWriter(
-      properties: KafkaProperties.producer(configuration, log: log),
+      name: name, properties: KafkaProperties.producer(configuration, log: log), pool: pool,
       creating: creates ? configuration.newTopics : nil, startTimeout: startTimeout, log: log
     ) { error, isDelivery in
       StreamerError(error, sink: name, isDelivery: isDelivery, createsTopics: creates)
@@ -43,7 +45,10 @@ final class KafkaSink: Sink {
 
   func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError) {
     try writer.poll(report)
-    if let failure { throw failure }
+    if let failure {
+      writer.giveUp()
+      throw failure
+    }
   }
 
   /// Now and then the topics are looked at; nothing that is written waits for it.

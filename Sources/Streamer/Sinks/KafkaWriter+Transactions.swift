@@ -57,22 +57,6 @@ extension KafkaWriter {
     do throws(KafkaError) { try producer?.beginTransaction() } catch { throw explain(error, true) }
   }
 
-  /// Sends one record to the first partition of a topic; without a value it forgets what was there.
-  func send(key: [UInt8], value: [UInt8]?, to number: TopicID, ticket: UInt64) {
-    guard let producer else { preconditionFailure("a record is sent to a sink that is not open") }
-    let topic = topic(number)
-    let hasValue = value != nil
-    // SAFETY: the bytes stand still until flushBatches has copied them.
-    unsafe key.withUnsafeBytes { key in
-      unsafe (value ?? []).withUnsafeBytes { value in
-        unsafe producer.enqueue(
-          topic: topic, partition: 0, key: key, value: hasValue ? value : nil,
-          opaque: UInt(ticket))
-        flush(producer)
-      }
-    }
-  }
-
   /// Waits until everything that was sent is delivered; for commands, which have nothing else to do.
   func deliver(within timeout: Duration) throws(StreamerError) {
     let deadline = ContinuousClock.now + timeout

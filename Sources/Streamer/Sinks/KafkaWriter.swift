@@ -3,8 +3,8 @@ import PGWire
 import Synchronization
 
 // SAFETY: `open`, `prepare` and `close` run on the I/O worker, `send` and `poll` on the pipeline's
-// thread; they share the topics, which a mutex guards, and a producer that is set before the first
-// record and taken away after the last.
+// thread; they share the topics, which a mutex guards, and a producer that is joined before the first
+// record and left after the last.
 
 /// What every sink that produces to Kafka does: topics by number, the partition of a record, batches
 /// out and receipts back, and the end.
@@ -25,19 +25,23 @@ final class KafkaWriter: @unchecked Sendable {
     var told: [String: Int] = [:]
   }
 
+  private let name: String
   private let properties: KafkaConfiguration
+  private let pool: ProducerPool
   /// How topics are made that do not exist; nil when that is refused.
   let newTopics: KafkaSinkConfiguration.NewTopics?
   private let startTimeout: Duration
   private let log: Log
   let explain: Explanation
   private let table = Mutex(Table())
-  private(set) var producer: Producer?
+  private var joined: (shared: SharedProducer, member: SharedProducer.Member)?
   private var failure: StreamerError?
   /// When the producer ended whose reason has not been reported yet.
   private var fatalSince: ContinuousClock.Instant?
   /// What librdkafka reported since something was delivered.
   private var reported: StreamerError?
+  /// How many of its errors have been looked at.
+  private var seenErrors = 0
   /// What brokers refuse now, though librdkafka goes on trying.
   private var refused: StreamerError?
   /// How long the last commit took, and whether no more is asked of one.
@@ -46,11 +50,16 @@ final class KafkaWriter: @unchecked Sendable {
   var trouble: StreamerError? { refused ?? reported }
 
   /// Makes a writer that is not connected; `startTimeout` bounds one attempt to connect.
+  ///
+  /// Those of one `pool` with the same properties write with one producer.
   init(
-    properties: KafkaConfiguration, creating newTopics: KafkaSinkConfiguration.NewTopics? = nil,
-    startTimeout: Duration, log: Log, explain: @escaping Explanation
+    name: String, properties: KafkaConfiguration, pool: ProducerPool = ProducerPool(),
+    creating newTopics: KafkaSinkConfiguration.NewTopics? = nil, startTimeout: Duration, log: Log,
+    explain: @escaping Explanation
   ) {
+    self.name = name
     self.properties = properties
+    self.pool = pool
     self.newTopics = newTopics
     self.startTimeout = startTimeout
     self.log = log
@@ -58,7 +67,10 @@ final class KafkaWriter: @unchecked Sendable {
   }
 
   /// Readable when ``poll(_:)`` has something to say.
-  var eventDescriptor: CInt? { producer?.eventDescriptor }
+  var eventDescriptor: CInt? { joined?.member.eventDescriptor }
+
+  /// The producer, perhaps one for several sinks; nil before ``open(topics:)``.
+  var producer: Producer? { joined?.shared.producer }
 
   /// The largest record, key and value together in bytes.
   var maximumRecordBytes: Int {
@@ -75,7 +87,7 @@ final class KafkaWriter: @unchecked Sendable {
     return SinkTopic(name: topic?.name ?? "", maximumRecordBytes: min(limit, maximumRecordBytes))
   }
 
-  /// How many records wait in librdkafka.
+  /// How many records wait in librdkafka, those of sinks that share the producer too.
   var queueLength: Int { producer?.queueLength ?? 0 }
 }
 
@@ -83,28 +95,31 @@ final class KafkaWriter: @unchecked Sendable {
 extension KafkaWriter {
   /// Connects, unless it is connected, and makes sure of the topics that are named.
   func open(topics names: [String]) throws(StreamerError) {
-    if producer == nil {
-      do throws(KafkaError) {
-        producer = try connect()
-      } catch { throw explain(error, false) }
+    // Opened before, in an attempt that something else ended, and failed since.
+    if joined?.shared.failed != nil { close(within: .zero) }
+    if joined == nil {
+      do throws(KafkaError) { try join() } catch { throw explain(error, false) }
     }
     for answer in prepare(topics: names) { _ = try answer.get() }
   }
 
-  private func connect() throws(KafkaError) -> Producer {
-    let producer = try Producer(configuration: properties)
+  private func join() throws(KafkaError) {
+    let (shared, member) = try pool.join(properties, connect)
     do throws(KafkaError) {
-      try producer.checkConnection(timeout: startTimeout)
-      // One broker of several that is down may lead none of the topics: its records wait, and tell.
-      for broker in try producer.unreachableBrokers(timeout: startTimeout) {
-        log.warning("a broker cannot be reached", ["error": "\(broker)"])
-      }
-      if let newTopics { try newTopics.validate(timeout: startTimeout, producer.validate) }
+      if let newTopics { try newTopics.validate(timeout: startTimeout, shared.producer.validate) }
     } catch {
-      producer.close(timeout: .zero)
+      shared.leave(within: .zero)
       throw error
     }
-    return producer
+    joined = (shared, member)
+  }
+
+  private func connect(_ producer: Producer) throws(KafkaError) {
+    try producer.checkConnection(timeout: startTimeout)
+    // One broker of several that is down may lead none of the topics: its records wait, and tell.
+    for broker in try producer.unreachableBrokers(timeout: startTimeout) {
+      log.warning("a broker cannot be reached", ["error": "\(broker)"])
+    }
   }
 
   /// The number of each topic, or what stands in its way; all that are new are asked for, and made,
@@ -198,7 +213,9 @@ extension KafkaWriter {
   func lookAtPartitions(usingNew: Bool) -> StreamerError? {
     guard let producer else { return nil }
     var error: StreamerError?
-    for (topic, count) in producer.changedTopics(timeout: Limits.partitionsAnswer) {
+    let own = table.withLock { $0.numbers }
+    for (topic, count) in producer.changedTopics(timeout: Limits.partitionsAnswer)
+    where own[topic.name] != nil {
       if usingNew {
         error =
           error
@@ -217,11 +234,12 @@ extension KafkaWriter {
     return error
   }
 
-  /// Ends the producer within `timeout`: what is not delivered by now is given up.
+  /// Ends the producer within `timeout`, unless other sinks write with it: what is not delivered by
+  /// now is given up.
   func close(within timeout: Duration) {
     table.withLock { $0 = Table() }
-    producer?.close(timeout: timeout)
-    producer = nil
+    joined?.shared.leave(within: timeout)
+    joined = nil
   }
 }
 
@@ -232,14 +250,17 @@ extension KafkaWriter {
 
   /// Takes all records of a batch.
   func send(_ batch: borrowing RecordBatch) {
-    guard let producer else { preconditionFailure("records are sent to a sink that is not open") }
+    guard let (shared, member) = joined else {
+      preconditionFailure("records are sent to a sink that is not open")
+    }
+    let producer = shared.producer
     let topics = table.withLock { $0.topics }
     for entry in batch.entries {
       let topic = topics[Int(entry.topic)]
       let partition = Self.partition(entry.partitionHash, of: topic.partitionCount)
       // SAFETY: the batch's bytes stand still until flushBatches has copied them.
       unsafe batch.withParts(of: entry) { key, value in
-        let opaque = UInt(entry.ticket)
+        let opaque = shared.opaque(entry.ticket, of: member)
         if entry.headers.isEmpty {
           unsafe producer.enqueue(
             topic: topic, partition: partition, key: key, value: value, opaque: opaque)
@@ -250,12 +271,30 @@ extension KafkaWriter {
         }
       }
     }
-    flush(producer)
+    flush(shared)
   }
 
   /// Hands over what has gathered in the producer.
-  func flush(_ producer: Producer) {
-    for report in producer.flushBatches().failed { fail(report) }
+  private func flush(_ shared: SharedProducer) {
+    for report in shared.producer.flushBatches().failed { shared.take(report) }
+  }
+
+  /// Sends one record to the first partition of a topic; without a value it forgets what was there.
+  func send(key: [UInt8], value: [UInt8]?, to number: TopicID, ticket: UInt64) {
+    guard let (shared, member) = joined else {
+      preconditionFailure("a record is sent to a sink that is not open")
+    }
+    let topic = topic(number)
+    let hasValue = value != nil
+    // SAFETY: the bytes stand still until flushBatches has copied them.
+    unsafe key.withUnsafeBytes { key in
+      unsafe (value ?? []).withUnsafeBytes { value in
+        unsafe shared.producer.enqueue(
+          topic: topic, partition: 0, key: key, value: hasValue ? value : nil,
+          opaque: shared.opaque(ticket, of: member))
+        flush(shared)
+      }
+    }
   }
 
   /// A topic by its number.
@@ -268,30 +307,36 @@ extension KafkaWriter {
 
   /// Reports what was delivered since the last call; throws when a record never will be.
   func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError) {
-    guard let producer else { return }
-    // Reports come by partition, so neighbours often belong to one transaction.
-    var receipt: DeliveryReceipt?
-    producer.poll { delivery in
-      guard delivery.error == nil else { return fail(delivery) }
-      let ticket = UInt64(delivery.opaque)
-      if receipt?.ticket == ticket {
-        receipt?.count += 1
-        receipt?.bytes += delivery.byteCount
-      } else {
-        if let receipt { report(receipt) }
-        receipt = DeliveryReceipt(ticket: ticket, count: 1, bytes: delivery.byteCount)
-      }
-    }
-    if let receipt {
+    guard let (shared, member) = joined else { return }
+    shared.poll()
+    for refused in member.refused { note(refused) }
+    if !member.receipts.isEmpty {
       reported = nil
-      report(receipt)
+      for receipt in member.receipts { report(receipt) }
     }
-    if let error = producer.takeError() { reported = explain(error, true) }
-    note(producer.refusal)
-    if let fatal = producer.fatalError, failure == nil, isDecisive(fatal) {
+    member.clear()
+    if shared.errors.count != seenErrors {
+      seenErrors = shared.errors.count
+      reported = shared.errors.last.map { explain($0, true) }
+    }
+    note(shared.producer.refusal)
+    if let fatal = shared.producer.fatalError, failure == nil, isDecisive(fatal) {
       failure = explain(fatal, true)
     }
-    if let failure { throw failure }
+    if let failure {
+      shared.fail(by: name)
+      throw failure
+    }
+    if let failed = shared.failed { throw sharedFailure(failed) }
+  }
+
+  /// Gives the producer up, for all that write with it.
+  func giveUp() { joined?.shared.fail(by: name) }
+
+  private func sharedFailure(_ other: String) -> StreamerError {
+    StreamerError(
+      what: "sink \(name)",
+      why: "the Kafka producer that it shares with sink \(other) has failed", retryable: true)
   }
 
   /// Whether a fatal error is all that will be said.
@@ -316,7 +361,8 @@ extension KafkaWriter {
     }
   }
 
-  private func fail(_ report: DeliveryReport) {
+  /// A record was not delivered.
+  private func note(_ report: DeliveryReport) {
     guard failure == nil, let error = report.error else { return }
     // What follows a fatal error says less than its reason, and may come before it.
     guard isDecisive(error) else { return }

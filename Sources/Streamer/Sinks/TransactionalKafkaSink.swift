@@ -9,7 +9,7 @@ import PGWire
 /// follows on the same producer.
 final class TransactionalKafkaSink: TransactionalSink {
   /// The number that delivery reports of positions bring back.
-  private static let positionTicket = UInt64.max
+  private static let positionTicket = StrandTicket.make(strand: StrandTicket.strands - 1, number: 0)
 
   private let name: String
   private let writer: any TransactionWriter
@@ -64,6 +64,7 @@ final class TransactionalKafkaSink: TransactionalSink {
     let id = configuration.transactionalID(source: source, sink: name)
     let creates = configuration.createTopics == .create
     let writer = KafkaWriter(
+      name: name,
       properties: KafkaProperties.producer(configuration, transactionalID: id, log: log),
       creating: creates ? configuration.newTopics : nil, startTimeout: startTimeout, log: log
     ) { error, isDelivery in

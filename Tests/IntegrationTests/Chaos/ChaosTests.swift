@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration {
+extension Integration.WithKafka {
   /// Concurrent writers while everything that can break breaks.
   ///
   /// `CHAOS_SECONDS` sets how long each load lasts, 15 if it is not set.

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration {
+extension Integration.WithPostgres {
   /// Rows that were there before the program.
   @Suite struct ExistingRows {
     private static let rows = 8_000

@@ -1,5 +1,6 @@
-import KafkaBridge
 import Testing
+
+@testable import KafkaBridge
 
 @Suite struct KafkaConfigurationTests {
   private func producer(_ properties: (String, String)...) -> KafkaConfiguration {
@@ -82,5 +83,15 @@ import Testing
     let error = #expect(throws: KafkaError.self) { try Producer(configuration: configuration) }
     #expect(error?.category == .configuration)
     #expect(error?.description.contains("/none.crt") == true)
+  }
+
+  /// Versions that are known to lose, double or hang are told of, and no others.
+  @Test(arguments: [
+    (0x0200_02ff, false), (0x0201_01ff, false), (0x0202_00ff, true), (0x0203_00ff, true),
+    (0x0204_00ff, true), (0x0205_00ff, true), (0x0205_03ff, false), (0x0208_00ff, false),
+    (0x020a_00ff, true), (0x020a_01ff, false), (0x0210_00ff, false),
+  ])
+  func versionsWithKnownFaults(number: UInt32, isFaulty: Bool) {
+    #expect((KafkaVersion.fault(of: number) != nil) == isFaulty)
   }
 }

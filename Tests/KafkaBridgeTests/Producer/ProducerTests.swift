@@ -126,9 +126,7 @@ import Testing
     let topic = try producer.topic(named: "orders", timeout: .seconds(5))
     // Let the partition's leader know the producer: else records are held for that.
     unsafe producer.enqueue(topic: topic, partition: 0, key: nil, value: nil, opaque: 9)
-    _ = producer.flushBatches()
-    awaitReadable(producer.eventDescriptor)
-    #expect(producer.poll { _ in } == 1)
+    #expect(producer.deliver(within: .seconds(10)))
     try cluster.setRoundTrip(1, milliseconds: 500)
     let bytes = [UInt8](repeating: 0x61, count: 60_000)
     unsafe bytes.withUnsafeBytes { large in

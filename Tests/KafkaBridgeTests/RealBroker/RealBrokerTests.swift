@@ -133,7 +133,8 @@ struct RealBrokerTests {
     work.produce(10, on: producer)
     work.awaitReports(10, from: producer)
     try admin.deleteTopic("deleted", timeout: .seconds(10))
-    let end = ContinuousClock.now + .seconds(30)
+    // Newer versions wait for topic.metadata.propagation.max.ms before they believe it.
+    let end = ContinuousClock.now + .seconds(120)
     var failure: KafkaError?
     while failure == nil, ContinuousClock.now < end {
       work.produce(1, on: producer)

@@ -15,17 +15,27 @@ import Testing
     try cluster.createTopic("b", partitions: 1)
   }
 
-  private func writer() -> KafkaWriter {
-    KafkaWriter(
-      properties: .producer(bootstrapServers: cluster.bootstrapServers),
-      startTimeout: .seconds(10), log: Log(level: .error)
-    ) { error, isDelivery in StreamerError(error, sink: "s", isDelivery: isDelivery) }
+  private func writer(
+    _ name: String = "s", of pool: ProducerPool = ProducerPool(), lingering: String? = nil
+  ) -> KafkaWriter {
+    var properties = KafkaConfiguration.producer(bootstrapServers: cluster.bootstrapServers)
+    if let lingering { properties.set("linger.ms", lingering) }
+    return KafkaWriter(
+      name: name, properties: properties, pool: pool, startTimeout: .seconds(10),
+      log: Log(level: .error)
+    ) { error, isDelivery in StreamerError(error, sink: name, isDelivery: isDelivery) }
   }
 
   private func deliver(_ batch: borrowing RecordBatch, by writer: KafkaWriter) throws
     -> [DeliveryReceipt]
   {
     writer.send(batch)
+    return try receipts(of: batch, by: writer)
+  }
+
+  private func receipts(of batch: borrowing RecordBatch, by writer: KafkaWriter) throws
+    -> [DeliveryReceipt]
+  {
     var receipts: [DeliveryReceipt] = []
     let count = batch.entries.count
     try eventually {
@@ -35,7 +45,9 @@ import Testing
     return receipts
   }
 
-  private func batch(_ records: [(key: String?, value: String?, topic: TopicID)]) -> RecordBatch {
+  private func batch(
+    _ records: [(key: String?, value: String?, topic: TopicID)], strand: Int = 0
+  ) -> RecordBatch {
     var batch = RecordBatch()
     for (number, record) in records.enumerated() {
       var key: Range<Int>?
@@ -52,7 +64,7 @@ import Testing
       }
       batch.add(
         key: key, value: value, route: Route(topic: record.topic, table: "t\(number)"),
-        ticket: UInt64(number / 4))
+        ticket: StrandTicket.make(strand: strand, number: UInt64(number / 4)))
     }
     return batch
   }
@@ -132,6 +144,58 @@ import Testing
     _ = try deliver(batch([("k", "", 0), ("n", nil, 0), (nil, "v", 0)]), by: writer)
     writer.close(within: .seconds(5))
     #expect(try read("b") == ["0 0 ", "0 -1 ", "0 1 v"])
+  }
+
+  /// Fault A4: sinks of a source that are alike share a producer, and each has its own receipts,
+  /// whoever polls first.
+  @Test func sinksThatAreAlikeShareAProducer() throws {
+    let pool = ProducerPool()
+    let writers = [writer("x", of: pool), writer("y", of: pool)]
+    let other = writer("z", of: pool, lingering: "7")
+    for writer in writers + [other] { try writer.open(topics: ["a", "b"]) }
+    #expect(writers[0].producer === writers[1].producer)
+    #expect(writers[0].producer !== other.producer)
+    #expect(writers[0].eventDescriptor != writers[1].eventDescriptor)
+    // Their tickets are the same but for the strand.
+    let first = batch((0..<40).map { ("k\($0)", "x\($0)", 0) })
+    let second = batch((0..<24).map { ("k\($0)", "y\($0)", 1) }, strand: 9)
+    writers[0].send(first)
+    writers[1].send(second)
+    var tickets = Set(try receipts(of: second, by: writers[1]).map(\.ticket))
+    #expect(tickets == Set(second.entries.map(\.ticket)))
+    tickets = Set(try receipts(of: first, by: writers[0]).map(\.ticket))
+    #expect(tickets == Set(first.entries.map(\.ticket)))
+    // Who stays goes on with it.
+    writers[0].close(within: .seconds(5))
+    _ = try deliver(second, by: writers[1])
+    writers[1].close(within: .seconds(5))
+    other.close(within: .seconds(5))
+    #expect(try read("a").count == 40 && read("b").count == 48)
+  }
+
+  /// None goes on with a producer that has failed for another, and who comes after gets a new one.
+  @Test func sinksThatShareAProducerFailTogether() throws {
+    let pool = ProducerPool()
+    let writers = [writer("x", of: pool), writer("y", of: pool)]
+    for writer in writers { try writer.open(topics: ["a", "b"]) }
+    cluster.pushErrors(.produce, [10])
+    writers[1].send(batch([("k", "refused", 0)]))
+    var own: StreamerError?
+    try eventually {
+      do throws(StreamerError) { try writers[1].poll { _ in } } catch { own = error }
+      return own != nil
+    }
+    #expect(own?.what == "sink y" && own?.why.contains("shares") == false)
+    let shared = #expect(throws: StreamerError.self) { try writers[0].poll { _ in } }
+    #expect(shared?.isRetryable == true)
+    #expect(shared?.why == "the Kafka producer that it shares with sink y has failed")
+    let next = writer("x", of: pool)
+    try next.open(topics: ["a"])
+    #expect(next.producer !== writers[0].producer)
+    for writer in writers { writer.close(within: .seconds(5)) }
+    _ = try deliver(batch([("k", "later", 0)]), by: next)
+    next.close(within: .seconds(5))
+    #expect(try read("a").map { $0.hasSuffix("later") } == [true])
   }
 
   /// A topic that was there when it was prepared is looked for again by a fresh producer.

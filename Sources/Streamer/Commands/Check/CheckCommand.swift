@@ -1,3 +1,5 @@
+import KafkaBridge
+
 /// `check`: examines everything that a configuration needs, without changing anything.
 enum CheckCommand {
   /// Prints what was found; 0 when nothing failed, 2 for a wrong configuration, 1 when all that
@@ -18,6 +20,12 @@ enum CheckCommand {
       report.add(.init("configuration", "\(note.path)", .ok, note.text))
     }
     if let cost = producers(of: configuration) { report.add(cost) }
+    if configuration.usesKafka, let fault = KafkaVersion.knownFault {
+      report.add(
+        .init(
+          "version", "librdkafka", .warn, "librdkafka \(KafkaVersion.text) \(fault)",
+          KafkaVersion.remedy))
+    }
     let stored = StoreCheck.positions(of: configuration, &report)
     var tables: [String: PublishedTables] = [:]
     for source in configuration.sources {
@@ -46,20 +54,29 @@ enum CheckCommand {
     return report.exit.rawValue
   }
 
-  /// What the producers take, when there are many: each source has one of its own for each of its
-  /// Kafka sinks.
+  /// What the producers take, when there are many: each source has one for all its Kafka sinks with
+  /// the same brokers and properties, and one for each that writes in transactions.
   static func producers(of configuration: Configuration) -> CheckFinding? {
     var count = 0
+    var shared: [String: Set<SharedProducer.Key>] = [:]
     for sink in configuration.sinks {
-      if case .kafka = sink.kind { count += sink.sources.count }
+      guard case .kafka(let kafka) = sink.kind else { continue }
+      guard kafka.delivery != .exactlyOnce else {
+        count += sink.sources.count
+        continue
+      }
+      let key = SharedProducer.Key(KafkaProperties.producer(kafka, log: Log(level: .error)))
+      for source in sink.sources { shared[source, default: []].insert(key) }
     }
+    count += shared.values.reduce(0) { $0 + $1.count }
     guard count >= Limits.manyProducers else { return nil }
     let cost = Limits.producerCost
     return CheckFinding(
       "producers", "sinks", .warn,
-      "\(count) pairs of a source and a Kafka sink have a producer each: together about "
+      "\(count) Kafka producers take together about "
         + "\(count * cost.threads) threads, \(count * cost.descriptors) descriptors and "
         + "\(ByteSize(count * cost.bytes))",
-      "One sink can route the tables of many sources; else divide them among several processes.")
+      "Sinks of a source with the same brokers and properties share one; else divide the sources "
+        + "among several processes.")
   }
 }

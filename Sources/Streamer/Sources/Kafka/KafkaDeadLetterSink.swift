@@ -12,7 +12,7 @@ final class KafkaDeadLetterSink: Sink {
     log: Log
   ) {
     writer = KafkaWriter(
-      properties: KafkaProperties.deadLetters(source, log: log),
+      name: name, properties: KafkaProperties.deadLetters(source, log: log),
       startTimeout: startTimeout, log: log
     ) { error, _ in
       StreamerError(error, kafkaSource: name)
