@@ -22,6 +22,7 @@ extension PostgresSession {
       copy.book.forget(start)
     }
     known = nil
+    if reason.isFirstConnection { try warnOfSignals(&plain) }
     // A standby has nothing to give; new tables are looked for once it is promoted.
     guard copy.isNew || rules.newTables && !server.isInRecovery else { return copy }
     let published = SnapshotTable.all(
@@ -38,6 +39,21 @@ extension PostgresSession {
       known = Set(copy.book.tables(of: CopyRequest.start).map(\.relation))
     }
     return copy
+  }
+
+  /// Says that nobody hears of signals whose table is not published.
+  private func warnOfSignals(_ plain: inout Connection) throws(StreamerError) {
+    guard let pattern = source.snapshot.signalTable, let schema = pattern.schema else { return }
+    let names = [source.publication, schema.text, pattern.table.text]
+    let literals = names.map(ReplicationCommand.literal)
+    let found = try ask(
+      &plain,
+      "SELECT FROM pg_catalog.pg_publication_tables WHERE pubname = \(literals[0]) "
+        + "AND schemaname = \(literals[1]) AND tablename = \(literals[2])")
+    guard found.isEmpty else { return }
+    log.warning(
+      "signalTable is not in the publication: no signal is heard",
+      ["table": "\(pattern)", "publication": source.publication])
   }
 
   /// The tables among these that the configuration wants, small ones first.
