@@ -175,7 +175,7 @@ extension PostgresSession {
       let name = text.hasPrefix("!") ? String(text.dropFirst()) : text
       guard let pattern = TablePattern(name), pattern.schema != nil else {
         throw refusal(
-          "\(name.singleLine) is no table",
+          "\(name.singleLine) does not say the schema and the table",
           hint: "Name tables as \"schema.table\", with * for any characters.")
       }
       let isThere = published.contains {
