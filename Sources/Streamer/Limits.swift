@@ -29,6 +29,15 @@ enum Limits {
   static let snapshotPatience = Duration.milliseconds(100)
   /// How long a table's lock is waited for, which holds up whoever waits behind us.
   static let snapshotLock = Duration.seconds(2)
+  /// How long a client of the HTTP server waits for what comes of a wish for existing rows, and as long
+  /// again once it is being carried out.
+  static let copyAnswer = Duration.seconds(5)
+  /// How long to wait before a signal is tried again that could not be followed.
+  static let signalRetry = Duration.seconds(1)
+  /// Bytes that a request to the HTTP server may bring.
+  static let adminBody = 64 << 10
+  /// Copies of existing rows that have ended and are still listed.
+  static let keptCopies = 100
   /// Bytes of memory that a block of them begins with.
   static let firstBlockBytes = 64 << 10
   /// Tables whose existing rows are read at one snapshot.

@@ -12,6 +12,8 @@ struct AdminRequest: Sendable {
   var origin: String?
   /// The Sec-Fetch-Site header: how near that page is.
   var fetchSite: String?
+  /// What it brings, where the path takes something; nil for more than ``Limits/adminBody`` bytes.
+  var body: [UInt8]? = []
   /// Whether its headers can be read in one way only.
   var isUnambiguous = true
 

@@ -40,6 +40,7 @@ struct AdminRoutes: Sendable {
     if request.path.hasPrefix(Self.debugPath) || request.path == "/debug" {
       return debug(request)
     }
+    if Self.isOfCopies(request.path) { return copies(request) }
     guard let document = Document(rawValue: request.path) else {
       return .text(404, "There is nothing here.")
     }
@@ -110,7 +111,7 @@ struct AdminRoutes: Sendable {
   }
 
   /// Why a request that changes something is refused, or nil when it may.
-  private func refusal(_ request: AdminRequest) -> AdminResponse? {
+  func refusal(_ request: AdminRequest) -> AdminResponse? {
     if request.isForeign { return .text(403, "A page of another site may change nothing here.") }
     guard let token else {
       if isLoopback { return nil }

@@ -153,6 +153,11 @@ private func requestCompleted(
   request: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, how: MHD_RequestTerminationCode
 ) {
   guard let context = unsafe context, let connection = unsafe connection else { return }
+  if let request = unsafe request, let upload = unsafe request.pointee {
+    unsafe request.pointee = nil
+    // SAFETY: it was retained when the request began.
+    unsafe Unmanaged<AdminUpload>.fromOpaque(upload).release()
+  }
   // SAFETY: the server keeps its context until its threads have ended.
   unsafe Unmanaged<AdminContext>.fromOpaque(context).takeUnretainedValue()
     .connections.answered(cmicrohttpd_descriptor(connection), now: .now)
@@ -173,16 +178,25 @@ private func answerRequest(
   else { return .NO }
   let verb = unsafe String(cString: method)
   let isUnambiguous = unsafe cmicrohttpd_is_unambiguous(connection) != 0
-  // A GET is answered at its end; anything else at once, without reading a body.
-  if isUnambiguous, verb == "GET" || verb == "HEAD" {
-    if unsafe request.pointee == nil {
-      unsafe request.pointee = context
+  let path = unsafe String(cString: url)
+  let takesBody = verb == "POST" && AdminRoutes.isOfCopies(path)
+  var body: [UInt8]? = []
+  // A GET is answered at its end, and what takes a body; anything else at once, without reading one.
+  if isUnambiguous, verb == "GET" || verb == "HEAD" || takesBody {
+    guard let begun = unsafe request.pointee else {
+      unsafe request.pointee = Unmanaged.passRetained(AdminUpload()).toOpaque()
       return .YES
     }
+    // SAFETY: it is released when the request is over.
+    let received = unsafe Unmanaged<AdminUpload>.fromOpaque(begun).takeUnretainedValue()
     if let uploadSize = unsafe uploadSize, unsafe uploadSize.pointee > 0 {
+      if takesBody {
+        unsafe received.add(UnsafeRawBufferPointer(start: upload, count: uploadSize.pointee))
+      }
       unsafe uploadSize.pointee = 0
       return .YES
     }
+    body = received.bytes
   }
   // SAFETY: the server keeps its context until this thread has ended.
   let server = unsafe Unmanaged<AdminContext>.fromOpaque(context).takeUnretainedValue()
@@ -190,13 +204,26 @@ private func answerRequest(
     // SAFETY: the text lives as long as the request; it is copied here.
     unsafe cmicrohttpd_header(connection, name).map { unsafe String(cString: $0) }
   }
-  let (response, scrape) = unsafe server.answer(
-    AdminRequest(
-      method: verb, path: String(cString: url), authorization: header("Authorization"),
-      host: header("Host"), origin: header("Origin"), fetchSite: header("Sec-Fetch-Site"),
-      isUnambiguous: isUnambiguous))
   unsafe server.connections.answering(cmicrohttpd_descriptor(connection), now: .now)
+  let (response, scrape) = server.answer(
+    AdminRequest(
+      method: verb, path: path, authorization: header("Authorization"),
+      host: header("Host"), origin: header("Origin"), fetchSite: header("Sec-Fetch-Site"),
+      body: body, isUnambiguous: isUnambiguous))
   return unsafe queue(response, scrape, on: connection)
+}
+
+/// What a request brings, as it comes.
+// SAFETY: one thread of the server at a time has the request that it belongs to.
+private final class AdminUpload: @unchecked Sendable {
+  /// Its bytes so far; nil when they are too many.
+  private(set) var bytes: [UInt8]? = []
+
+  func add(_ part: UnsafeRawBufferPointer) {
+    let isTooLong = (bytes?.count ?? 0) + part.count > Limits.adminBody
+    if isTooLong { bytes = nil }
+    unsafe bytes?.append(contentsOf: part)
+  }
 }
 
 private func queue(

@@ -20,6 +20,8 @@ enum CommandLineRequest: Hashable, Sendable {
   case inspect(InspectOptions)
   /// `status`: show what a running instance says; `ready` asks also whether changes flow.
   case status(url: String, watch: Bool, ready: Bool)
+  /// `snapshot`: copies of existing rows of a running instance.
+  case snapshot(SnapshotOptions)
   /// `position show|set|reset`: look at stored positions, or move them.
   case position(PositionOptions)
   /// `drop`: the end of a source's life.
@@ -30,6 +32,24 @@ enum CommandLineRequest: Hashable, Sendable {
   case version
   /// `--help` and `help`: a text for standard output.
   case help(String)
+
+  /// What `snapshot` does.
+  struct SnapshotOptions: Hashable, Sendable {
+    /// What is asked of the instance.
+    enum Action: Hashable, Sendable {
+      /// It lists its copies.
+      case list
+      /// It does something about them.
+      case order(CopyCommand)
+    }
+
+    /// The configuration file, which says where the instance listens.
+    let configuration: String
+    /// Of which source; nil for the only one.
+    let source: String?
+    /// What is asked.
+    let action: Action
+  }
 
   /// What `position` does.
   struct PositionOptions: Hashable, Sendable {
@@ -81,6 +101,8 @@ enum CommandLineRequest: Hashable, Sendable {
     let subject: Subject
     /// How events are written.
     let format: FormatConfiguration.Name
+    /// Whether existing rows are printed too.
+    var copies = false
   }
 
   /// What `record` records.

@@ -1,7 +1,7 @@
 extension CommandLineSyntax {
   /// Every command of this version, in the order of the help.
   static let all: [CommandLineSyntax] = [
-    run, demo, check, tail, record, replay, inspect, status, positionShow, positionSet,
+    run, demo, check, tail, record, replay, inspect, status, snapshot, positionShow, positionSet,
     positionReset, drop, migrateConfiguration, completions,
   ]
 
@@ -74,9 +74,11 @@ extension CommandLineSyntax {
   private static let tail = CommandLineSyntax(
     name: "tail",
     summary: "Print changes as they commit, one JSON object a line.",
-    usage: "DSN (--publication P | --table S.T …) [--format F]",
+    usage: "DSN (--publication P | --table S.T …) [--format F] [--snapshot]",
     discussion: """
       A temporary slot is used, so nothing stays behind and nothing is acknowledged for others.
+      With --snapshot existing rows are printed beside the changes, each in front of the changes that
+      it does not have; a logical message is written into the server's log meanwhile.
       With --table a publication is made and dropped again; of a table without replica identity it
       shows inserts and truncates only. Names are taken as the catalog spells them.
       Control-C and a reader that has gone (tail … | head) end it with 0; losing the connection
@@ -90,7 +92,7 @@ extension CommandLineSyntax {
       CommandLineOption(
         "--format", value: "F",
         summary: "psql-streamer (the default), text (for people), debezium, flat, cloudevents"),
-      CommandLineOption("--snapshot", summary: "existing rows first (a later version)"),
+      CommandLineOption("--snapshot", summary: "existing rows too, once, as of their place"),
     ],
     examples: [
       ("psql-streamer tail postgres://streamer@db1/shop --publication pub1", ""),
@@ -104,13 +106,11 @@ extension CommandLineSyntax {
   @Sendable private static func makeTail(
     _ given: CommandLineArguments
   ) throws(StreamerError) -> CommandLineRequest {
-    if given.has("--snapshot") {
-      throw given.usageError("--snapshot", "it comes with a later version", "Leave it out.")
-    }
     let format = try given.lineFormat()
     return .tail(
       CommandLineRequest.TailOptions(
-        dsn: Secret(given.operands[0]), subject: try given.subject(), format: format))
+        dsn: Secret(given.operands[0]), subject: try given.subject(), format: format,
+        copies: given.has("--snapshot")))
   }
 
   private static let status = CommandLineSyntax(

@@ -39,6 +39,7 @@ public enum Program {
     case .inspect(let options): return try InspectCommand.run(options)
     case .status(let url, let watch, let ready):
       return try StatusCommand.run(url: url, watch: watch, ready: ready)
+    case .snapshot(let options): return try SnapshotCommand.run(options)
     case .position(let options): return try PositionCommand.run(options)
     case .drop(let options): return try DropCommand.run(options)
     case .migrateConfiguration(let path): return try MigrateCommand.run(path)

@@ -60,7 +60,7 @@ extension ConfigurationReader {
           expected: "a file, for source.\(source.name).walPositionOverride",
           hint: "That it was applied is remembered there; `psql-streamer position set` needs none.")
       }
-      if postgres.snapshot.mode != .never || postgres.onGap == .snapshot {
+      if postgres.snapshot.needsStore || postgres.onGap == .snapshot {
         fail(
           "store", at: entry("store")?.position, found: "\"kafka\"",
           expected: "a file, for the existing rows of source.\(source.name)",

@@ -6,7 +6,7 @@ import Synchronization
 /// each wait. Time, poller and worker come from outside, so that the whole of it runs in a
 /// simulation. Recovery is the ordinary start: whatever fails, the connection is given up and
 /// reading begins again at the confirmed positions.
-// SAFETY: everything but `stopRequested`, `reloadRequested`, `started`, `turnCount` and `control` belongs to the driver's thread.
+// SAFETY: everything but `stopRequested`, `reloadRequested`, `orders`, `started`, `turnCount` and `control` belongs to the driver's thread.
 final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
   typealias Instant = ContinuousClock.Instant
 
@@ -37,6 +37,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
   private let control: EventDescriptor
   private let stopRequested = Atomic<Bool>(false)
   private let reloadRequested = Mutex<[LaneSetup]?>(nil)
+  private let orders = Mutex<[CopyOrder]>([])
   private let started = Atomic<Bool>(false)
   private let turnCount = AtomicCounter()
 
@@ -94,6 +95,11 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     control.signal()
   }
 
+  func order(_ order: CopyOrder) {
+    orders.withLock { $0.append(order) }
+    control.signal()
+  }
+
   func run() -> StreamerError? {
     start(now: .now)
     while !hasEnded {
@@ -139,6 +145,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
       machine.stopRequested(now: now)
       source.stopping()
     }
+    for order in orders.withLock({ $0.takeAll() }) { source.take(order) }
     pollLanes(&errors)
     for error in errors { fail(error, now: now) }
     do throws(StreamerError) { try read(now: now) } catch { fail(error, now: now) }
@@ -476,5 +483,13 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     guard !isStale else { return }
     nextObservation = now + Limits.observation
     source.observe(now: now)
+  }
+}
+
+extension Array {
+  /// Takes all elements out.
+  fileprivate mutating func takeAll() -> [Element] {
+    defer { removeAll() }
+    return self
   }
 }

@@ -23,7 +23,7 @@ struct DriverPlan {
   /// Makes the sinks, and the pipeline that leads to them.
   func pipeline(
     maxRowSize: Int = Limits.rowBytes, invalidUTF8: InvalidUTF8 = .replace,
-    observer: PipelineObserver, log: Log
+    signalTable: TablePattern? = nil, observer: PipelineObserver, log: Log
   ) throws(StreamerError) -> Pipeline {
     let lanes = try LaneSet<LSN>(count: sinks.count) { (index) throws(StreamerError) in
       Lane(name: sinks[index].name, sink: try sinks[index].makeSink(log), position: .zero)
@@ -32,7 +32,7 @@ struct DriverPlan {
       lanes: lanes, setups: sinks.map(\.setup),
       settings: Pipeline.Settings(
         source: name, inFlightLimit: inFlight, maxRowSize: maxRowSize,
-        invalidUTF8: invalidUTF8, spool: spool),
+        invalidUTF8: invalidUTF8, spool: spool, signalTable: signalTable),
       observer: observer)
   }
 }

@@ -44,6 +44,9 @@ protocol Source: AnyObject, SendableMetatype {
     after error: StreamerError?, _ poller: inout Poller
   ) -> (@Sendable () -> Void)?
 
+  /// Somebody wants something of the copies of existing rows.
+  func take(_ order: CopyOrder)
+
   /// A stop has begun: an attempt that is under way need not go on, and makes nothing any more.
   func stopping()
 
@@ -74,6 +77,14 @@ protocol Source: AnyObject, SendableMetatype {
 
 extension Source {
   func stopping() {}
+
+  func take(_ order: CopyOrder) {
+    order.answer(
+      .failure(
+        StreamerError(
+          what: "source \(plan.name)", why: "only PostgreSQL sources have existing rows",
+          exit: .usage)))
+  }
 }
 
 /// Sinks on their way to the I/O worker.

@@ -221,7 +221,7 @@ final class PipelineObserver {
       source.heard(at: now)
     }
     observeState(
-      isOverBudget: pipeline.isOverBudget, isCopying: source.snapshot?.isComplete == false)
+      isOverBudget: pipeline.isOverBudget, isCopying: source.snapshot?.isUnderWay == true)
     tables.sweep(now: now)
     for index in lanes.indices {
       let counts = pipeline.lanes[index].counts
@@ -322,8 +322,9 @@ final class PipelineObserver {
   }
 
   /// The copy of existing rows has come so far.
-  func copied(_ snapshot: SnapshotStatus) {
+  func copied(_ snapshot: SnapshotStatus, _ list: [CopyStatus]) {
     source.snapshot = snapshot
+    source.copies = list
     sourceMetrics.snapshotRows.set(snapshot.rows)
     sourceMetrics.snapshotTablesLeft.set(snapshot.tables - snapshot.tablesDone)
     sourceMetrics.snapshotPause.set(snapshot.pauseSeconds)

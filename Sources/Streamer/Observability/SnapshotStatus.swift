@@ -13,8 +13,11 @@ struct SnapshotStatus: Hashable, Sendable {
   var rounds: UInt64 = 0
   var pauseSeconds = 0.0
 
-  /// Whether all tables are complete.
-  var isComplete: Bool { tablesDone == tables }
+  /// Whether somebody has paused it.
+  var isPaused = false
+
+  /// Whether tables are left, and nobody has paused it.
+  var isUnderWay: Bool { tablesDone < tables && !isPaused }
 
   /// Writes it as a value.
   func write(to json: inout JSONText) {
@@ -29,6 +32,8 @@ struct SnapshotStatus: Hashable, Sendable {
       json.value(UInt64(max(rows, 0)))
       json.key("estimatedRows")
       json.plain(estimatedRows?.description ?? "null")
+      json.key("paused")
+      json.value(isPaused)
       json.key("rounds")
       json.value(rounds)
       json.key("pauseSeconds")

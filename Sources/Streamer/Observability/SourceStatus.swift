@@ -49,11 +49,18 @@ final class SourceStatus: Sendable {
   let eventErrors = AtomicCounter()
   private let ledger = Mutex<[Gap]>([])
   private let copy = Mutex<SnapshotStatus?>(nil)
+  private let listedCopies = Mutex<[CopyStatus]>([])
 
   /// How far the copy of existing rows is; nil when this process has copied none.
   var snapshot: SnapshotStatus? {
     get { copy.withLock { $0 } }
     set { copy.withLock { $0 = newValue } }
+  }
+
+  /// The copies of existing rows that are kept, in their order.
+  var copies: [CopyStatus] {
+    get { listedCopies.withLock { $0 } }
+    set { listedCopies.withLock { $0 = newValue } }
   }
 
   /// The ledger of gaps, the oldest first.

@@ -21,11 +21,14 @@ final class KnownTable {
   let mayRefresh: Bool
   /// Whether its rows hold rows, whose number of fields tells whether a type has changed.
   let holdsComposites: Bool
+  /// Whether its new rows are signals.
+  let isSignal: Bool
 
   init(
     table: Table, at position: LSN, lanes: [TableLane?], metrics: TableMetrics,
-    binary: BinaryRow? = nil, mayRefresh: Bool = true
+    binary: BinaryRow? = nil, mayRefresh: Bool = true, isSignal: Bool = false
   ) {
+    self.isSignal = isSignal
     self.table = table
     self.position = position
     self.lanes = lanes
@@ -38,7 +41,8 @@ final class KnownTable {
   /// The same, now that a row has agreed with it.
   var refreshable: KnownTable {
     KnownTable(
-      table: table, at: position, lanes: lanes, metrics: metrics, binary: binary)
+      table: table, at: position, lanes: lanes, metrics: metrics, binary: binary,
+      isSignal: isSignal)
   }
 
   /// Counts a change of a row, or a row that existed, which is an event but no change.

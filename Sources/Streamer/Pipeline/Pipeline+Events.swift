@@ -79,6 +79,9 @@ extension Pipeline {
     }
     let isRead = transaction?.isRound == true
     table.count(change.kind, isRead: isRead)
+    if table.isSignal, !isRead, change.kind == .insert {
+      signals.append(SignalRow(change, of: table.table.relation, at: lsn))
+    }
     if change.kind == .update, table.table.changesKey(change) {
       let first = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
       emit(RowEvent(deletingOldKeyOf: change, at: first), table)

@@ -131,6 +131,9 @@ extension Pipeline {
     tables.learn(
       KnownTable(
         table: table, at: request.position, lanes: tableLanes, metrics: metrics,
-        binary: answer.binary, mayRefresh: !request.isRefresh), for: request.number)
+        binary: answer.binary, mayRefresh: !request.isRefresh,
+        isSignal: settings.signalTable?.matches(
+          schema: request.relation.schema, table: request.relation.name) ?? false),
+      for: request.number)
   }
 }

@@ -20,6 +20,8 @@ struct Pipeline: ~Copyable {
     var invalidUTF8 = InvalidUTF8.replace
     /// How open transactions are kept that come in chunks.
     var spool: Spool.Settings
+    /// The table whose new rows ask for existing rows of others; nil for none.
+    var signalTable: TablePattern?
   }
 
   /// Why reading stopped.
@@ -94,6 +96,8 @@ struct Pipeline: ~Copyable {
 
   /// What stops the stream for existing rows.
   var fence: Fence?
+  /// Rows of the signal table; the reader takes them.
+  var signals: [SignalRow] = []
   /// The transactions that were read of late.
   var read = ReadTransactions()
 

@@ -8,7 +8,7 @@ final class MemoryPositionStore {
     var overrides: [String: LSN] = [:]
     var keys: [SourceOrigin: [UInt32: KeyHistory]] = [:]
     var gaps: [String: [Gap]] = [:]
-    var snapshots: [SourceOrigin: [TableProgress]] = [:]
+    var copies: [SourceOrigin: CopyBook] = [:]
 
     mutating func save(_ positions: [Position]) {
       for position in positions {
@@ -63,26 +63,16 @@ extension MemoryPositionStore: SourceMemory {
     }
   }
 
-  func snapshot(of origin: SourceOrigin) -> [TableProgress] {
-    contents.withLock { $0.snapshots[origin] ?? [] }
+  func copies(of origin: SourceOrigin) -> CopyBook {
+    contents.withLock { $0.copies[origin] ?? CopyBook() }
   }
 
-  func save(_ progress: [TableProgress], of origin: SourceOrigin) {
-    contents.withLock { contents in
-      var all = contents.snapshots[origin] ?? []
-      for table in progress {
-        if let index = all.firstIndex(where: { $0.relation == table.relation }) {
-          all[index] = table
-        } else {
-          all.append(table)
-        }
-      }
-      contents.snapshots[origin] = all.sorted { $0.number < $1.number }
-    }
+  func save(_ copies: CopyBook, of origin: SourceOrigin) {
+    contents.withLock { $0.copies[origin, default: CopyBook()].put(copies) }
   }
 
-  func forgetSnapshot(of origin: SourceOrigin) {
-    contents.withLock { $0.snapshots[origin] = nil }
+  func forget(_ copies: CopyBook, of origin: SourceOrigin) {
+    contents.withLock { $0.copies[origin]?.forget(copies) }
   }
 
   func record(_ gap: Gap) {

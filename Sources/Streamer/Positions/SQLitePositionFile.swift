@@ -86,7 +86,7 @@ struct SQLitePositionFile {
     try database.run("PRAGMA wal_autocheckpoint = 64")
     if version < SQLiteSchema.version { try SQLiteSchema.migrate(database, name: name) }
     try database.run(SQLiteSchema.gapTable)
-    try database.run(SQLiteSchema.snapshotTable)
+    for table in SQLiteSchema.copyTables { try database.run(table) }
     return database
   }
 

@@ -161,26 +161,43 @@ extension SQLitePositionStore: SourceMemory {
     try ledger(of: source).map(\.gap)
   }
 
-  func snapshot(of origin: SourceOrigin) throws(StreamerError) -> [TableProgress] {
-    var progress: [TableProgress] = []
-    guard try holds("existing_rows") else { return [] }
-    for row in try rows(SQLiteSchema.progress, StoredRow.place(of: origin)) {
-      progress.append(try StoredRow.progress(row, store: file.name))
+  func copies(of origin: SourceOrigin) throws(StreamerError) -> CopyBook {
+    guard try holds("copied_table") else { return CopyBook() }
+    var requests: [CopyRequest] = []
+    for row in try rows(SQLiteSchema.requests, StoredRow.place(of: origin)) {
+      requests.append(try StoredRow.request(row, store: file.name))
     }
-    return progress
+    var tables: [TableProgress] = []
+    for row in try rows(SQLiteSchema.progress, StoredRow.place(of: origin)) {
+      tables.append(try StoredRow.progress(row, store: file.name))
+    }
+    return CopyBook(requests, tables)
   }
 
-  func save(_ progress: [TableProgress], of origin: SourceOrigin) throws(StreamerError) {
-    if !progress.isEmpty { try transaction(progress.map { StoredRow.upsert($0, of: origin) }) }
+  func save(_ copies: CopyBook, of origin: SourceOrigin) throws(StreamerError) {
+    let statements =
+      copies.requests.map { StoredRow.upsert($0, of: origin) }
+      + copies.tables.map { StoredRow.upsert($0, of: origin) }
+    if !statements.isEmpty { try transaction(statements) }
   }
 
-  func forgetSnapshot(of origin: SourceOrigin) throws(StreamerError) {
-    try transaction([
-      .init(
-        """
-        DELETE FROM existing_rows WHERE source = ? AND system_identifier = ? AND database = ?
-        """, StoredRow.place(of: origin))
-    ])
+  func forget(_ copies: CopyBook, of origin: SourceOrigin) throws(StreamerError) {
+    let place = "source = ? AND system_identifier = ? AND database = ? AND request = ?"
+    var statements: [Statement] = []
+    for request in copies.requests {
+      let values = StoredRow.place(of: origin) + [.integer(Int64(request.number))]
+      for table in ["copy_request", "copied_table"] {
+        statements.append(Statement("DELETE FROM \(table) WHERE \(place)", values))
+      }
+    }
+    for table in copies.tables {
+      let numbers = [Int64(table.request), Int64(table.relation)].map(SQLiteDatabase.Value.integer)
+      statements.append(
+        Statement(
+          "DELETE FROM copied_table WHERE \(place) AND relation_oid = ?",
+          StoredRow.place(of: origin) + numbers))
+    }
+    if !statements.isEmpty { try transaction(statements) }
   }
 
   /// Whether there is a table that came later: a reader makes none.

@@ -40,22 +40,38 @@ enum SQLiteSchema {
     ) STRICT, WITHOUT ROWID
     """
 
-  /// Another one.
-  static let snapshotTable = """
-    CREATE TABLE IF NOT EXISTS existing_rows (
+  /// Others: the copies of existing rows, and how far each of their tables is.
+  static let copyTables = [
+    """
+    CREATE TABLE IF NOT EXISTS copy_request (
       source TEXT NOT NULL, system_identifier TEXT NOT NULL, database TEXT NOT NULL,
-      relation_oid INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL,
-      last_key TEXT NOT NULL, rows INTEGER NOT NULL, is_done INTEGER NOT NULL,
-      checksum INTEGER NOT NULL,
-      PRIMARY KEY (source, system_identifier, database, relation_oid)
+      request INTEGER NOT NULL, tables TEXT NOT NULL, filter TEXT, mark TEXT,
+      state TEXT NOT NULL, error TEXT, checksum INTEGER NOT NULL,
+      PRIMARY KEY (source, system_identifier, database, request)
     ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS copied_table (
+      source TEXT NOT NULL, system_identifier TEXT NOT NULL, database TEXT NOT NULL,
+      request INTEGER NOT NULL, relation_oid INTEGER NOT NULL, number INTEGER NOT NULL,
+      name TEXT NOT NULL, last_key TEXT NOT NULL, rows INTEGER NOT NULL, is_done INTEGER NOT NULL,
+      checksum INTEGER NOT NULL,
+      PRIMARY KEY (source, system_identifier, database, request, relation_oid)
+    ) STRICT, WITHOUT ROWID
+    """,
+  ]
+
+  /// What the copies of a database are read with, in the order of ``StoredRow/request``.
+  static let requests = """
+    SELECT source, system_identifier, database, request, tables, filter, mark, state, error, checksum
+    FROM copy_request WHERE source = ? AND system_identifier = ? AND database = ?
     """
 
-  /// What the progress of a copy is read with, in the order of ``StoredRow/progress``.
+  /// What their progress is read with, in the order of ``StoredRow/progress``.
   static let progress = """
-    SELECT source, system_identifier, database, relation_oid, number, name, last_key, rows, is_done,
-      checksum FROM existing_rows
-    WHERE source = ? AND system_identifier = ? AND database = ? ORDER BY number
+    SELECT source, system_identifier, database, request, relation_oid, number, name, last_key, rows,
+      is_done, checksum FROM copied_table
+    WHERE source = ? AND system_identifier = ? AND database = ?
     """
 
   /// What the ledger of a source is read with, in the order of ``StoredRow/gap``.

@@ -31,14 +31,15 @@ protocol SourceMemory: AnyObject, Sendable {
   /// open transaction's tables may be described before the confirmed position.
   func prune(_ origin: SourceOrigin, before lsn: LSN) throws(StreamerError)
 
-  /// How far the copy of a database's existing rows is, in the order of the copy; empty for none.
-  func snapshot(of origin: SourceOrigin) throws(StreamerError) -> [TableProgress]
+  /// The copies of a database's existing rows that are kept, and how far each is.
+  func copies(of origin: SourceOrigin) throws(StreamerError) -> CopyBook
 
-  /// Stores how far tables are, those that are new behind all others; durable when it returns.
-  func save(_ progress: [TableProgress], of origin: SourceOrigin) throws(StreamerError)
+  /// Stores copies and how far their tables are, all of it or nothing, each in place of the one before;
+  /// durable when it returns.
+  func save(_ copies: CopyBook, of origin: SourceOrigin) throws(StreamerError)
 
-  /// Forgets a copy: the next begins with the first row.
-  func forgetSnapshot(of origin: SourceOrigin) throws(StreamerError)
+  /// Forgets copies with all of their tables, and single tables.
+  func forget(_ copies: CopyBook, of origin: SourceOrigin) throws(StreamerError)
 
   /// Adds a gap to the ledger, unless the source's last entry says the same; durable when it returns.
   ///

@@ -44,19 +44,36 @@ enum StoredRow {
         ]))
   }
 
-  /// Stores how far the copy of a table is.
-  static func upsert(_ progress: TableProgress, of origin: SourceOrigin) -> Statement {
+  /// Stores a copy that somebody wants.
+  static func upsert(_ request: CopyRequest, of origin: SourceOrigin) -> Statement {
     Statement(
       """
-      INSERT OR REPLACE INTO existing_rows
-        (source, system_identifier, database, relation_oid, number, name, last_key, rows, is_done,
-        checksum)
+      INSERT OR REPLACE INTO copy_request
+        (source, system_identifier, database, request, tables, filter, mark, state, error, checksum)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       """,
       checked(
         place(of: origin) + [
-          .integer(Int64(progress.relation)), .integer(Int64(progress.number)),
-          .text(progress.name), .text(NameList.text(progress.lastKey)), .integer(progress.rows),
+          .integer(Int64(request.number)), .text(NameList.text(request.tables)),
+          text(request.filter), text(request.mark), .text(request.state.rawValue),
+          text(request.error),
+        ]))
+  }
+
+  /// Stores how far the copy of a table is.
+  static func upsert(_ progress: TableProgress, of origin: SourceOrigin) -> Statement {
+    Statement(
+      """
+      INSERT OR REPLACE INTO copied_table
+        (source, system_identifier, database, request, relation_oid, number, name, last_key, rows,
+        is_done, checksum)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      """,
+      checked(
+        place(of: origin) + [
+          .integer(Int64(progress.request)), .integer(Int64(progress.relation)),
+          .integer(Int64(progress.number)), .text(progress.name),
+          .text(NameList.text(progress.lastKey)), .integer(progress.rows),
           .integer(progress.isDone ? 1 : 0),
         ]))
   }
@@ -80,7 +97,9 @@ enum StoredRow {
       ]))
   }
 
-  private static func text(_ lsn: LSN?) -> Value { lsn.map { .text($0.description) } ?? .null }
+  private static func text(_ lsn: LSN?) -> Value { text(lsn?.description) }
+
+  private static func text(_ text: String?) -> Value { text.map { .text($0) } ?? .null }
 
   /// What selects the rows of one table's key.
   static func place(of table: DescribedTable) -> [Value] {
@@ -152,17 +171,32 @@ enum StoredRow {
     return (number, gap)
   }
 
-  /// How far a table is, in a row of nine values and their checksum.
-  static func progress(_ row: [Value], store: String) throws(StreamerError) -> TableProgress {
+  /// A copy, in a row of nine values and their checksum.
+  static func request(_ row: [Value], store: String) throws(StreamerError) -> CopyRequest {
     try check(row, count: 9, store: store)
-    guard case .integer(let relation) = row[3], let oid = UInt32(exactly: relation),
-      case .integer(let number) = row[4], case .text(let name) = row[5],
-      case .text(let key) = row[6], case .integer(let rows) = row[7],
-      case .integer(let isDone) = row[8]
+    guard case .integer(let number) = row[3], case .text(let tables) = row[4],
+      case .text(let name) = row[7], let state = CopyRequest.State(rawValue: name)
+    else { throw damaged(store) }
+    return CopyRequest(
+      number: Int(number), tables: NameList.names(tables), filter: string(row[5]),
+      mark: string(row[6]), state: state, error: string(row[8]))
+  }
+
+  /// How far a table is, in a row of ten values and their checksum.
+  static func progress(_ row: [Value], store: String) throws(StreamerError) -> TableProgress {
+    try check(row, count: 10, store: store)
+    guard case .integer(let request) = row[3], case .integer(let relation) = row[4],
+      let oid = UInt32(exactly: relation), case .integer(let number) = row[5],
+      case .text(let name) = row[6], case .text(let key) = row[7], case .integer(let rows) = row[8],
+      case .integer(let isDone) = row[9]
     else { throw damaged(store) }
     return TableProgress(
-      number: Int(number), relation: oid, name: name, lastKey: NameList.names(key), rows: rows,
-      isDone: isDone != 0)
+      request: Int(request), number: Int(number), relation: oid, name: name,
+      lastKey: NameList.names(key), rows: rows, isDone: isDone != 0)
+  }
+
+  private static func string(_ value: Value) -> String? {
+    if case .text(let text) = value { text } else { nil }
   }
 
   private static func lsn(_ value: Value) -> LSN? {

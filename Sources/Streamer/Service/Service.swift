@@ -15,6 +15,8 @@ final class Service: StatusSource {
     /// Asks it to go by these setups of its sinks, in their order, from a transaction on that the
     /// sinks can take by them; nothing happens when it does already.
     func requestReload(_ setups: [LaneSetup])
+    /// Hands it what somebody wants of the copies of existing rows.
+    func order(_ order: CopyOrder)
     /// Whether changes have flowed since the start: only before, its failure is the program's.
     var hasStarted: Bool { get }
     /// How often its thread has gone on: a number that stands still for seconds is a thread that
@@ -67,6 +69,37 @@ final class Service: StatusSource {
   }
 
   func setDebug(_ isOn: Bool) { log.setDebug(isOn) }
+
+  func order(
+    _ command: CopyCommand, of source: String?
+  ) -> Result<(source: String, changed: CopyBook), StreamerError> {
+    do throws(StreamerError) {
+      let all = configuration.sources.filter { if case .postgres = $0.kind { true } else { false } }
+      guard source != nil || all.count < 2 else {
+        throw StreamerError(
+          what: "psql-streamer",
+          why: "it has several postgres sources: \(all.map(\.name).joined(separator: ", "))",
+          hint: "Name one of them.", exit: .usage)
+      }
+      let name = try configuration.postgresSource(named: source).0.name
+      guard let index = pipelineSources.firstIndex(where: { $0.name == name }) else {
+        throw StreamerError(what: "source \(name)", why: "it has no sink", exit: .usage)
+      }
+      guard !configuration.keepsPositionsInKafka else {
+        throw StreamerError(
+          what: "source \(name)", why: "with store = \"kafka\" copies cannot be remembered",
+          hint: "Set store to a file.", exit: .usage)
+      }
+      let order = try CopyOrder(command)
+      pipelines[index].order(order)
+      guard let outcome = order.wait(within: Limits.copyAnswer) else {
+        throw StreamerError(
+          what: "source \(name)", why: "it has not answered in time",
+          hint: "GET /snapshot says whether it has heard.", retryable: true)
+      }
+      return .success((name, try outcome.get()))
+    } catch { return .failure(error) }
+  }
 
   /// Runs all pipelines and gives the process's exit code.
   ///

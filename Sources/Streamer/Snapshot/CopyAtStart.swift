@@ -1,8 +1,8 @@
 /// The existing rows that a start finds to be copied.
 struct CopyAtStart: Sendable {
-  /// How far each table is; empty for no copy.
-  var progress: [TableProgress] = []
-  /// Whether the copy begins with this start.
+  /// The copies that are kept, and how far each is.
+  var book = CopyBook()
+  /// Whether that of the start begins with it.
   var isNew = false
   /// Whether the slot was made by this start: nothing of its stream has been read before.
   var isSlotNew = false
@@ -26,7 +26,7 @@ struct CopyReason: Hashable, Sendable {
     if isOverGap, repairsGap { return true }
     return switch mode {
     case .never: false
-    case .initial: isFirstStart
+    case .initial, .only: isFirstStart
     case .whenNeeded: isFirstStart || isOverGap
     case .always: isFirstConnection
     }

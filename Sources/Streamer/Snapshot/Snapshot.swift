@@ -9,6 +9,9 @@ import PGWire
 /// that the snapshot sees and nothing else, pauses it there, and hands the rows of some tables to the
 /// lanes. Tables with a key are read in parts; what is delivered of them is saved by the key of the
 /// last row, and a restart goes on behind it. A snapshot that is older than the stream is given up.
+///
+/// What is copied is in the book: the copy of the start, then those that somebody has asked for, one
+/// after the other. A round has tables of one copy.
 struct Snapshot {
   typealias Instant = ContinuousClock.Instant
 
@@ -34,6 +37,8 @@ struct Snapshot {
 
   /// The rows that are read at one snapshot.
   struct Round {
+    /// The copy's number.
+    var request: Int
     /// The tables, as the snapshot has them, in the order in which they are read.
     var tables: [SnapshotTable]
     /// When it began.
@@ -62,7 +67,7 @@ struct Snapshot {
 
   /// What is worth a line in the log.
   enum Remark {
-    case began(tables: Int)
+    case began(CopyRequest, tables: Int)
     case copied(TableProgress)
     case gone(TableProgress)
     /// A round has ended: how many rows it had and how long the stream has waited.
@@ -70,17 +75,25 @@ struct Snapshot {
     /// A snapshot was older than the stream.
     case stale
     case failed(StreamerError)
-    case finished(tables: Int, rows: Int64)
+    /// A copy cannot be made.
+    case refused(CopyRequest)
+    case finished(CopyRequest, tables: Int, rows: Int64)
   }
 
   /// How long the stream may wait for one round.
   let pause: Duration
   private let windowLimit: Int
   private(set) var state = State.off
-  /// How far each table is, the rows that are being delivered included.
-  private(set) var progress: [TableProgress] = []
-  /// The same without them.
-  private var saved: [TableProgress] = []
+  /// The copies and how far each table is, the rows that are being delivered included.
+  private(set) var book = CopyBook()
+  /// The same without them, as the store has it.
+  private var saved = CopyBook()
+  /// The copy whose turn it is; nil when all wait or have ended.
+  private var current: CopyRequest?
+  /// The copy that was said to have begun.
+  private var announced: Int?
+  /// The tables of the snapshot that is being taken.
+  private var opened: [TableProgress] = []
   /// How many rows of each table the server believes there are, by its OID.
   private(set) var estimates: [UInt32: Int64] = [:]
   private var origin: SourceOrigin?
@@ -110,14 +123,34 @@ struct Snapshot {
     self.random = random
   }
 
-  /// Begins a copy, or goes on with one.
-  mutating func begin(_ progress: [TableProgress], of origin: SourceOrigin, now: Instant) {
+  /// Begins with the copies that are kept of a database, or goes on with them.
+  mutating func begin(_ book: CopyBook, of origin: SourceOrigin, now: Instant) {
     self.origin = origin
-    self.progress = progress
-    saved = progress
-    remarks.append(.began(tables: progress.count { !$0.isDone }))
+    self.book = book
+    saved = book
+    announced = nil
     state = .resting(until: now)
-    endIfDone()
+    look()
+  }
+
+  /// Copies are new, or somebody has decided about some; the store has them already.
+  mutating func take(_ changed: CopyBook, now: Instant) {
+    for number in changed.requests.map(\.number) where book.hasEnded(number) {
+      if announced == number { announced = nil }
+    }
+    book.put(changed)
+    saved.put(changed)
+    let surplus = saved.surplus
+    saved.forget(surplus)
+    book.forget(surplus)
+    if case .off = state { state = .resting(until: now) }
+    look()
+  }
+
+  /// Finds the copy whose turn it is, after the book has changed.
+  private mutating func look() {
+    current = book.current
+    if case .resting = state, current == nil, book.unfinished.isEmpty { state = .off }
   }
 
   /// Whether there is something to copy.
@@ -126,18 +159,21 @@ struct Snapshot {
   /// Whether something is delivered, or will be, that is not saved.
   var isUnsaved: Bool {
     switch state {
-    case .closing, .delivering, .saving: progress != saved
+    case .closing, .delivering, .saving: book != saved
     case .off, .resting, .opening, .fencing, .reading: false
     }
   }
 
-  /// How far it is.
+  /// How far the copy is whose turn it is, or was last.
   var status: SnapshotStatus {
+    let request = current ?? book.unfinished.first.flatMap { book[$0] } ?? book.requests.last
+    let progress = request.map { book.tables(of: $0.number) } ?? []
     var status = SnapshotStatus(
       tables: progress.count, tablesDone: progress.count { $0.isDone },
       rows: progress.reduce(0) { $0 + $1.rows }, rounds: rounds,
       pauseSeconds: lastPause.inSeconds)
     let left = progress.filter { !$0.isDone }
+    status.isPaused = current == nil && !left.isEmpty
     status.table = left.first?.name
     let counted = left.map { estimates[$0.relation] ?? -1 }
     if !counted.contains(where: { $0 < 0 }) {
@@ -146,6 +182,11 @@ struct Snapshot {
         counted.reduce(0, +) + progress.filter(\.isDone).reduce(0) { $0 + $1.rows })
     }
     return status
+  }
+
+  /// All copies, for whoever asks for a list.
+  var list: [CopyStatus] {
+    book.requests.map { CopyStatus($0, book.tables(of: $0.number), isCurrent: $0 == current) }
   }
 
   /// What is worth a line in the log, since the last call.
@@ -173,9 +214,15 @@ struct Snapshot {
     switch state {
     case .off, .opening, .fencing, .saving: return nil
     case .resting(let until):
-      guard mayBegin, !isHeld, now >= until else { return nil }
+      guard mayBegin, !isHeld, now >= until, let current else { return nil }
+      let left = book.tables(of: current.number).filter { !$0.isDone }
+      if announced != current.number {
+        announced = current.number
+        remarks.append(.began(current, tables: left.count))
+      }
+      opened = Array(left.prefix(Limits.roundTables))
       state = .opening
-      return .open(Array(progress.lazy.filter { !$0.isDone }.prefix(Limits.roundTables)))
+      return .open(opened, filter: current.filter)
     case .reading(var round):
       guard var part = round.part, let table = round.tables.first, round.next == nil,
         !part.isFetched
@@ -190,24 +237,24 @@ struct Snapshot {
     case .closing: return .close
     case .delivering:
       if lanes.haveLostRound {
-        progress = saved
+        book = saved
         nextSave = nil
         state = .resting(until: now + failures.next(using: &random))
+        look()
         return nil
       }
       guard lanes.haveDeliveredRound, let origin, nextSave.map({ now >= $0 }) ?? true else {
         return nil
       }
       state = .saving
-      let before = Set(saved)
-      return .save(progress.filter { !before.contains($0) }, origin)
+      return .save(book.changes(since: saved), origin)
     }
   }
 
   /// When the next step is due by time alone.
   var deadline: Instant? {
     switch state {
-    case .resting(let until) where !isUnderWay && !isHeld: until
+    case .resting(let until) where !isUnderWay && !isHeld && current != nil: until
     case .delivering: nextSave
     default: nil
     }
@@ -234,11 +281,21 @@ struct Snapshot {
       guard case .closing(let isStale) = state else { return }
       state = isStale ? .resting(until: now + failures.next(using: &random)) : .delivering
     case .saved:
-      saved = progress
+      let unfinished = saved.unfinished
+      saved = book
       nextSave = nil
       failures.reset()
       state = .resting(until: now)
-      endIfDone()
+      for number in unfinished { tellEnd(of: number) }
+      look()
+    case .refused(let changed):
+      take(changed, now: now)
+      remarks += changed.requests.map(Remark.refused)
+      end(&pipeline, now: now)
+      if case .opening = state {
+        state = .resting(until: now)
+        look()
+      }
     case .failed(let error):
       remarks.append(.failed(error))
       end(&pipeline, now: now)
@@ -271,7 +328,7 @@ struct Snapshot {
       begin(point, &pipeline, now: now)
       try read(&pipeline, now: now)
     case .reading:
-      guard mayRead, pipeline.isInRound else { return end(&pipeline, now: now) }
+      guard mayRead, pipeline.isInRound, isWanted else { return end(&pipeline, now: now) }
       try read(&pipeline, now: now)
     case .off, .resting, .opening, .closing, .delivering, .saving: break
     }
@@ -292,20 +349,22 @@ struct Snapshot {
     let first = place == last.place ? last.ordinal : 0
     last = (place, first)
     var tables: [SnapshotTable] = []
-    let wanted = progress.indices.filter { !progress[$0].isDone }.prefix(Limits.roundTables)
-    for index in wanted {
-      if let table = point.tables.first(where: { $0.relation.oid == progress[index].relation }) {
+    let request = opened.first?.request ?? CopyRequest.start
+    for wanted in opened {
+      guard let index = book.index(of: wanted.relation, in: request), !book.tables[index].isDone
+      else { continue }
+      if let table = point.tables.first(where: { $0.relation.oid == wanted.relation }) {
         tables.append(table)
       } else {
         // It is published no more, or gone.
-        progress[index].isDone = true
-        remarks.append(.gone(progress[index]))
+        book.change(index) { $0.isDone = true }
+        remarks.append(.gone(book.tables[index]))
       }
     }
     pipeline.beginRound(
       Transaction(existingRowsAt: place, time: point.time, firstOrdinal: first),
       tables.map(\.relation))
-    state = .reading(Round(tables: tables, began: now))
+    state = .reading(Round(request: request, tables: tables, began: now))
   }
 
   /// Takes rows as far as the sinks do.
@@ -348,11 +407,13 @@ struct Snapshot {
   /// The rows of a block have been taken.
   private mutating func taken(_ block: RowBlock, now: Instant) {
     guard case .reading(var round) = state, let table = round.tables.first, let part = round.part,
-      let index = progress.firstIndex(where: { $0.relation == table.relation.oid })
+      let index = book.index(of: table.relation.oid, in: round.request)
     else { return }
-    progress[index].rows += Int64(block.read.count)
+    book.change(index) { progress in
+      progress.rows += Int64(block.read.count)
+      if block.read.count > 0 { progress.lastKey = block.lastKey }
+    }
     round.rows += Int64(block.read.count)
-    if block.read.count > 0 { progress[index].lastKey = block.lastKey }
     round.block = round.next
     round.next = nil
     round.offset = 0
@@ -362,9 +423,11 @@ struct Snapshot {
       if part.fetched > 1_000 { rate = Double(part.fetched) / seconds }
       round.part = nil
       if table.key.isEmpty || part.fetched < part.limit {
-        progress[index].isDone = true
-        progress[index].lastKey = []
-        remarks.append(.copied(progress[index]))
+        book.change(index) { progress in
+          progress.isDone = true
+          progress.lastKey = []
+        }
+        remarks.append(.copied(book.tables[index]))
         round.tables.removeFirst()
       }
     }
@@ -393,15 +456,25 @@ struct Snapshot {
     }
   }
 
-  private mutating func endIfDone() {
-    guard progress.allSatisfy(\.isDone) else { return }
-    state = .off
+  /// Whether the rows that are being read are still wanted.
+  private var isWanted: Bool {
+    guard case .reading(let round) = state, let table = round.tables.first else { return true }
+    return book.index(of: table.relation.oid, in: round.request)
+      .map { !book.tables[$0].isDone } ?? false
+  }
+
+  private mutating func tellEnd(of number: Int) {
+    guard book.hasEnded(number), let request = book[number], request.error == nil else { return }
+    let tables = book.tables(of: number)
     remarks.append(
-      .finished(tables: progress.count, rows: progress.reduce(0) { $0 + $1.rows }))
+      .finished(request, tables: tables.count, rows: tables.reduce(0) { $0 + $1.rows }))
   }
 
   private func lastKey(of table: SnapshotTable) -> [String] {
-    progress.first { $0.relation == table.relation.oid }?.lastKey ?? []
+    guard case .reading(let round) = state,
+      let index = book.index(of: table.relation.oid, in: round.request)
+    else { return [] }
+    return book.tables[index].lastKey
   }
 }
 

@@ -2,8 +2,9 @@ import PGWire
 
 /// What the I/O worker is to do for a copy of existing rows; one step is under way at a time.
 enum SnapshotStep: Sendable {
-  /// Takes a snapshot of the server with these tables in it.
-  case open([TableProgress])
+  /// Takes a snapshot of the server with these tables in it, and of them the rows that meet a
+  /// condition.
+  case open([TableProgress], filter: String?)
   /// Begins to read a table behind a key, and fills the block with the first rows.
   case read(SnapshotTable, after: [String], limit: Int, into: RowBlock)
   /// Fills the block with more of them.
@@ -11,7 +12,7 @@ enum SnapshotStep: Sendable {
   /// Lets go of the snapshot.
   case close
   /// Makes progress durable.
-  case save([TableProgress], SourceOrigin)
+  case save(CopyBook, SourceOrigin)
 }
 
 /// What came of a step.
@@ -24,6 +25,9 @@ enum SnapshotAnswer: Sendable {
   case closed
   /// Progress is durable.
   case saved
+  /// The copy cannot be made, which the store has: the server does not take its condition, or does not
+  /// show its tables.
+  case refused(CopyBook)
   /// The step has failed.
   case failed(StreamerError)
 }

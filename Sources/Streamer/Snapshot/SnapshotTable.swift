@@ -8,6 +8,8 @@ struct SnapshotTable: Hashable, Sendable {
   var isPartitioned = false
   /// The publication's row filter, as SQL; nil for none.
   var filter: String?
+  /// Which of them are copied, as SQL; nil for all.
+  var condition: String?
   /// The columns that its rows are read in the order of, in that order; empty for a table that can only
   /// be read whole.
   var key: [Int] = []
@@ -34,6 +36,7 @@ struct SnapshotTable: Hashable, Sendable {
     let keyColumns = key.map { columns[$0] }.joined(separator: ", ")
     var conditions: [String] = []
     if let filter { conditions.append("(\(filter))") }
+    if let condition { conditions.append("(\(condition))") }
     if !last.isEmpty {
       let values = last.map(ReplicationCommand.literal).joined(separator: ", ")
       conditions.append("(\(keyColumns)) > (\(values))")
@@ -121,20 +124,4 @@ struct SnapshotTable: Hashable, Sendable {
     close()
     return tables
   }
-}
-
-/// How far the existing rows of a table are copied: what a restart goes on from.
-struct TableProgress: Hashable, Sendable {
-  /// Its place in the order in which tables are copied.
-  var number: Int
-  /// The table's OID.
-  var relation: UInt32
-  /// "schema.table".
-  var name: String
-  /// The key of the last row that every sink has; empty when that is none.
-  var lastKey: [String] = []
-  /// How many rows every sink has.
-  var rows: Int64 = 0
-  /// Whether that is all of them.
-  var isDone = false
 }

@@ -50,6 +50,24 @@ extension Integration.WithPostgres {
       try expectNothingLeft()
     }
 
+    @Test func `Existing rows are printed too when they are asked for`() throws {
+      try server.psql("INSERT INTO t SELECT i FROM generate_series(1, 5) i")
+      let tail = try start(["--table", "public.t", "--snapshot"])
+      try server.psql("INSERT INTO t VALUES (6)")
+      func printed() throws -> [JSON] {
+        try tail.standardOutput.split(separator: "\n").map { try JSON(String($0)) }
+      }
+      try eventually("six rows") {
+        try Scenario.requireAlive(tail)
+        guard tail.standardOutput.hasSuffix("\n") else { return false }
+        return try Set(printed().compactMap { $0["Columns"]?["id"]?.int }) == Set(1...6)
+      }
+      #expect(try printed().count { $0["Action"]?.string == "read" } >= 5)
+      tail.send(SIGINT)
+      #expect(try tail.wait() == .exited(0))
+      try expectNothingLeft()
+    }
+
     @Test func `Losing the connection ends it with 1 and the position`() throws {
       let tail = try start(["--table", "public.t"])
       try server.psql("INSERT INTO t VALUES (1)")

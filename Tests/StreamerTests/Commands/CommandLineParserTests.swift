@@ -73,6 +73,30 @@ import Testing
       "status --watch --url http://db1:1",
       .status(url: "http://db1:1", watch: true, ready: false)
     ),
+    (
+      "snapshot -c f shop -t a.b --table c.* --where v>0",
+      .snapshot(
+        CommandLineRequest.SnapshotOptions(
+          configuration: "f", source: "shop",
+          action: .order(.copy(tables: ["a.b", "c.*"], filter: "v>0"))))
+    ),
+    (
+      "snapshot -c f --list",
+      .snapshot(
+        CommandLineRequest.SnapshotOptions(configuration: "f", source: nil, action: .list))
+    ),
+    (
+      "snapshot shop 3 --stop -c f",
+      .snapshot(
+        CommandLineRequest.SnapshotOptions(
+          configuration: "f", source: "shop", action: .order(.stop(3))))
+    ),
+    (
+      "snapshot -c f --pause",
+      .snapshot(
+        CommandLineRequest.SnapshotOptions(
+          configuration: "f", source: nil, action: .order(.pause(nil))))
+    ),
     ("status --ready", .status(url: "http://127.0.0.1:12080", watch: false, ready: true)),
     ("config migrate old.toml", .migrateConfiguration(path: "old.toml")),
     ("config migrate -- -old.toml", .migrateConfiguration(path: "-old.toml")),
@@ -171,8 +195,14 @@ import Testing
         + "Leave one of them out. See psql-streamer tail --help."
     ),
     (
-      "tail DSN -p a --snapshot",
-      "--snapshot: it comes with a later version. Leave it out. See psql-streamer tail --help."
+      "snapshot -c f",
+      "nothing to do: one of --table, --list, --pause, --resume and --stop says what is done. "
+        + "See psql-streamer snapshot --help."
+    ),
+    (
+      "snapshot -c f --list --where a",
+      "--where: it goes with --table. Write --table S.T beside it. "
+        + "See psql-streamer snapshot --help."
     ),
     (
       "tail DSN -p a --format avro",

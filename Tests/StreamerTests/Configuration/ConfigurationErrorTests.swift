@@ -141,8 +141,23 @@ import Testing
         + "What the slot holds is lost with it."
     ),
     (
-      "snapshot = \"only\"",
-      "snapshot: found \"only\", expected one of \"never\", \"initial\", \"when-needed\", \"always\"."
+      "snapshot = \"once\"",
+      "snapshot: found \"once\", expected one of \"never\", \"initial\", \"only\", \"when-needed\", "
+        + "\"always\"."
+    ),
+    (
+      "snapshotWhere = { orders = \"true\" }",
+      "snapshotWhere.orders: found no table's name, expected \"schema.table\", with * for any "
+        + "characters."
+    ),
+    (
+      "snapshotWhere = { \"public.orders\" = \"1); DROP TABLE a\" }",
+      "snapshotWhere.\"public.orders\": found \"1); DROP TABLE a\", expected one expression of SQL. "
+        + "This one closes a parenthesis that it has not opened."
+    ),
+    (
+      "signalTable = \"signals\"",
+      "signalTable: found \"signals\", expected a table as \"schema.table\"."
     ),
     (
       "snapshot = \"initial\"\ntwoPhase = true",

@@ -114,16 +114,16 @@ final class FaultyStore: SourceStore {
     }
   }
 
-  func snapshot(of origin: SourceOrigin) throws(StreamerError) -> [TableProgress] {
-    try perform(.load) { () throws(StreamerError) in try store.snapshot(of: origin) }
+  func copies(of origin: SourceOrigin) throws(StreamerError) -> CopyBook {
+    try perform(.load) { () throws(StreamerError) in try store.copies(of: origin) }
   }
 
-  func save(_ progress: [TableProgress], of origin: SourceOrigin) throws(StreamerError) {
-    try perform(.save) { () throws(StreamerError) in try store.save(progress, of: origin) }
+  func save(_ copies: CopyBook, of origin: SourceOrigin) throws(StreamerError) {
+    try perform(.save) { () throws(StreamerError) in try store.save(copies, of: origin) }
   }
 
-  func forgetSnapshot(of origin: SourceOrigin) throws(StreamerError) {
-    try perform(.forget) { () throws(StreamerError) in try store.forgetSnapshot(of: origin) }
+  func forget(_ copies: CopyBook, of origin: SourceOrigin) throws(StreamerError) {
+    try perform(.forget) { () throws(StreamerError) in try store.forget(copies, of: origin) }
   }
 
   func record(_ gap: Gap) throws(StreamerError) {

@@ -115,27 +115,34 @@ struct StoreContract {
     #expect(try store.gaps(source: "db").count == 2)
   }
 
-  @Test("the progress of a copy is kept by its database", arguments: StoreKind.allCases)
+  @Test("copies and their progress are kept by their database", arguments: StoreKind.allCases)
   func existingRows(_ kind: StoreKind) throws {
     let store = try kind.make(in: directory)
     let origin = SourceOrigin(source: "db", systemIdentifier: "7", database: "shop")
     var other = origin
     other.database = "else"
-    #expect(try store.snapshot(of: origin) == [])
+    #expect(try store.copies(of: origin) == CopyBook())
     var tables = [
       TableProgress(number: 0, relation: 9, name: "public.b"),
       TableProgress(number: 1, relation: 4, name: "public.it's \"a\""),
+      TableProgress(request: 3, number: 0, relation: 4, name: "public.it's \"a\""),
     ]
-    try store.save(tables, of: origin)
-    try store.save([tables[0]], of: other)
+    var wanted = CopyRequest(
+      number: 3, tables: ["public.*", "!a\nb"], filter: "a = 'b'", mark: "0/7")
+    try store.save(CopyBook([CopyRequest(number: 0), wanted], tables), of: origin)
+    try store.save(CopyBook([], [tables[0]]), of: other)
     tables[1].lastKey = ["a\nb", "", "c\\"]
     tables[1].rows = .max
     tables[0].isDone = true
-    try store.save([tables[1], tables[0]], of: origin)
-    #expect(try store.snapshot(of: origin) == tables)
-    try store.forgetSnapshot(of: origin)
-    #expect(try store.snapshot(of: origin) == [])
-    #expect(try store.snapshot(of: other).count == 1)
+    wanted.state = .paused
+    wanted.error = "because"
+    try store.save(CopyBook([wanted], [tables[1], tables[0]]), of: origin)
+    #expect(try store.copies(of: origin) == CopyBook([CopyRequest(number: 0), wanted], tables))
+    try store.forget(CopyBook([CopyRequest(number: 0)]), of: origin)
+    #expect(try store.copies(of: origin) == CopyBook([wanted], [tables[2]]))
+    try store.forget(CopyBook([], [tables[2]]), of: origin)
+    #expect(try store.copies(of: origin) == CopyBook([wanted]))
+    #expect(try store.copies(of: other).tables.count == 1)
   }
 
   // MARK: - Faults

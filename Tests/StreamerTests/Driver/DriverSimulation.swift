@@ -477,6 +477,9 @@ extension Driver.Answer where S == PostgresSource {
     switch self {
     case .attempted(let attempt): Self.kind("attempted", attempt.result)
     case .source(.snapshot): "snapshot"
+    case .source(.ordered(_, let outcome)): Self.kind("ordered", outcome)
+    case .source(.signalled(let outcome)): Self.kind("signalled", outcome)
+    case .source(.newTables(let outcome)): Self.kind("new tables", outcome)
     case .durable(_, _, let error): error == nil ? "durable" : "durable failed"
     case .released: "released"
     case .reload(_, let result, _): Self.kind("reload", result)

@@ -29,20 +29,15 @@ final class CopySimulation {
     var big: Int
   }
 
-  static let table = SnapshotTable(
-    relation: Relation(
-      oid: 16_400, schema: "public", name: "t", replicaIdentity: .primaryKey,
-      columns: [
-        Relation.Column(name: "id", isKey: true, type: 25), Relation.Column(name: "v", type: 23),
-        Relation.Column(name: "big", type: 25),
-      ]), key: [0])
   static let keys = 0..<40
   static let origin = SourceOrigin(source: "db", systemIdentifier: "7", database: "d")
 
   var random: SeededRandom
   var now = Instant.now
   /// What has happened, for a look at a seed that fails.
-  private(set) var rounds = 0, stale = 0, crashes = 0, losses = 0
+  private(set) var rounds = 0, stale = 0, crashes = 0, losses = 0, requests = 0, stops = 0
+  /// Whether nothing goes wrong, and nobody stops anything.
+  private let isQuiet: Bool
 
   // The server.
   private var nextXID: UInt64 = (1 << 32) - 40
@@ -71,12 +66,21 @@ final class CopySimulation {
 
   // The store.
   private var savedPosition = LSN(0x1000)
-  private var savedProgress = [
-    TableProgress(number: 0, relation: table.relation.oid, name: table.name)
-  ]
+  private var kept = CopyBook(
+    [CopyRequest(number: CopyRequest.start)],
+    tables.enumerated().map {
+      TableProgress(number: $0, relation: $1.relation.oid, name: $1.name)
+    })
+
+  /// Copies that somebody has asked for, and what was so then.
+  private var asked: [(number: Int, tables: [SnapshotTable], handed: Int, version: Int)] = []
+  private var stopped: Set<Int> = []
+  /// What the worker has done of it, and the program has not heard.
+  private var changed: [CopyBook] = []
 
   init(seed: UInt64) {
     random = SeededRandom(seed: seed)
+    isQuiet = seed % 8 == 0
     before = Writer(xid: 0)
     pipeline = Self.pipeline(sink, at: savedPosition)
     snapshot = Self.snapshot(random)
@@ -91,7 +95,7 @@ final class CopySimulation {
     visible.insert(first.xid)
     before = first
     pipeline.read.startAfresh()
-    snapshot.begin(savedProgress, of: Self.origin, now: now)
+    snapshot.begin(kept, of: Self.origin, now: now)
   }
   private var before: Writer
 
@@ -122,13 +126,22 @@ final class CopySimulation {
   /// Runs until everything is copied and delivered; gives what is wrong, if anything.
   func run() throws -> String? {
     for _ in 0..<600 { try turn(isCalm: false) }
+    decide(.active, about: nil)
+    if let fault = try settle() { return fault }
+    if let fault = verdictOnRequests() { return fault }
+    // With nothing else going on all rows come once more.
+    ask(Self.tables)
+    return try settle() ?? verdict() ?? verdictOnRequests()
+  }
+
+  private func settle() throws -> String? {
     var turns = 0
-    while snapshot.isOn || !isSettled {
+    while snapshot.isOn || !isSettled || !changed.isEmpty {
       try turn(isCalm: true)
       turns += 1
       if turns > 20_000 { return "it never ends: \(snapshot.state)" }
     }
-    return verdict()
+    return nil
   }
 
   private var isSettled: Bool {
@@ -146,7 +159,11 @@ final class CopySimulation {
     case 6: keepalive()
     case 7: sink.deliver(Int.random(in: 0...30, using: &random))
     case 8: answer()
-    case 9 where !isCalm && Int.random(in: 0..<25, using: &random) == 0: fail()
+    case 9 where !isCalm && !isQuiet && Int.random(in: 0..<25, using: &random) == 0: fail()
+    case 10 where !isCalm && Int.random(in: 0..<12, using: &random) == 0: order()
+    case 11 where !changed.isEmpty:
+      snapshot.take(changed.removeFirst(), now: now)
+      if !isCalm, !isQuiet, Int.random(in: 0..<4, using: &random) == 0 { fail() }
     default: break
     }
     try work()
@@ -239,6 +256,42 @@ final class CopySimulation {
 
   private static func name(_ key: Int) -> String { String(1_000 + key) }
 
+  // MARK: - Orders
+
+  /// Somebody wants something of the copies.
+  private func order() {
+    switch Int.random(in: 0..<8, using: &random) {
+    case 0..<4:
+      ask([[Self.table], [Self.still], Self.tables][Int.random(in: 0..<3, using: &random)])
+    case 4: decide(.paused, about: asked.randomElement(using: &random)?.number)
+    case 5: decide(.active, about: asked.randomElement(using: &random)?.number)
+    case 6 where !isQuiet:
+      if let number = asked.randomElement(using: &random)?.number {
+        stops += 1
+        stopped.insert(number)
+        decide(.stopped, about: number)
+      }
+    default: decide(Bool.random(using: &random) ? .paused : .active, about: nil)
+    }
+  }
+
+  /// The worker writes down a copy that is wanted: from here on nothing may lose it.
+  private func ask(_ tables: [SnapshotTable]) {
+    let book = kept.settled
+    let added = book.next(tables.map(\.name), filter: nil, mark: nil, of: tables)
+    kept.put(added)
+    kept.forget(kept.settled.surplus)
+    changed.append(added)
+    requests += 1
+    asked.append((added.requests[0].number, tables, sink.handed, version))
+  }
+
+  private func decide(_ state: CopyRequest.State, about number: Int?) {
+    let decided = kept.settled.decided(state, about: number)
+    kept.put(decided)
+    if !decided.requests.isEmpty { changed.append(CopyBook(decided.requests)) }
+  }
+
   // MARK: - The worker
 
   private func answer() {
@@ -257,27 +310,30 @@ final class CopySimulation {
       seen = rows.sorted { $0.key < $1.key }.map { (Self.name($0.key), $0.value) }
       guard let snapshot = ServerSnapshot(text) else { preconditionFailure("a snapshot's text") }
       answer = .opened(
-        SnapshotPoint(snapshot: snapshot, limit: end, time: 0, tables: [Self.table]))
-    case .read(_, let last, let limit, let block):
+        SnapshotPoint(snapshot: snapshot, limit: end, time: 0, tables: Self.tables))
+    case .read(let table, _, _, let block) where table == Self.still:
+      unread = (0..<5).map { (Self.name($0), Row(version: $0, big: $0)) }[...]
+      answer = .rows(fill(block, of: table))
+    case .read(let table, let last, let limit, let block):
       unread = seen.filter { last.isEmpty || $0.key > last[0] }.prefix(limit)[...]
-      answer = .rows(fill(block))
-    case .readOn(_, let block): answer = .rows(fill(block))
+      answer = .rows(fill(block, of: table))
+    case .readOn(let table, let block): answer = .rows(fill(block, of: table))
     case .close: answer = .closed
-    case .save where Int.random(in: 0..<8, using: &random) == 0:
+    case .save where !isQuiet && Int.random(in: 0..<8, using: &random) == 0:
       failedSave = now
       answer = .failed(StreamerError(what: "store", why: "it is full", retryable: true))
-    case .save(let progress, _):
-      for table in progress { savedProgress[table.number] = table }
+    case .save(let changes, _):
+      kept.put(changes)
       answer = .saved
     }
     if case .save = step {
-    } else if Int.random(in: 0..<40, using: &random) == 0 {
+    } else if !isQuiet, Int.random(in: 0..<40, using: &random) == 0 {
       answer = .failed(StreamerError(what: "server", why: "it was told to fail", retryable: true))
     }
     try? snapshot.take(answer, &pipeline, now: now)
   }
 
-  private func fill(_ block: RowBlock) -> RowBlock {
+  private func fill(_ block: RowBlock, of table: SnapshotTable) -> RowBlock {
     var bytes = block.takeBytes()
     bytes.removeAll()
     block.read = RowsRead()
@@ -286,10 +342,10 @@ final class CopySimulation {
     unread = unread.dropFirst(rows.count)
     for (key, row) in rows {
       let payload = ServerBytes.insert(
-        Self.table.relation.oid, [.text(key), .text("\(row.version)"), .text("\(row.big)")])
+        table.relation.oid, [.text(key), .text("\(row.version)"), .text("\(row.big)")])
       bytes.append(bigEndian: Int32(payload.count))
       for byte in payload { bytes.append(byte) }
-      block.lastKey = [key]
+      if !table.key.isEmpty { block.lastKey = [key] }
     }
     block.read.count = rows.count
     block.read.isEnd = unread.isEmpty
@@ -319,6 +375,9 @@ final class CopySimulation {
     if case .save? = step, let failed = failedSave.take(), now - failed < .milliseconds(40) {
       hastySaves += 1
     }
+    // A copy may begin in the middle of a stream.
+    pipeline.read.isNeeded = snapshot.isOn
+    if !snapshot.isOn { pipeline.read = ReadTransactions() }
     for remark in snapshot.takeRemarks() { if case .stale = remark { stale += 1 } }
   }
 
@@ -336,11 +395,16 @@ final class CopySimulation {
     described = false
     if Bool.random(using: &random) {
       losses += 1
+      // The sink may be what has failed: a fresh one begins where this one has confirmed.
+      if Bool.random(using: &random) {
+        sink.crash(Int.random(in: 0...100, using: &random))
+        pipeline.lanes[0].restart(with: sink)
+        pipeline.lanes[0].opened()
+      }
       snapshot.disconnected(&pipeline, now: now)
       pipeline.disconnected()
       savedStart = pipeline.lanes[0].confirmed
       pipeline.connected(at: savedStart)
-      // A fresh sink would begin at the same place: what this one has is delivered all the same.
     } else {
       crashes += 1
       // What was handed over may arrive all the same, as far as it goes.
@@ -349,10 +413,8 @@ final class CopySimulation {
       pipeline = Self.pipeline(sink, at: savedStart)
       snapshot = Self.snapshot(random)
       step = nil
-      if savedProgress.contains(where: { !$0.isDone }) {
-        pipeline.read.isNeeded = true
-        snapshot.begin(savedProgress, of: Self.origin, now: now)
-      }
+      changed = []
+      snapshot.begin(kept.settled, of: Self.origin, now: now)
     }
     sent = log.firstIndex { ($0.commit ?? .zero) >= savedStart } ?? log.count
   }
@@ -362,10 +424,11 @@ final class CopySimulation {
   /// What is wrong with what the consumer has; nil for nothing.
   private func verdict() -> String? {
     var rows: [String: (place: [Int], version: Int, row: Row?)] = [:]
-    for record in sink.delivered {
+    for (_, record) in sink.delivered {
       guard let event = try? JSON(record), let columns = event["Columns"],
         let key = columns["id"]?.string
       else { return "no event: \(record)" }
+      if event["Table"]?.string == Self.still.relation.name { continue }
       let place = [event["WALPosition"]?.int ?? -1, event["Ordinal"]?.int ?? -1]
       let version = columns["v"]?.int ?? -1
       let known = rows[key]
@@ -392,44 +455,36 @@ final class CopySimulation {
     }
     return nil
   }
-}
 
-/// Keeps records and delivers them when it is told to.
-final class CopySink: Sink {
-  /// What has arrived.
-  private(set) var delivered: [String] = []
-  private var waiting: [(value: String, receipt: DeliveryReceipt)] = []
-  private var receipts: [DeliveryReceipt] = []
-
-  func send(_ batch: borrowing RecordBatch) {
-    for entry in batch.entries {
-      guard let value = entry.value else { continue }
-      waiting.append(
-        (
-          batch.bytes.bytes(value).text,
-          DeliveryReceipt(ticket: entry.ticket, count: 1, bytes: entry.size)
-        ))
+  /// What is wrong with the copies that were asked for: the rows of each that nobody has touched since
+  /// were read after that.
+  private func verdictOnRequests() -> String? {
+    var reads: [String: [Int]] = [:]
+    for (number, record) in sink.delivered {
+      guard let event = try? JSON(record), event["Action"]?.string == "read",
+        let table = event["Table"]?.string, let key = event["Columns"]?["id"]?.string
+      else { continue }
+      reads["\(table) \(key)", default: []].append(number)
     }
-  }
-
-  /// Lets so many records arrive.
-  func deliver(_ count: Int) {
-    for (value, receipt) in waiting.prefix(count) {
-      delivered.append(value)
-      receipts.append(receipt)
+    for (number, tables, handed, version) in asked where !stopped.contains(number) {
+      for table in tables {
+        let keys =
+          table == Self.still
+          ? (0..<5).map { $0 } : Self.keys.filter { row($0).map { $0.version <= version } ?? false }
+        for key in keys {
+          let found = reads["\(table.relation.name) \(Self.name(key))"] ?? []
+          if !found.contains(where: { $0 >= handed }) {
+            return "copy \(number) has not brought row \(key) of \(table.name)"
+          }
+        }
+      }
     }
-    waiting.removeFirst(min(count, waiting.count))
-  }
-
-  /// Its process ends: a part of what waits arrives and nobody hears of it.
-  func crash(_ count: Int) {
-    deliver(count)
-    waiting = []
-    receipts = []
-  }
-
-  func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError) {
-    for receipt in receipts { report(receipt) }
-    receipts = []
+    let times = 1 + asked.count { $0.tables.contains(Self.still) }
+    if isQuiet,
+      let twice = reads.first(where: { $0.key.hasPrefix("still") && $0.value.count != times })
+    {
+      return "\(twice.key) was read \(twice.value.count) times, not \(times)"
+    }
+    return nil
   }
 }

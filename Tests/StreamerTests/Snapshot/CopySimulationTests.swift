@@ -10,7 +10,7 @@ import Testing
   private static let seeds = TestEnvironment["PSQL_STREAMER_SEEDS"].flatMap { UInt64($0) } ?? 200
 
   @Test func `A consumer ends with what the table holds`() throws {
-    var rounds = 0, stale = 0, crashes = 0, losses = 0
+    var rounds = 0, stale = 0, crashes = 0, losses = 0, requests = 0, stops = 0
     for seed in 1...Self.seeds {
       let simulation = CopySimulation(seed: seed)
       if let fault = try simulation.run() { Issue.record("seed \(seed): \(fault)") }
@@ -19,11 +19,14 @@ import Testing
       stale += simulation.stale
       crashes += simulation.crashes
       losses += simulation.losses
+      requests += simulation.requests
+      stops += simulation.stops
     }
     print(
       "\(Self.seeds) seeds: \(rounds) rounds, \(stale) snapshots given up, \(crashes) crashes, "
-        + "\(losses) connections lost")
-    #expect(rounds > 0 && stale > 0 && crashes > 0 && losses > 0)
+        + "\(losses) connections lost, \(requests) copies asked for, \(stops) stopped")
+    #expect(rounds > 0 && stale > 0 && crashes > 0 && losses > 0 && stops > 0)
+    #expect(requests > Int(Self.seeds))
   }
 }
 
@@ -87,11 +90,86 @@ import Testing
     func modes(_ reason: CopyReason) -> [Mode] { Mode.allCases.filter(reason.begins) }
     #expect(
       modes(CopyReason(isFirstStart: true, isFirstConnection: true))
-        == [.initial, .whenNeeded, .always])
+        == [.initial, .only, .whenNeeded, .always])
     #expect(modes(CopyReason(isFirstConnection: true)) == [.always])
     #expect(modes(CopyReason(isOverGap: true)) == [.whenNeeded])
     #expect(modes(CopyReason(isOverGap: true, repairsGap: true)) == Mode.allCases)
     #expect(modes(CopyReason()) == [])
+  }
+
+  @Test func `A row asks for what Debezium's signals ask for`() {
+    func meaning(_ type: String, _ data: String) -> SignalRow.Meaning {
+      SignalRow(lsn: LSN(0x10), id: "a1", type: type, data: data).meaning
+    }
+    #expect(
+      meaning(
+        "execute-snapshot",
+        #"{"data-collections": ["public.a", "public.b", "public.c"], "type": "INCREMENTAL","#
+          + #""additional-conditions": [{"data-collection": "public.b", "filter": "v > 1"}]}"#)
+        == .commands([
+          .copy(tables: ["public.a", "public.c"], filter: nil, mark: "0/10 a1 "),
+          .copy(tables: ["public.b"], filter: "v > 1", mark: "0/10 a1 public.b"),
+        ]))
+    #expect(meaning("stop-snapshot", "") == .commands([.decide(.stopped, tables: [])]))
+    #expect(
+      meaning("stop-snapshot", #"{"data-collections": ["public.a"]}"#)
+        == .commands([.decide(.stopped, tables: ["public.a"])]))
+    #expect(meaning("pause-snapshot", "{}") == .commands([.decide(.paused, tables: [])]))
+    #expect(meaning("resume-snapshot", "{}") == .commands([.decide(.active, tables: [])]))
+    #expect(meaning("log", #"{"message": "hi"}"#) == .unknown)
+    for data in ["", "{}", "no", #"{"data-collections": []}"#, #"{"data-collections": "a"}"#] {
+      guard case .fault = meaning("execute-snapshot", data) else {
+        Issue.record("\(data)")
+        continue
+      }
+    }
+  }
+
+  @Test func `A signal is tried until it is done or refused`() {
+    let now = ContinuousClock.now
+    var queue = SignalQueue()
+    queue.waiting = [.stop(nil), .pause(1)]
+    #expect(queue.begin(now: now) == .stop(nil) && queue.begin(now: now) == nil)
+    let failure = StreamerError(what: "store", why: "full", retryable: true)
+    queue.ended(.failure(failure), now: now)
+    #expect(queue.begin(now: now) == nil && !queue.isEmpty)
+    let later = now + Limits.signalRetry
+    #expect(queue.begin(now: later) == .stop(nil))
+    queue.ended(.failure(StreamerError(what: "it", why: "is refused")), now: later)
+    #expect(queue.begin(now: later) == .pause(1))
+    queue.ended(.success(CopyBook()), now: later)
+    #expect(queue.isEmpty && queue.begin(now: later) == nil)
+  }
+
+  @Test func `A book keeps what is decided, and forgets what is long over`() {
+    let table = CopySimulation.table
+    var book = CopyBook([CopyRequest(number: CopyRequest.start)])
+    for _ in 0..<3 { book.put(book.next(["public.t"], filter: nil, mark: nil, of: [table])) }
+    #expect(book.unfinished == [1, 2, 3] && book.current?.number == 1)
+    #expect(book.unfinished(of: []) == [1, 2, 3] && book.unfinished(of: ["public.x"]) == [])
+    book.put(book.decided(.paused, about: 1))
+    #expect(book.current?.number == 2)
+    book.put(book.decided(.stopped, about: 2))
+    #expect(book.current?.number == 3 && book.unfinished == [1, 3])
+    // A part of it that was written down late begins nothing again.
+    book = CopyBook(
+      book.requests,
+      book.tables.map {
+        var table = $0
+        table.isDone = false
+        return table
+      })
+    #expect(book.settled.unfinished == [1, 3])
+    book = book.settled
+    book.put(book.decided(.active, about: nil))
+    #expect(book.current?.number == 1)
+    #expect(book.surplus == CopyBook())
+    for _ in 0..<Limits.keptCopies + 2 {
+      book.put(book.next([], filter: nil, mark: nil, of: []))
+    }
+    #expect(book.surplus.requests.map(\.number) == [2, 4, 5])
+    book.forget(book.surplus)
+    #expect(book.surplus == CopyBook() && book[CopyRequest.start] != nil && book[1] != nil)
   }
 
   @Test func `Tables are chosen by patterns`() {

@@ -37,7 +37,23 @@ extension HTTPLocation: CustomStringConvertible {
   var description: String { "http://\(authority)\(base)" }
 }
 
-/// A GET to a server nearby, for small documents.
+/// What is sent to a server.
+struct HTTPMessage: Hashable, Sendable {
+  /// The method, in capitals.
+  let method: String
+  /// The path below the server's base.
+  let path: String
+  /// What goes with it, JSON; empty for nothing.
+  let body: [UInt8]
+
+  init(_ method: String, _ path: String, _ body: [UInt8] = []) {
+    self.method = method
+    self.path = path
+    self.body = body
+  }
+}
+
+/// A request to a server nearby, for small documents.
 enum HTTPRequest {
   /// How long an answer may be, in bytes.
   private static let limit = 16 << 20
@@ -49,11 +65,23 @@ enum HTTPRequest {
   static func get(
     _ location: HTTPLocation, _ path: String, until deadline: ContinuousClock.Instant
   ) throws(StreamerError) -> (code: Int, body: [UInt8]) {
+    try send(HTTPMessage("GET", path), to: location, until: deadline)
+  }
+
+  /// Sends something and gives the answer, in the same way; with a bearer token where there is one.
+  static func send(
+    _ message: HTTPMessage, to location: HTTPLocation, token: String? = nil,
+    until deadline: ContinuousClock.Instant
+  ) throws(StreamerError) -> (code: Int, body: [UInt8]) {
     let socket = try ClientSocket(location, until: deadline)
-    let request =
-      "GET \(location.base)\(path) HTTP/1.0\r\nHost: \(location.authority)\r\n"
-      + "Accept: application/json\r\nConnection: close\r\n\r\n"
-    try socket.send(Array(request.utf8), until: deadline)
+    var head =
+      "\(message.method) \(location.base)\(message.path) HTTP/1.0\r\nHost: \(location.authority)\r\n"
+      + "Accept: application/json\r\nConnection: close\r\n"
+    if let token { head += "Authorization: Bearer \(token)\r\n" }
+    if message.method != "GET" {
+      head += "Content-Type: application/json\r\nContent-Length: \(message.body.count)\r\n"
+    }
+    try socket.send(Array("\(head)\r\n".utf8) + message.body, until: deadline)
     let answer = try socket.receiveAll(limit: limit, until: deadline)
     guard let parsed = parse(answer) else {
       throw StreamerError(

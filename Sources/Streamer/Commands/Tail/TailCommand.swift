@@ -43,7 +43,8 @@ enum TailCommand {
       replicationSlot = "psql_streamer_tail_\(getpid())"
       temporary = true
       onGap = "accept"
-      heartbeat = 0
+      heartbeat = \(options.copies ? "\"10s\"" : "0")
+      snapshot = "\(options.copies ? "initial" : "never")"
       timeout = "10s"
       [sink.stdout]
       type = "stdout"

@@ -2,43 +2,12 @@ import PGWire
 
 /// Existing rows: what is asked of the server, on a connection of its own.
 extension PostgresSession {
-  /// What a copy of existing rows is to begin or go on with at this start.
-  ///
-  /// It is durable before any position is: a crash in between leaves no table out.
-  func copyAtStart(
-    _ plain: inout Connection, _ server: ServerFacts, _ origin: SourceOrigin,
-    _ reason: CopyReason
-  ) throws(StreamerError) -> CopyAtStart {
-    var copy = CopyAtStart(isSlotNew: reason.isSlotNew)
-    if reason.begins(source.snapshot.mode) {
-      try store.forgetSnapshot(of: origin)
-    } else {
-      guard source.snapshot.mode != .never || source.onGap == .snapshot else { return copy }
-      copy.progress = try store.snapshot(of: origin)
-      return copy
-    }
-    guard try ask(&plain, "SELECT pg_catalog.pg_is_in_recovery()").first?.first == "f" else {
-      throw StreamerError(
-        what: "source \(name)", why: "existing rows cannot be copied from a standby",
-        hint: "Set snapshot = \"never\", or connect to the primary.", exit: .preflight)
-    }
-    let sql = SnapshotTable.query(
-      publication: source.publication, oids: nil, serverMajor: server.version.major)
-    copy.progress = SnapshotTable.all(from: try ask(&plain, sql))
-      .filter { source.snapshot.covers(schema: $0.relation.schema, table: $0.relation.name) }
-      .sorted { ($0.bytes, $0.name) < ($1.bytes, $1.name) }
-      .enumerated().map {
-        TableProgress(number: $0, relation: $1.relation.oid, name: $1.name)
-      }
-    copy.isNew = true
-    try store.save(copy.progress, of: origin)
-    return copy
-  }
-
   func snapshot(_ step: SnapshotStep) -> SnapshotAnswer {
     do throws(StreamerError) {
       switch step {
-      case .open(let tables): return .opened(try openSnapshot(tables))
+      case .open(let tables, let filter):
+        copied = tables.first?.request ?? CopyRequest.start
+        return .opened(try openSnapshot(tables, filter: filter))
       case .read(let table, let last, let limit, let block):
         try startRows(of: table, table.query(after: last, limit: limit))
         return .rows(try fill(block, of: table))
@@ -46,19 +15,27 @@ extension PostgresSession {
       case .close:
         closeSnapshot()
         return .closed
-      case .save(let progress, let origin):
-        try store.save(progress, of: origin)
+      case .save(let changes, let origin):
+        try store.save(changes, of: origin)
         return .saved
       }
     } catch {
-      if case .save = step {} else { snapshotConnection = nil }
-      return .failed(error)
+      if case .save = step { return .failed(error) }
+      snapshotConnection = nil
+      isReadingRows = false
+      guard copied != CopyRequest.start, !error.isRetryable else { return .failed(error) }
+      // A copy that somebody has asked for is no reason for the source to stop.
+      do throws(StreamerError) { return .refused(try refuse(copied, because: error)) } catch {
+        return .failed(error)
+      }
     }
   }
 
   /// Takes a snapshot that has the tables in it, and keeps them from being altered until it is let go
   /// of: a table that is rewritten or emptied is empty for older snapshots.
-  private func openSnapshot(_ tables: [TableProgress]) throws(StreamerError) -> SnapshotPoint {
+  private func openSnapshot(
+    _ tables: [TableProgress], filter: String?
+  ) throws(StreamerError) -> SnapshotPoint {
     var connection: Connection
     if let kept = snapshotConnection.take() {
       connection = kept
@@ -97,7 +74,10 @@ extension PostgresSession {
         what: "source \(name)", why: "the server did not say what its snapshot sees",
         exit: .preflight)
     }
-    let described = SnapshotTable.all(from: try ask(&connection, describe))
+    var described = SnapshotTable.all(from: try ask(&connection, describe))
+    for index in described.indices {
+      described[index].condition = filter ?? source.snapshot.condition(of: described[index])
+    }
     snapshotConnection = consume connection
     // It makes the log be flushed and the place be passed at once; where nothing may be written, the
     // server's own keepalives come later.
@@ -169,7 +149,10 @@ extension PostgresSession {
       what: "source \(name)", why: "the snapshot was lost with its connection", retryable: true)
   }
 
-  private func unreadable(_ table: SnapshotTable, _ error: PGError) -> StreamerError {
+  func unreadable(_ table: SnapshotTable, _ error: PGError) -> StreamerError {
+    if table.condition != nil, let server = error.serverError, Self.isOfCondition(server) {
+      return refusedCondition(of: table, server)
+    }
     guard error.serverError?.code == "42501" else { return retried(mapped(error)) }
     let user = (try? source.dsn.parameters())?.user ?? ""
     let name =

@@ -18,6 +18,13 @@ protocol ReplicationServer: AnyObject, Sendable {
   func dropSlot(within limit: Duration)
   /// Takes a step of a copy of existing rows.
   func snapshot(_ step: SnapshotStep) -> SnapshotAnswer
+  /// Does what somebody wants of the copies of existing rows, and makes it durable; gives those that
+  /// are new or changed.
+  func carryOut(
+    _ command: CopyCommand, of origin: SourceOrigin
+  ) -> Result<CopyBook, StreamerError>
+  /// Finds tables that have come into the publication and whose rows are to be copied.
+  func newTables(of origin: SourceOrigin) -> Result<CopyBook, StreamerError>
   /// Writes a gap into the ledger that the stream itself has shown.
   func record(_ gap: Gap)
   /// Lets go of the connection for look-ups.
@@ -33,6 +40,16 @@ extension ReplicationServer {
   func snapshot(_ step: SnapshotStep) -> SnapshotAnswer {
     .failed(
       StreamerError(what: "the server", why: "it has no existing rows to give", retryable: false))
+  }
+
+  func carryOut(
+    _ command: CopyCommand, of origin: SourceOrigin
+  ) -> Result<CopyBook, StreamerError> {
+    .failure(StreamerError(what: "the server", why: "it has no existing rows to give"))
+  }
+
+  func newTables(of origin: SourceOrigin) -> Result<CopyBook, StreamerError> {
+    .success(CopyBook())
   }
 }
 
@@ -101,6 +118,10 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   var snapshotConnection: Connection?
   /// Whether rows come on it that nobody has read.
   var isReadingRows = false
+  /// The copy that they are of.
+  var copied = CopyRequest.start
+  /// The published tables that are no news; nil where none is looked for.
+  var known: Set<UInt32>?
   /// Comes when a stop has begun.
   private let interruption: WaitBreaker
   /// Ends look-ups in the catalog: most are answered before it comes, and leave no complaint in the

@@ -2,15 +2,79 @@ import PGWire
 
 /// Existing rows beside the stream.
 extension PostgresSource {
-  /// Begins the copy that a start has found, or goes on with it; one that is under way is the same.
-  func beginCopy(_ copy: CopyAtStart, _ origin: SourceOrigin, now: Instant) {
-    guard copy.isNew || !snapshot.isOn, copy.progress.contains(where: { !$0.isDone }) else {
-      return
+  /// Begins the copies that a start has found, or goes on with them; those that are under way go on by
+  /// themselves, unless it is another database.
+  func beginCopy(_ copy: CopyAtStart, _ origin: SourceOrigin, isOther: Bool, now: Instant) {
+    if isOther {
+      snapshot.begin(copy.book, of: origin, now: now)
+    } else if copy.isNew {
+      snapshot.take(copy.book, now: now)
     }
-    pipeline.read.isNeeded = true
-    if copy.isSlotNew { pipeline.read.startAfresh() }
-    snapshot.begin(copy.progress, of: origin, now: now)
+    pipeline.read.isNeeded = snapshot.isOn
+    if copy.isSlotNew, snapshot.isOn { pipeline.read.startAfresh() }
+    hasCopied = configuration.snapshot.mode == .only
+    if !copy.book.requests.isEmpty { observer.copied(snapshot.status, snapshot.list) }
     tellCopy()
+  }
+
+  /// Copies are new, or somebody has decided about some.
+  func takeCopies(_ changed: CopyBook, now: Instant) {
+    guard !changed.requests.isEmpty else { return }
+    snapshot.take(changed, now: now)
+    pipeline.read.isNeeded = snapshot.isOn
+    for request in changed.requests {
+      log.info(
+        "a copy of existing rows", ["copy": "\(request.number)", "state": request.state.rawValue])
+    }
+    observer.copied(snapshot.status, snapshot.list)
+    tellCopy()
+  }
+
+  func take(_ order: CopyOrder) { orders.append(order) }
+
+  /// What somebody wants next; without a connection nobody can tell what it leads to.
+  func order(isEnding: Bool) -> (@Sendable () -> Answer)? {
+    guard !orders.isEmpty else { return nil }
+    guard stream != nil, !isEnding, let origin = identity?.origin else {
+      let error = StreamerError(
+        what: "source \(plan.name)", why: "it is not connected now", retryable: true)
+      for order in orders { order.answer(.failure(error)) }
+      orders = []
+      return nil
+    }
+    let order = orders.removeFirst()
+    return { [server] in
+      guard order.take() else { return .ordered(order, .success(CopyBook())) }
+      return .ordered(order, server.carryOut(order.command, of: origin))
+    }
+  }
+
+  /// Takes down what the signal table asks for; the job that does what is next.
+  func signal(now: Instant) -> (@Sendable () -> Answer)? {
+    for row in pipeline.signals {
+      let fields: Log.Pairs = ["id": row.id.singleLine, "type": row.type.singleLine]
+      switch row.meaning {
+      case .commands(let commands): signals.waiting += commands
+      case .unknown:
+        guard signals.unknown.insert(row.type).inserted, signals.unknown.count < Limits.keptCopies
+        else { continue }
+        log.info("a signal of this type is for somebody else; no more is said of it", fields)
+      case .fault(let why):
+        log.warning("a signal cannot be read", ["id": row.id.singleLine, "why": why])
+      }
+    }
+    pipeline.signals.removeAll()
+    guard let origin = identity?.origin, let command = signals.begin(now: now) else { return nil }
+    return { [server] in .signalled(server.carryOut(command, of: origin)) }
+  }
+
+  func signalled(_ outcome: CopyOrder.Outcome, now: Instant) {
+    switch outcome {
+    case .success(let changed): takeCopies(changed, now: now)
+    case .failure(let error):
+      log.limited("signal")?.warning("a signal was not followed", ["error": "\(error)"])
+    }
+    signals.ended(outcome, now: now)
   }
 
   /// Goes on with the rows of a round, or towards the place where they belong.
@@ -30,7 +94,9 @@ extension PostgresSource {
   func tellCopy() {
     for remark in snapshot.takeRemarks() {
       switch remark {
-      case .began(let tables): log.info("copying existing rows", ["tables": "\(tables)"])
+      case .began(let request, let tables):
+        log.info(
+          "copying existing rows", ["tables": "\(tables)", "copy": "\(request.number)"])
       case .copied(let table):
         log.info("copied a table", ["table": table.name, "rows": "\(table.rows)"])
       case .gone(let table):
@@ -41,11 +107,59 @@ extension PostgresSource {
       case .stale: log.debug("a snapshot was older than the stream; another is taken")
       case .failed(let error):
         log.limited("copy")?.warning("existing rows could not be read", ["error": "\(error)"])
-      case .finished(let tables, let rows):
-        pipeline.read = ReadTransactions()
-        observer.copied(snapshot.status)
-        log.info("existing rows are copied", ["tables": "\(tables)", "rows": "\(rows)"])
+      case .refused(let request):
+        observer.copied(snapshot.status, snapshot.list)
+        log.warning(
+          "existing rows are not copied",
+          ["copy": "\(request.number)", "error": request.error ?? ""])
+      case .finished(let request, let tables, let rows):
+        observer.copied(snapshot.status, snapshot.list)
+        log.info(
+          "existing rows are copied",
+          ["tables": "\(tables)", "rows": "\(rows)", "copy": "\(request.number)"])
+        if configuration.snapshot.mode == .only {
+          log.warning(
+            "the slot stays, and holds log until it is read again or dropped",
+            ["slot": configuration.replicationSlot])
+        }
       }
+    }
+    if !snapshot.isOn, pipeline.read.isNeeded { pipeline.read = ReadTransactions() }
+  }
+}
+
+/// What signals ask for, one after the other, until each is done or refused.
+struct SignalQueue {
+  typealias Instant = ContinuousClock.Instant
+
+  /// What has to be done, the first of it perhaps now.
+  var waiting: [CopyCommand] = []
+  /// Types of signals that were told of.
+  var unknown: Set<String> = []
+  private var isUnderWay = false
+  /// When it is tried again after a failure.
+  private(set) var nextTry: Instant?
+
+  /// Whether nothing is left to do.
+  var isEmpty: Bool { waiting.isEmpty }
+
+  /// What is to be done now; nil for nothing.
+  mutating func begin(now: Instant) -> CopyCommand? {
+    guard !isUnderWay, let first = waiting.first, nextTry.map({ now >= $0 }) ?? true else {
+      return nil
+    }
+    isUnderWay = true
+    nextTry = nil
+    return first
+  }
+
+  /// It is done, refused, or has failed for now.
+  mutating func ended(_ outcome: CopyOrder.Outcome, now: Instant) {
+    isUnderWay = false
+    if case .failure(let error) = outcome, error.isRetryable {
+      nextTry = now + Limits.signalRetry
+    } else {
+      waiting.removeFirst()
     }
   }
 }

@@ -26,6 +26,7 @@ extension PostgresSource {
 
   func deadline(_ permit: ReadPermit, now: Instant) -> Instant? {
     var next = identity == nil ? nil : feedback.saveDeadline(confirmed)
+    if !signals.isEmpty { next = signals.nextTry }
     // Without a stream there is nobody to send a status to: that deadline would never move on.
     guard stream != nil else { return next }
     func add(_ due: Instant) { next = min(next ?? due, due) }

@@ -25,6 +25,9 @@ final class PostgresSource: PipelineSource {
     case recorded
     case heartbeat(Heartbeat.Answer)
     case snapshot(SnapshotAnswer)
+    case ordered(CopyOrder, CopyOrder.Outcome)
+    case signalled(CopyOrder.Outcome)
+    case newTables(Result<CopyBook, StreamerError>)
   }
 
   var plan: DriverPlan
@@ -67,6 +70,12 @@ final class PostgresSource: PipelineSource {
   private var walGuard: WALGuard
   /// Existing rows that are copied beside the stream.
   var snapshot: Snapshot
+  /// What somebody wants of it that nobody has done yet.
+  var orders: [CopyOrder] = []
+  /// What the signal table has asked for.
+  var signals = SignalQueue()
+  /// Whether a copy of the start is over, where the source ends with it.
+  var hasCopied = false
   /// The slot holds more than it may, and goes when nobody reads it any more.
   private var dropsSlot = false
   var hasProgressed = false
@@ -88,7 +97,7 @@ final class PostgresSource: PipelineSource {
     schemas = SchemaBook(sinks: plan.sinks, log: log)
     pipeline = try plan.pipeline(
       maxRowSize: configuration.maxRowSize.bytes, invalidUTF8: configuration.invalidUTF8,
-      observer: observer, log: log)
+      signalTable: configuration.snapshot.signalTable, observer: observer, log: log)
     feedback = Feedback(
       saved: [], saveInterval: configuration.flushInterval,
       statusInterval: Limits.statusInterval, walRetain: UInt64(configuration.walRetain.bytes),
@@ -137,6 +146,7 @@ final class PostgresSource: PipelineSource {
     // A gap that is accepted once is one of the first connection.
     pipeline.stopsWithoutPublication =
       configuration.onGap == .stop && !(configuration.acceptsFirstGap && identity == nil)
+    let isOther = identity?.origin != session.identity.origin
     identity = session.identity
     if established.isElsewhere { feedback.restart(at: session.positions) }
     for (index, position) in session.positions.enumerated() {
@@ -159,7 +169,7 @@ final class PostgresSource: PipelineSource {
     isReadable = stream.received.byteCount > 0
     pingedSince = nil
     self.stream = consume stream
-    beginCopy(session.copy, session.identity.origin, now: now)
+    beginCopy(session.copy, session.identity.origin, isOther: isOther, now: now)
     log.info("streaming", ["slot": session.identity.slot, "lsn": "\(pipeline.startLSN)"])
   }
 
@@ -221,7 +231,9 @@ final class PostgresSource: PipelineSource {
       guard let settled = pipeline.lanes[index].takeSettled() else { continue }
       observer.observe(sink: index, settled)
     }
-    if let identity,
+    if let job = signal(now: now) { jobs.append(job) }
+    // What a signal asks for is written down before the position is behind it.
+    if let identity, signals.isEmpty,
       let due = feedback.positionsToSave(confirmed, atOnce: isEnding, now: now)
     {
       let rows = zip(plan.sinks, due).map { identity.position(sink: $0.name, lsn: $1) }
@@ -240,6 +252,7 @@ final class PostgresSource: PipelineSource {
         return .recorded
       }
     }
+    if let job = order(isEnding: isEnding) { jobs.append(job) }
     if let trip = heartbeat.confirmed(pipeline.startLSN, now: now) { observer.heartbeat(trip) }
     if stream != nil, !isEnding, heartbeat.begins(now: now) {
       jobs.append { [server] in .heartbeat(server.heartbeat()) }
@@ -249,6 +262,9 @@ final class PostgresSource: PipelineSource {
       isLookingAtSlot = true
       nextSlotLook = now + Limits.slotCheck
       jobs.append { [server] in .slot(server.slot()) }
+      if let origin = identity?.origin, configuration.snapshot.newTables, stream != nil, !isEnding {
+        jobs.append { [server] in .newTables(server.newTables(of: origin)) }
+      }
     }
     return jobs
   }
@@ -300,6 +316,14 @@ final class PostgresSource: PipelineSource {
     case .snapshot(let answer):
       defer { tellCopy() }
       try snapshot.take(answer, &pipeline, now: now)
+    case .ordered(let order, let outcome):
+      if case .success(let changed) = outcome { takeCopies(changed, now: now) }
+      order.answer(outcome)
+    case .signalled(let outcome): signalled(outcome, now: now)
+    case .newTables(.success(let changed)): takeCopies(changed, now: now)
+    case .newTables(.failure(let error)):
+      log.limited("new-tables")?.warning(
+        "it was not looked for new tables", ["error": "\(error)"])
     case .slot(let slot):
       isLookingAtSlot = false
       if let slot {
@@ -370,12 +394,12 @@ final class PostgresSource: PipelineSource {
       isUnsaved: identity != nil && (!feedback.isSaved(confirmed) || snapshot.isUnsaved))
   }
 
-  var isExhausted: Bool { false }
+  var isExhausted: Bool { hasCopied && !snapshot.isOn }
 
   func observe(now: Instant) {
     pipeline.report(saved: feedback.saved.min() ?? .zero, now: now)
     let numbers = [pipeline.sent.value, pipeline.startLSN.value, UInt64(pipeline.eventCount)]
-    if snapshot.isOn { observer.copied(snapshot.status) }
+    if snapshot.isOn { observer.copied(snapshot.status, snapshot.list) }
     observer.heartbeat(waitingSince: heartbeat.waiting(numbers, now: now))
   }
 

@@ -1,0 +1,128 @@
+/// `snapshot`: what somebody wants of the copies of existing rows of an instance that runs.
+enum SnapshotCommand {
+  /// Asks for it.
+  static func run(_ options: CommandLineRequest.SnapshotOptions) throws(StreamerError) -> Int32 {
+    let configuration: Configuration
+    do throws(ConfigurationErrors) {
+      // A connection's secrets are of no use here.
+      let unconnected = try Configuration.loadUnconnected(path: options.configuration)
+      configuration =
+        unconnected.httpToken == nil
+        ? unconnected : try Configuration.load(path: options.configuration)
+    } catch {
+      error.complain()
+      return error.exit.rawValue
+    }
+    guard let location = HTTPLocation(configuration.http) else {
+      throw StreamerError(
+        what: "http \"\(configuration.http)\"", why: "nobody can find an instance there",
+        hint: "Set http to an address with a port.", exit: .usage)
+    }
+    let token = configuration.httpToken?.revealed
+    guard case .order(let command) = options.action else {
+      let answer = try ask(HTTPMessage("GET", "/snapshot"), at: location, token)
+      Terminal.print(list(answer, source: options.source))
+      return 0
+    }
+    let answer = try ask(message(command, source: options.source), at: location, token)
+    let source = answer["source"]?.string ?? ""
+    let numbers = answer["ids"]?.elements.compactMap(\.integer).map(String.init) ?? []
+    let tables = answer["tables"]?.elements.count ?? 0
+    let text = numbers.joined(separator: ", ")
+    switch command {
+    case .decide: break
+    case .copy:
+      Terminal.print(
+        "copy \(text) of source \(source): \(tables) \(tables == 1 ? "table" : "tables")")
+    case .pause: Terminal.print("paused of source \(source): \(text)")
+    case .resume: Terminal.print("resumed of source \(source): \(text)")
+    case .stop: Terminal.print("stopped of source \(source): \(text)")
+    }
+    return 0
+  }
+
+  private static func message(_ command: CopyCommand, source: String?) -> HTTPMessage {
+    var json = JSONText()
+    var path = "/snapshot"
+    json.object { json in
+      if let source {
+        json.key("source")
+        json.value(source)
+      }
+      func id(_ number: Int?, _ action: String) {
+        path += action
+        guard let number else { return }
+        json.key("id")
+        json.value(number)
+      }
+      switch command {
+      case .copy(let tables, let filter, _):
+        json.key("tables")
+        json.array { json in for table in tables { json.value(table) } }
+        json.key("where")
+        json.value(filter)
+      case .decide: break
+      case .pause(let number): id(number, "/pause")
+      case .resume(let number): id(number, "/resume")
+      case .stop(let number): id(number, "/stop")
+      }
+    }
+    return HTTPMessage("POST", path, json.bytes)
+  }
+
+  private static func ask(
+    _ message: HTTPMessage, at location: HTTPLocation, _ token: String?
+  ) throws(StreamerError) -> JSONValue {
+    let answer = try HTTPRequest.send(
+      message, to: location, token: token, until: ContinuousClock.now + Limits.copyAnswer * 3)
+    if answer.code == 200 || answer.code == 202, let document = JSONValue(answer.body) {
+      return document
+    }
+    let line = String(decoding: answer.body, as: UTF8.self).singleLine.trimmingSpaces
+    let isRefused = (400..<500).contains(answer.code)
+    throw StreamerError(
+      what: line.isEmpty || answer.body.count > 4_096
+        ? "\(location) answered \(answer.code)" : line,
+      exit: isRefused ? .usage : .failure)
+  }
+
+  private static func list(_ answer: JSONValue, source: String?) -> String {
+    var table = TextTable(
+      ["SOURCE", "ID", "STATE", "TABLES", "ROWS", "OF", "WHERE", "ERROR"].map { .init($0) })
+    for copy in answer["copies"]?.elements ?? [] {
+      guard source == nil || copy["source"]?.string == source else { continue }
+      let patterns = copy["tables"]?.elements.compactMap(\.string) ?? []
+      let done = copy["tablesDone"]?.integer ?? 0
+      let cells = [
+        copy["source"]?.string ?? "", "\(copy["id"]?.integer ?? 0)", copy["state"]?.string ?? "",
+        "\(done)/\(copy["tablesTotal"]?.integer ?? 0)", "\(copy["rows"]?.integer ?? 0)",
+        patterns.isEmpty ? "the start" : patterns.joined(separator: " "),
+        copy["where"]?.string ?? "–", copy["error"]?.string ?? "–",
+      ]
+      table.add(cells.map { .init($0.singleLine) })
+    }
+    return table.text
+  }
+}
+
+extension HTTPLocation {
+  /// Where an instance listens that has this `http`; nil where that is nowhere one can say.
+  init?(_ address: HTTPAddress) {
+    let host =
+      switch address.host {
+      case "", "0.0.0.0": "127.0.0.1"
+      case "::": "::1"
+      default: address.host
+      }
+    let name = host.contains(":") ? "[\(host)]" : host
+    self.init("http://\(name):\(address.port)")
+  }
+}
+
+extension String {
+  /// The text without spaces at its ends.
+  fileprivate var trimmingSpaces: String {
+    let front = drop { $0 == " " }
+    return String(front.reversed().drop { $0 == " " }.reversed())
+  }
+}

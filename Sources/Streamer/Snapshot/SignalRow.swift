@@ -1,0 +1,76 @@
+import PGWire
+
+/// A row that somebody has inserted into the signal table: Debezium's three columns.
+struct SignalRow: Hashable, Sendable {
+  /// What the row asks for.
+  enum Meaning: Hashable {
+    case commands([CopyCommand])
+    /// A type that is another program's.
+    case unknown
+    /// A type of ours that says nothing; why.
+    case fault(String)
+  }
+
+  /// Where it was inserted.
+  var lsn: LSN
+  /// Its columns; empty where one is missing or null.
+  var id = ""
+  var type = ""
+  var data = ""
+
+  /// Takes the columns of an inserted row.
+  init(_ change: borrowing Change, of relation: Relation, at lsn: LSN) {
+    self.lsn = lsn
+    for (index, column) in relation.columns.enumerated() {
+      guard case .text(let text) = change.new.value(at: index) else { continue }
+      switch column.name {
+      case "id": id = text.text
+      case "type": type = text.text
+      case "data": data = text.text
+      default: break
+      }
+    }
+  }
+
+  init(lsn: LSN, id: String, type: String, data: String) {
+    self.lsn = lsn
+    self.id = id
+    self.type = type
+    self.data = data
+  }
+
+  /// What it asks for; one copy for the tables without a condition, and one for each that has one.
+  var meaning: Meaning {
+    let document = JSONValue(Array((data.isEmpty ? "{}" : data).utf8))
+    let collections = document?["data-collections"]?.elements.compactMap(\.string) ?? []
+    switch type {
+    case "execute-snapshot":
+      guard !collections.isEmpty else {
+        return .fault("its data names no data-collections")
+      }
+      return .commands(copies(of: collections, document))
+    case "stop-snapshot": return .commands([.decide(.stopped, tables: collections)])
+    case "pause-snapshot": return .commands([.decide(.paused, tables: [])])
+    case "resume-snapshot": return .commands([.decide(.active, tables: [])])
+    default: return .unknown
+    }
+  }
+
+  private func copies(of collections: [String], _ document: JSONValue?) -> [CopyCommand] {
+    var filters: [String: String] = [:]
+    for condition in document?["additional-conditions"]?.elements ?? [] {
+      guard let table = condition["data-collection"]?.string else { continue }
+      filters[table] = condition["filter"]?.string
+    }
+    // The same row read again says the same.
+    func mark(_ part: String) -> String { "\(lsn) \(id) \(part)" }
+    let plain = collections.filter { filters[$0] == nil }
+    var commands: [CopyCommand] = []
+    if !plain.isEmpty { commands.append(.copy(tables: plain, filter: nil, mark: mark(""))) }
+    for table in collections {
+      guard let filter = filters[table] else { continue }
+      commands.append(.copy(tables: [table], filter: filter, mark: mark(table)))
+    }
+    return commands
+  }
+}
