@@ -16,9 +16,10 @@ public final class KafkaBroker: Sendable {
   ///
   /// - Parameters:
   ///   - secure: with TLS and SASL listeners.
+  ///   - port: where it listens; nil for any free port.
   ///   - properties: more lines for server.properties.
   /// - Throws: `SupportError` when there is no kit or the broker does not start.
-  public init(secure: Bool = false, properties: [String] = []) throws {
+  public init(secure: Bool = false, port: Int? = nil, properties: [String] = []) throws {
     guard let kit = KafkaKit.directory else { throw SupportError(KafkaKit.reasonToSkip) }
     script = "\(kit)/kafka"
     directory = try TemporaryDirectory("kafka")
@@ -31,7 +32,9 @@ public final class KafkaBroker: Sendable {
     Guardian.register(.killPIDFile(directory.file("kafka/pid")))
     let options = secure ? ["--secure"] : []
     let output = try Subprocess.check(
-      "sh", [script, "start"] + options + [directory.file("kafka")], environment: environment,
+      "sh",
+      [script, "start"] + options + [directory.file("kafka")] + (port.map { ["\($0)"] } ?? []),
+      environment: environment,
       within: .seconds(180))
     let lines = output.split(separator: "\n").map(String.init)
     guard let first = lines.first else { throw SupportError("the kit printed no address") }

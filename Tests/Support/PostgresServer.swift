@@ -137,10 +137,10 @@ public final class PostgresServer: Sendable {
   /// A keyword/value connection string over TCP.
   public func dsn(
     user: String = "postgres", password: String? = nil, database: String = "postgres",
-    more: String = "sslmode=disable"
+    more: String = "sslmode=disable", port: Int? = nil
   ) -> String {
     let secret = password.map { " password=\($0)" } ?? ""
-    return "host=\(host) port=\(port) user=\(user)\(secret) dbname=\(database) \(more)"
+    return "host=\(host) port=\(port ?? self.port) user=\(user)\(secret) dbname=\(database) \(more)"
   }
 
   /// Runs SQL with psql and returns the rows, unaligned: columns parted by `|`, rows by newlines.

@@ -11,9 +11,12 @@ extension Integration.WithKafka {
     private static let rate = 250
 
     /// The counters' own rows are there before the slot is, and no part of the stream.
-    private func scenario(_ title: String, sink: [String] = []) throws -> Scenario {
+    private func scenario(
+      _ title: String, sink: [String] = [], through network: ChaosNetwork? = nil,
+      postgres: PostgresServer? = nil
+    ) throws -> Scenario {
       try Scenario(
-        title, postgres: PostgresServer(),
+        title, postgres: postgres ?? PostgresServer(), through: network,
         // A broker that crashes with a transaction open takes its time to abort it.
         lines: Scenario.Lines(top: [#"startTimeout = "60s""#], sink: sink),
         tables: ChaosLoad.tables)
@@ -146,6 +149,79 @@ extension Integration.WithKafka {
       printToStandardError(
         "chaos, \(scenario.name): \(kinds.joined(separator: ", ")): \(verdict.summary)")
       return verdict
+    }
+
+    /// What may happen to the networks between the three processes.
+    private enum Trouble: CaseIterable {
+      case postgresCut
+      case postgresHalfClosed
+      case postgresStalled
+      case postgresSlow
+      case brokerCut
+      case brokerHalfClosed
+      case brokerStalled
+      case brokerSlow
+      case producedLate
+      case partitionsAddedLate
+      case endedLate
+
+      /// The order to the proxy, and whether it stands in front of Kafka.
+      func order(_ random: inout SeededRandom) -> (String, isKafka: Bool) {
+        // Beyond a second requests are repeated while the first one is still on its way.
+        let long = Double(Int.random(in: 5...25, using: &random)) / 10
+        return switch self {
+        case .postgresCut: ("cut", false)
+        case .postgresHalfClosed: ("half", false)
+        case .postgresStalled: ("stall \(long)", false)
+        case .postgresSlow: ("delay 0.02", false)
+        case .brokerCut: ("cut", true)
+        case .brokerHalfClosed: ("half", true)
+        case .brokerStalled: ("stall \(long)", true)
+        case .brokerSlow: ("delay 0.02", true)
+        case .producedLate: ("late 0 \(long)", true)
+        case .partitionsAddedLate: ("late 24 \(long)", true)
+        case .endedLate: ("late 26 \(long)", true)
+        }
+      }
+    }
+
+    @Test(arguments: ["at-least-once", "exactly-once"])
+    func `Bad networks: nothing missing, nothing out of order`(delivery: String) throws {
+      var random = SeededRandom("networks")
+      let server = try PostgresServer()
+      let network = try ChaosNetwork(postgres: server)
+      let isExact = delivery == "exactly-once"
+      let scenario = try scenario(
+        "networks", sink: ["delivery = \"\(delivery)\""], through: network, postgres: server)
+      let streamer = try scenario.start()
+      let load = try ChaosLoad(
+        scenario, seconds: Self.seconds, transactionsPerSecond: Self.rate)
+      var troubles: [Trouble] = []
+      while load.process.isRunning || troubles.count < Trouble.allCases.count {
+        for trouble in Trouble.allCases.shuffled(using: &random) {
+          pause(.milliseconds(Int.random(in: 200...1_000, using: &random)))
+          troubles.append(trouble)
+          let (order, isKafka) = trouble.order(&random)
+          let link = isKafka ? network.kafka : network.postgres
+          try link.order(order)
+          if order.hasPrefix("delay") {
+            pause(.milliseconds(500))
+            try link.order("delay 0")
+          }
+          try Scenario.requireAlive(streamer)
+        }
+      }
+      try load.finish()
+      try scenario.waitUntilConfirmed(streamer, within: .seconds(180))
+      #expect(try scenario.stop(streamer) == .exited(0))
+      let verdict = try self.verdict(scenario)
+      let kinds = Trouble.allCases.map { kind in "\(troubles.count { $0 == kind }) \(kind)" }
+      let late = try network.kafka.order("count")
+      printToStandardError(
+        "chaos, networks, \(delivery): \(kinds.joined(separator: ", ")), \(late) requests late: "
+          + verdict.summary)
+      if isExact { #expect(verdict.repetitions == 0) }
+      #expect(verdict.problems == [], "\(scenario.warnings)")
     }
 
     private func verdict(_ scenario: Scenario) throws -> ChaosVerdict {

@@ -12,6 +12,7 @@ final class Scenario: Sendable {
   let httpPort: Int
   let slot: String
   private let lines: Lines
+  private let network: ChaosNetwork?
   private let replication: Int
   private let launched = Mutex<[Subprocess]>([])
 
@@ -32,15 +33,16 @@ final class Scenario: Sendable {
   ///
   /// - Throws: `SupportError` when a server cannot be had.
   init(
-    _ title: String, postgres: PostgresServer? = nil, lines: Lines = Lines(), tables: String,
-    replication: Int = 1
+    _ title: String, postgres: PostgresServer? = nil, through network: ChaosNetwork? = nil,
+    lines: Lines = Lines(), tables: String, replication: Int = 1
   ) throws {
+    self.network = network
     self.replication = replication
     let number = Self.counter.add(1, ordering: .relaxed).newValue
     name = "\(title)_\(number)"
     slot = name
     self.postgres = try postgres ?? Integration.postgres
-    broker = try Integration.kafka
+    broker = try network?.broker ?? Integration.kafka
     directory = try TemporaryDirectory("run")
     httpPort = try FreePort.take()
     self.lines = lines
@@ -69,7 +71,7 @@ final class Scenario: Sendable {
 
     [source.pg]
     type = "postgres"
-    dsn = "\(postgres.dsn(database: name))"
+    dsn = "\(postgres.dsn(database: name, port: network?.postgres.port))"
     publication = "everything"
     replicationSlot = "\(slot)"
     startRetryInterval = "200ms"
