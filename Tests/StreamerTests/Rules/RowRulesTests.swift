@@ -107,11 +107,11 @@ import Testing
       native.events == [
         #"insert {"id":1,"status":"x",\#(added) 0,"Key":{"id":1}"#,
         #"update {"id":1,"status":"y",\#(added) 1,"Key":{"id":1},"Old":{"id":1,"status":"x",\#(added)"#,
-        #"delete {"id":1,"status":"y",\#(added) 2,"Key":{"id":1}"#,
+        #"delete {"id":1,"status":"y",\#(added) 2,"Key":{"id":1},"Old":{"id":1,"status":"y",\#(added)"#,
       ])
     let key = ServerBytes.delete(Self.oid, .key, [.text("1"), .null, .null])
     let gone = try feed(rule, identity: .primaryKey, key)
-    #expect(gone.events == [#"delete {"id":1} 0,"Key":{"id":1}"#])
+    #expect(gone.events == [#"delete {"id":1} 0,"Key":{"id":1},"Old":{"id":1}"#])
     for format in FormatConfiguration.Name.allCases {
       let sink = try feed(rule, format: format, Self.insert("1", "x")).sink
       #expect(sink.values.joined().contains("acme"), "\(format)")
