@@ -6,7 +6,7 @@ SWIFT ?= swift
 SWIFT_FLAGS ?=
 SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
-.PHONY: help setup servers build install uninstall deb demo check unit test integration compose-test \
+.PHONY: help setup servers readers build install uninstall deb demo check unit test integration compose-test \
   differential compat-debezium test-allocations fuzz fuzz-selftest lint format bench bench-decode \
   bench-reader bench-stream bench-probes chaos librdkafka-test compatibility package-use fixtures deploy-test \
   page-test ci clean
@@ -19,6 +19,9 @@ setup: ## install the Debian packages that are missing
 
 servers: setup ## the PostgreSQL servers of other versions that the tests compare
 	@Scripts/servers
+
+readers: setup ## the readers of Avro and JSON Schema that the tests compare with
+	@Scripts/readers
 
 # Swift's runtime is linked into the binary: where it is installed no toolchain is needed. The
 # toolchain's own linker makes what it has filled in read-only from the start on (Debian 13's does not).
@@ -71,14 +74,14 @@ check: lint unit ## what to run before each commit: lint and unit
 SLOW = --skip IntegrationTests --skip FuzzTests --skip KafkaPipelineTests --skip ConsumerTests \
   --skip ProducerTests
 
-unit: setup ## the tests that need no server: seconds, once it is built
+unit: readers ## the tests that need no server: seconds, once it is built
 	PSQL_STREAMER_UNIT=1 PSQL_STREAMER_SIMULATIONS=40 PSQL_STREAMER_DRIVER_SIMULATIONS=100 \
 	  $(SWIFT_TEST) $(SLOW)
 
-test: servers ## every test; those on a real Kafka need KAFKA_KIT (default: ../shared/kafka)
+test: servers readers ## every test; those on a real Kafka need KAFKA_KIT (default: ../shared/kafka)
 	$(SWIFT_TEST)
 
-integration: servers ## only the black-box tests on real servers
+integration: servers readers ## only the black-box tests on real servers
 	$(SWIFT_TEST) --filter IntegrationTests
 
 # How many seeds, and the first one (the clock decides).

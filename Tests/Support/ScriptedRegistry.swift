@@ -42,8 +42,15 @@ public final class ScriptedRegistry: Sendable {
 /// Reads Avro with Python's fastavro: `Tests/Registry/read-avro`.
 public enum AvroReader {
   /// Whether it can.
-  public static let isThere =
-    (try? Subprocess.run("python3", ["-c", "import fastavro"]))?.termination == .exited(0)
+  public static let isThere = runs("read-avro")
+  /// Whether `Tests/Registry/read-topic` can read topics as Confluent's deserialisers do.
+  public static let readsTopics = runs("read-topic")
+
+  private static func runs(_ reader: String) -> Bool {
+    let output = try? Subprocess.run(
+      "python3", ["\(Binary.project)/Tests/Registry/\(reader)"], input: "")
+    return output?.termination == .exited(0)
+  }
 
   /// Each value as JSON.
   ///

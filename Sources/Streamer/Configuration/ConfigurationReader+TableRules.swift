@@ -18,6 +18,7 @@ extension ConfigurationReader {
     rule.exclude = section.columns("exclude")
     section.checkColumns()
     rule.rename = section.names("rename")
+    rule.add = section.additions()
     rule.mask = section.masks()
     rule.filter = section.filter()
     rule.actions = section.actions()
@@ -26,7 +27,7 @@ extension ConfigurationReader {
     }
     rule.tombstones = section.tombstones(sink)
     rule.topic = section.ownTopic(sink)
-    section.finish(later: ["add", "format"])
+    section.finish(later: ["format"])
     let places = Dictionary(
       section.table.entries.map { ($0.key.lowercased(), section.place(of: $0)) }
         + [("", "\(context.file):\(section.position.line): \(section.path)")]
@@ -68,6 +69,30 @@ extension ConfigurationReader {
     }
     absorb(section)
     return names
+  }
+
+  /// Reads `{ name = "text" }`.
+  private mutating func additions() -> [TableRules.Addition] {
+    guard var section = section("add", subject: "columns to add") else { return [] }
+    var additions: [TableRules.Addition] = []
+    for entry in section.table.entries {
+      guard case .string(let raw) = entry.value.content else {
+        section.fail(
+          entry.key, at: entry.position, found: entry.value.summary, expected: "a string")
+        continue
+      }
+      guard let text = section.expand(raw, of: entry.key, at: entry.position) else { continue }
+      let addition = TableRules.Addition(name: entry.key, template: text.value)
+      guard !entry.key.isEmpty, addition.text(schema: "", table: "") != nil else {
+        section.fail(
+          entry.key, at: entry.position, found: text.shown,
+          expected: "a column's name, and a text with no other braces than {schema} and {table}")
+        continue
+      }
+      additions.append(addition)
+    }
+    absorb(section)
+    return additions
   }
 
   private mutating func masks() -> [String: ValueMask] {

@@ -71,8 +71,8 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
   let positionTopic: String?
   /// How long a Kafka transaction stays open, and how large it grows.
   let transactionRules: KafkaTransaction.Rules
-  /// Whether records carry headers.
-  var headers: Bool
+  /// The headers that records carry.
+  var headers: EventHeaders
   /// What to do with a topic that does not exist.
   let createTopics: TopicCreation
   /// How topics are created.
@@ -121,7 +121,7 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
         expected: "neither requiredAcks nor async beside it",
         hint: "Both give up what it promises.")
     }
-    headers = reader.boolean("headers", default: false)
+    headers = reader.eventHeaders()
     createTopics = reader.choice("createTopics", default: TopicCreation.require)
     newTopics = reader.newTopics(isUsed: createTopics == .create)
     onPartitionsChanged = reader.choice("onPartitionsChanged", default: PartitionsAction.keep)

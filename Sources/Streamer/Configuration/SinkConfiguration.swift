@@ -62,6 +62,10 @@ struct SinkConfiguration: Hashable, Sendable {
     case .stubDiscard: kind = .stubDiscard
     }
     if format.name.hasSchemas { checkSchemas(type, in: &reader) }
+    if case .kafka(let kafka) = kind, !kafka.headers.isEmpty, format.name != .psqlStreamer {
+      reader.note(
+        "headers", "has no effect with format = \"\(format.name.rawValue)\", which has its own")
+    }
     if type != .kafka, format.cloudEvents == .binary {
       reader.fail(
         "cloudevents", at: reader.entry("cloudevents")?.position, found: "\"binary\"",

@@ -16,6 +16,9 @@ struct TableRules: Hashable, Sendable {
     var exclude: [String]?
     /// New names of columns.
     var rename: [String: String] = [:]
+    /// Columns that the table does not have, and their texts, in which {schema} and {table} stand for
+    /// the table's.
+    var add: [Addition] = []
     /// What stands for values that nobody is to see.
     var mask: [String: ValueMask] = [:]
     /// Which rows the sink gets; nil for all.
@@ -35,6 +38,25 @@ struct TableRules: Hashable, Sendable {
       rule.topic = nil
       rule.isPattern = false
       return rule == Rule()
+    }
+  }
+
+  /// A column that a sink's rows have and the table's do not.
+  struct Addition: Hashable, Sendable {
+    /// Its name.
+    let name: String
+    /// What each row has there, before {schema} and {table} are known.
+    let template: String
+
+    /// What the rows of a table have there; nil for a template with other names or a lone brace.
+    func text(schema: String, table: String) -> String? {
+      TopicRouting.expand(template) { name in
+        switch name {
+        case "schema": schema
+        case "table": table
+        default: nil
+        }
+      }
     }
   }
 
@@ -102,7 +124,7 @@ struct TableRules: Hashable, Sendable {
       // `table.public.orders` without quotes is a table in a table to TOML; so are a rule's masks.
       let isNested =
         !entry.key.hasPrefix("re:") && TablePattern(entry.key)?.schema == nil
-        && below.entries.contains { !["mask", "rename"].contains($0.key.lowercased()) }
+        && below.entries.contains { !["add", "mask", "rename"].contains($0.key.lowercased()) }
         && below.entries.allSatisfy { if case .table = $0.value.content { true } else { false } }
       guard isNested else {
         if let rule = section.rule(entry, TablePattern.reading(entry.key), for: sink) {

@@ -8,22 +8,22 @@ import PGWire
 final class NativeFormat: Format {
   private let origin: StreamOrigin
   private let options: ValueOptions
-  private let hasHeaders: Bool
+  private let headers: EventHeaders
   /// What belongs to no table.
   private let messages: NativeEnvelope
 
   /// Makes the format for one database.
   ///
   /// With headers each record gets those of ``EventHeaders``, which costs allocations.
-  init(_ origin: StreamOrigin, options: ValueOptions, headers: Bool = false) {
+  init(_ origin: StreamOrigin, options: ValueOptions, headers: EventHeaders = .none) {
     self.origin = origin
     self.options = options
-    hasHeaders = headers
+    self.headers = headers
     messages = NativeEnvelope(host: origin.host, database: origin.database, schema: "", table: "")
   }
 
   func plan(_ table: Table, types: TypeCatalog) -> any TablePlan {
-    NativeTablePlan(table, types: types, origin, options: options, headers: hasHeaders)
+    NativeTablePlan(table, types: types, origin, options: options, headers: headers)
   }
 
   func begin(_ transaction: Transaction, _ state: inout EncodingState) {
@@ -93,11 +93,8 @@ final class NativeFormat: Format {
     _ action: EventAction, _ record: RecordPlace, _ start: Int, _ state: borrowing EncodingState,
     to batch: inout RecordBatch
   ) {
-    let headers =
-      hasHeaders
-      ? EventHeaders.headers(action, record.event, state, schema: "", table: "") : []
     batch.add(
       key: nil, value: start..<batch.bytes.count, route: record.route, ticket: record.ticket,
-      headers: headers)
+      headers: headers.make(action, record.event, state, schema: "", table: ""))
   }
 }

@@ -26,14 +26,16 @@ final class NativeTablePlan: TablePlan {
   private let columns: OwnedArray<Column>
   private let hasKey: Bool
   private let hasPartialOldRows: Bool
-  private let hasHeaders: Bool
+  private let headers: EventHeaders
+  /// The places of the columns whose values stand in headers.
+  private let headerColumns: [String: Int]
   /// The columns that decide the partition; nil for those of the key.
   private let partition: [Int]?
   let holdsComposites: Bool
 
   init(
     _ table: Table, types: TypeCatalog, _ origin: StreamOrigin, options: ValueOptions,
-    headers: Bool
+    headers: EventHeaders
   ) {
     let relation = table.relation
     var envelope = NativeEnvelope(
@@ -58,7 +60,12 @@ final class NativeTablePlan: TablePlan {
     self.holdsComposites = holdsComposites
     hasKey = !table.key.isEmpty
     hasPartialOldRows = table.hasPartialOldRows
-    hasHeaders = headers
+    self.headers = headers
+    var places: [String: Int] = [:]
+    for case .column(let name) in headers.parts {
+      places[name] = relation.columns.firstIndex { $0.name == name }
+    }
+    headerColumns = places
     partition = table.partition
   }
 
@@ -97,14 +104,46 @@ final class NativeTablePlan: TablePlan {
     appendValue(event, key: key, &state, to: &batch.bytes)
     let value = start..<batch.bytes.count
     let hash = partitionHash(event, &state)
-    guard hasHeaders else {
+    guard !headers.isEmpty else {
       return batch.add(key: key, value: value, route: route, ticket: ticket, partitionHash: hash)
     }
     batch.add(
       key: key, value: value, route: route, ticket: ticket,
-      headers: EventHeaders.headers(
-        event.action, event.place, state, schema: schema, table: table,
-        isExtraDelete: event.part == .extraDelete), partitionHash: hash)
+      headers: recordHeaders(event, state), partitionHash: hash)
+  }
+
+  private func recordHeaders(
+    _ event: borrowing RowEvent, _ state: borrowing EncodingState
+  ) -> [RecordHeader] {
+    var values: [Int: [UInt8]] = [:]
+    for place in headerColumns.values { values[place] = value(of: place, event) }
+    return headers.make(
+      event.action, event.place, state, schema: schema, table: table,
+      isExtraDelete: event.part == .extraDelete
+    ) { name in headerColumns[name].flatMap { values[$0] } }
+  }
+
+  /// The text of a column as PostgreSQL prints it; nil where it is NULL or was not sent.
+  private func value(of place: Int, _ event: borrowing RowEvent) -> [UInt8]? {
+    let sent = cell(place, of: event.row)
+    guard sent.isUnchanged, event.oldImage == .full else { return sent.text }
+    return cell(place, of: event.old).text
+  }
+
+  private func cell(
+    _ place: Int, of row: borrowing TupleData
+  ) -> (text: [UInt8]?, isUnchanged: Bool) {
+    var cursor = row.columns
+    for index in 0..<row.count {
+      let value = cursor.next()
+      guard index == place else { continue }
+      switch value {
+      case .text(let text): return (text.copied, false)
+      case .unchangedToast: return (nil, true)
+      case .null, .binary: return (nil, false)
+      }
+    }
+    return (nil, false)
   }
 
   func encode(
@@ -112,12 +151,9 @@ final class NativeTablePlan: TablePlan {
   ) {
     let start = batch.bytes.count
     appendValue(truncate: record.event, state, to: &batch.bytes)
-    let headers =
-      hasHeaders
-      ? EventHeaders.headers(.truncate, record.event, state, schema: schema, table: table) : []
     batch.add(
       key: nil, value: start..<batch.bytes.count, route: record.route, ticket: record.ticket,
-      headers: headers)
+      headers: headers.make(.truncate, record.event, state, schema: schema, table: table))
   }
 
   // MARK: - Keys and values

@@ -12,8 +12,8 @@ struct LaneSetup: Hashable, Sendable {
   var deadLetterTopic: String?
   /// How values are written.
   var values = ValueOptions()
-  /// Whether records carry headers.
-  var headers = false
+  /// The headers that records carry.
+  var headers = EventHeaders.none
   /// What the trouble of one table with its topic does; nil depends on when the table appeared.
   var onTableError: TableErrorAction?
   /// Whether the configuration routes each table to a topic of its own choice.

@@ -97,8 +97,12 @@ extension Pipeline {
   private mutating func agrees(_ change: borrowing Change, _ table: KnownTable) -> Bool {
     guard table.holdsComposites else { return true }
     for index in lanes.indices {
-      guard let lane = table.lanes[index] else { continue }
-      // One lane tells for all: their plans were made of the same types.
+      guard let lane = table.lanes[index], lane.plan.holdsComposites else { continue }
+      if let rules = lane.rules, rules.rewrites {
+        guard agrees(change, rules, lane, index) else { return false }
+        continue
+      }
+      // One lane with all columns tells for all: their plans were made of the same types.
       return lane.plan.agrees(change, &encodings[index].state)
     }
     return true

@@ -22,6 +22,24 @@ extension Pipeline {
     }
   }
 
+  /// Whether the composite values that a lane has of a row fit the types that its plan was made of.
+  mutating func agrees(
+    _ change: borrowing Change, _ rules: RowRules, _ lane: TableLane, _ index: Int
+  ) -> Bool {
+    var text = rowRuled.take() ?? ByteWriter()
+    let event = RowEvent(change, at: EventPlace(lsn: .zero, ordinal: 0))
+    let boundary = rules.write(event, to: &text)
+    let agrees = lane.plan.agrees(
+      Change.rewritten(
+        .update, of: 0, event.oldImage, in: text, boundary: boundary,
+        columns: (rules.count(event.old.count), rules.count(event.successor.count))),
+      &encodings[index].state)
+    text.removeAll()
+    text.shrink(to: Limits.rowTextBytes)
+    rowRuled = consume text
+    return agrees
+  }
+
   /// Encodes an event that a lane is to have, its rows written anew where the rules say so.
   private mutating func give(
     _ event: borrowing RowEvent, _ rules: RowRules, _ lane: TableLane, _ index: Int,

@@ -30,6 +30,16 @@ struct RowActions: OptionSet, Hashable, Sendable {
   }
 }
 
+/// A column that a table does not have: every row has the same text there.
+private struct AddedColumn: ~Copyable {
+  private var text = ByteWriter(capacity: 16)
+
+  init(_ text: String) { self.text.append(string: text) }
+
+  /// Appends it to a row.
+  func append(to buffer: inout ByteWriter) { buffer.append(column: text.bytes) }
+}
+
 /// What the rules of one sink make of the rows of one table, before any format sees them.
 final class RowRules {
   /// What becomes of an event.
@@ -65,6 +75,8 @@ final class RowRules {
   private let columns: OwnedArray<Column>
   private let masks: OwnedArray<ColumnMask>
   private let keptCount: Int
+  /// The texts of the columns that the table does not have, as a row has them.
+  private let added: OwnedArray<AddedColumn>
   /// Whether rows are written anew.
   let rewrites: Bool
 
@@ -90,7 +102,9 @@ final class RowRules {
       ColumnMask(shape.masks[index].mask, for: relation.columns[shape.masks[index].column])
     }
     keptCount = shape.kept.count
-    rewrites = keptCount < relation.columns.count || !shape.masks.isEmpty
+    added = OwnedArray(count: shape.added.count) { AddedColumn(shape.added[$0]) }
+    rewrites =
+      keptCount < relation.columns.count || !shape.masks.isEmpty || !shape.added.isEmpty
     actions = rule.actions ?? .all
     skipsUnchanged = rule.skipUnchanged == true
   }
@@ -203,6 +217,9 @@ final class RowRules {
       case .unchangedToast: buffer.appendUnchangedColumn()
       }
     }
+    for index in added.indices {
+      if isIdentity { buffer.appendNullColumn() } else { added[index].append(to: &buffer) }
+    }
   }
 
   private func write(
@@ -218,5 +235,5 @@ final class RowRules {
   }
 
   /// How many columns a row has as the sink gets it, where the server's has so many.
-  func count(_ columns: Int) -> Int { columns == 0 ? 0 : keptCount }
+  func count(_ columns: Int) -> Int { columns == 0 ? 0 : keptCount + added.count }
 }

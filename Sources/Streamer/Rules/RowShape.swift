@@ -8,6 +8,8 @@ struct RowShape {
   let kept: [Int]
   /// The masks by the places of their columns.
   let masks: [(column: Int, mask: ValueMask)]
+  /// What the columns hold that are added behind them.
+  let added: [String]
 
   /// Works a rule out for a table with the sink's key; throws where it does not fit.
   init(_ rule: TableRules.Rule, _ table: Table) throws(TableRules.Misfit) {
@@ -41,6 +43,7 @@ struct RowShape {
       throw TableRules.Misfit(
         "column \"\(columns[index].name)\" is no text, which \"truncate\" takes", key: "mask")
     }
+    added = rule.add.map { $0.text(schema: relation.schema, table: relation.name) ?? "" }
     self.relation = try Self.relation(rule, relation, kept)
   }
 
@@ -80,6 +83,15 @@ struct RowShape {
         Relation.Column(
           name: name, isKey: column.isKey, type: becomesText ? 25 : column.type,
           modifier: becomesText ? -1 : column.typeModifier))
+    }
+    for addition in rule.add {
+      guard names.insert(addition.name).inserted else {
+        throw TableRules.Misfit(
+          "it would have two columns \"\(addition.name)\"", key: "add")
+      }
+      columns.append(
+        Relation.Column(
+          name: addition.name, isKey: relation.replicaIdentity == .full, type: 25))
     }
     return Relation(
       oid: relation.oid, schema: relation.schema, name: relation.name,

@@ -6,9 +6,10 @@ extension Integration.WithKafka {
   /// troubles.
   @Suite(
     .needsKafka,
-    .enabled("the Python package fastavro is needed") {
+    .enabled("the Python packages fastavro and confluent-kafka are needed") {
       Requirement.present(
-        AvroReader.isThere, else: "no Python package fastavro: pip install fastavro")
+        AvroReader.readsTopics,
+        else: "no Python packages fastavro and confluent-kafka: make readers")
     })
   struct AvroTests {
     /// The rows of a table's topic, as fastavro reads them; none while the topic is not there.

@@ -96,6 +96,79 @@ import Testing
     #expect(native.events == [#"insert {"id":1,"status":"x","secret":null} 0,"Key":{"id":1}"#])
   }
 
+  /// In every format, behind the table's own columns, and not where only a row's identity is known.
+  @Test func columnsAreAdded() throws {
+    let rule = #"add = { tenant = "acme", origin = "{schema}.{table}" }"#
+    let native = try feed(
+      rule, Self.insert("1", "x"), Self.update("x", "y"),
+      ServerBytes.delete(Self.oid, .full, Self.row("1", "y")))
+    let added = #""secret":5,"tenant":"acme","origin":"public.orders"}"#
+    #expect(
+      native.events == [
+        #"insert {"id":1,"status":"x",\#(added) 0,"Key":{"id":1}"#,
+        #"update {"id":1,"status":"y",\#(added) 1,"Key":{"id":1},"Old":{"id":1,"status":"x",\#(added)"#,
+        #"delete {"id":1,"status":"y",\#(added) 2,"Key":{"id":1},"Old":{"id":1,"status":"y",\#(added)"#,
+      ])
+    let key = ServerBytes.delete(Self.oid, .key, [.text("1"), .null, .null])
+    let gone = try feed(rule, identity: .primaryKey, key)
+    #expect(gone.events == [#"delete {"id":1} 0,"Key":{"id":1},"Old":{"id":1}"#])
+    for format in FormatConfiguration.Name.allCases {
+      let sink = try feed(rule, format: format, Self.insert("1", "x")).sink
+      #expect(sink.values.joined().contains("acme"), "\(format)")
+    }
+  }
+
+  @Test func addedColumnsDoNotTakeTheNamesOfOthers() throws {
+    let types = TypeCatalog()
+    let relation = Self.table(.full)
+    for rule in [#"add = { id = "x" }"#, "add = { b = \"x\" }\nrename = { id = \"b\" }"] {
+      #expect(throws: TableRules.Misfit.self) {
+        try Self.rule(rule).rule(schema: "public", table: "orders").check(relation, types)
+      }
+    }
+    for wrong in [#"add = { x = "{topic}" }"#, "add = { x = 1 }", #"add = { "" = "x" }"#] {
+      let text = ConfigurationFixture.minimal + "[sink.out.table.orders]\n" + wrong + "\n"
+      let errors = ConfigurationFixture.errors(text)
+      #expect(errors.count == 1 && errors[0].contains("add."), "\(errors)")
+    }
+  }
+
+  /// Types are looked up again where a composite value has other fields, whichever columns a sink has.
+  @Test(arguments: [
+    "exclude = [\"status\"]", "mask = { status = \"redact\" }", "add = { tenant = \"acme\" }",
+    "columns = [\"id\", \"pair\"]",
+  ]) func compositesAreJudgedByTheSinksColumns(rule: String) throws {
+    var setup = LaneSetup(routing: .init(fallback: "t"))
+    setup.rules = try Self.rule(rule)
+    let pipeline = CapturingPipeline(setup: setup)
+    pipeline.types.learn([
+      TypeDescription(
+        oid: 20_005, schema: "public", name: "pair",
+        kind: .composite([.init(name: "a", type: 23), .init(name: "b", type: 25)]))
+    ])
+    let relation = Relation(
+      oid: Self.oid, schema: "public", name: "orders", replicaIdentity: .nothing,
+      columns: [
+        Relation.Column(name: "id", type: 23), Relation.Column(name: "status", type: 25),
+        Relation.Column(name: "pair", type: 20_005),
+      ])
+    func insert(_ pair: String) -> [UInt8] {
+      ServerBytes.insert(Self.oid, [.text("1"), .text("x"), .text(pair)])
+    }
+    try pipeline.feed { server in
+      server.begin(LSN(0x100), time: 1, xid: 745)
+      server.relation(relation)
+      server.xLogData(LSN(0x90), insert("(1,b)"))
+    }
+    #expect(pipeline.requests.map(\.isRefresh) == [false])
+    try pipeline.feed { server in
+      server.xLogData(LSN(0x91), insert("(1,b,c)"))
+      server.commit(LSN(0x100), end: LSN(0x120), time: 1)
+    }
+    #expect(pipeline.requests.map(\.isRefresh) == [false, true])
+    #expect(pipeline.sink.values.count == 2)
+  }
+
   // MARK: - Rows
 
   /// A row that leaves is a delete, one that enters an insert; all ordinals are the server's.

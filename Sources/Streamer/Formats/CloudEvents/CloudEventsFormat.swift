@@ -19,7 +19,7 @@ final class CloudEventsFormat: Format {
 
   func plan(_ table: Table, types: TypeCatalog) -> any TablePlan {
     CloudEventsTablePlan(
-      NativeTablePlan(table, types: types, origin, options: options, headers: false), envelope,
+      NativeTablePlan(table, types: types, origin, options: options, headers: .none), envelope,
       CloudEventsSubject("\(table.relation.schema).\(table.relation.name)"))
   }
 

@@ -20,7 +20,7 @@ final class TextFormat: Format {
   func plan(_ table: Table, types: TypeCatalog) -> any TablePlan {
     TextTablePlan(
       table, types: types,
-      NativeTablePlan(table, types: types, origin, options: options, headers: false))
+      NativeTablePlan(table, types: types, origin, options: options, headers: .none))
   }
 
   /// When it was committed, to the millisecond, or a dash, and the database.

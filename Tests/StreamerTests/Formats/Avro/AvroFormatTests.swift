@@ -44,7 +44,7 @@ import Testing
     #expect(pipeline.confirmed == LSN(0x120))
   }
 
-  @Test(.enabled(if: AvroReader.isThere, "no Python package fastavro: pip install fastavro"))
+  @Test(.enabled(if: AvroReader.isThere, "no Python package fastavro: make readers"))
   func eachKindOfEventIsReadBack() throws {
     let full = FormatRun.orders(.full)
     let setup = AvroRun.setup()
@@ -93,7 +93,7 @@ import Testing
   }
 
   @Test(
-    .enabled(if: AvroReader.isThere, "no Python package fastavro: pip install fastavro"),
+    .enabled(if: AvroReader.isThere, "no Python package fastavro: make readers"),
     arguments: [
       (SchemaStyle.plain, FlatOptions.Deletes.tombstone), (.plain, .rewriteWithTombstone),
       (.debezium, .tombstone), (.debezium, .rewrite), (.plain, .drop),

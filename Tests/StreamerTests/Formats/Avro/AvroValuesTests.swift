@@ -154,7 +154,7 @@ import Testing
     }
   }
 
-  @Test(.enabled(if: AvroReader.isThere, "no Python package fastavro: pip install fastavro"))
+  @Test(.enabled(if: AvroReader.isThere, "no Python package fastavro: make readers"))
   func aValueIsReadBack() throws {
     let values = try AvroReader.values(Self.samples.map { try record($0) })
     #expect(values.count == Self.samples.count)
@@ -163,7 +163,7 @@ import Testing
     }
   }
 
-  @Test(.enabled(if: AvroReader.isThere, "no Python package fastavro: pip install fastavro"))
+  @Test(.enabled(if: AvroReader.isThere, "no Python package fastavro: make readers"))
   func whatWasNotSentHasAStandIn() throws {
     let stand = "__debezium_unavailable_value"
     let cases: [(UInt32, String)] = [
