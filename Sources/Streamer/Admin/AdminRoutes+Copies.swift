@@ -27,6 +27,10 @@ extension AdminRoutes {
     case .success(let read): wish = read
     case .failure(let fault): return .text(400, fault.text)
     }
+    if token == nil, case .copy(_, .some, _) = wish.command {
+      return .text(
+        403, "\"where\" is SQL that runs with the source's rights: it needs httpToken to be set.")
+    }
     switch status.order(wish.command, of: wish.source) {
     case .failure(let error):
       return .text(error.isRetryable ? 503 : error.exit == .failure ? 500 : 400, "\(error)")

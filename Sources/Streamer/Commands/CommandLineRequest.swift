@@ -19,7 +19,7 @@ enum CommandLineRequest: Hashable, Sendable {
   /// `inspect`: show such a file as text.
   case inspect(InspectOptions)
   /// `status`: show what a running instance says; `ready` asks also whether changes flow.
-  case status(url: String, watch: Bool, ready: Bool)
+  case status(url: String?, configuration: String?, watch: Bool, ready: Bool)
   /// `snapshot`: copies of existing rows of a running instance.
   case snapshot(SnapshotOptions)
   /// `position show|set|reset`: look at stored positions, or move them.

@@ -116,7 +116,7 @@ extension CommandLineSyntax {
   private static let status = CommandLineSyntax(
     name: "status",
     summary: "Show what a running psql-streamer says of its sources and sinks.",
-    usage: "[--url URL] [--watch] [--ready]",
+    usage: "[--url URL | --config FILE] [--watch] [--ready]",
     discussion: """
       Exits with 1 when it says that something is not ok, or cannot be reached: what a container's
       health check wants to know. With --ready also when not all changes flow yet, or a standby waits.
@@ -124,6 +124,8 @@ extension CommandLineSyntax {
     options: [
       CommandLineOption(
         "--url", "-u", value: "URL", summary: "where it listens (http://127.0.0.1:12080)"),
+      CommandLineOption(
+        "--config", "-c", value: "FILE", summary: "its configuration, whose `http` says where"),
       CommandLineOption("--watch", "-w", summary: "show it again every two seconds"),
       CommandLineOption("--ready", "-r", summary: "exit with 1 also while /ready is not 200"),
     ],
@@ -132,12 +134,17 @@ extension CommandLineSyntax {
       ("psql-streamer status --url http://db1:12080 --watch", "of another one, again and again"),
     ],
     make: { (given: CommandLineArguments) throws(StreamerError) -> CommandLineRequest in
-      let url = try given.value(of: "--url") ?? "http://127.0.0.1:12080"
-      guard url.hasPrefix("http://"), url.count > 7 else {
+      let url = try given.value(of: "--url")
+      if let url, !url.hasPrefix("http://") || url.count == 7 {
         throw given.usageError(
           "--url \(url.singleLine)", "it is no http address", "Such as http://127.0.0.1:12080.")
       }
-      return .status(url: url, watch: given.has("--watch"), ready: given.has("--ready"))
+      let path = try given.value(of: "--config")
+      guard url == nil || path == nil else {
+        throw given.usageError("--url and --config", "both say where it listens")
+      }
+      return .status(
+        url: url, configuration: path, watch: given.has("--watch"), ready: given.has("--ready"))
     })
 
   private static let migrateConfiguration = CommandLineSyntax(

@@ -37,8 +37,8 @@ public enum Program {
     case .record(let options): return try RecordCommand.run(options)
     case .replay(let options): return try ReplayCommand.run(options)
     case .inspect(let options): return try InspectCommand.run(options)
-    case .status(let url, let watch, let ready):
-      return try StatusCommand.run(url: url, watch: watch, ready: ready)
+    case .status(let url, let path, let watch, let ready):
+      return try StatusCommand.run(url: url, configuration: path, watch: watch, ready: ready)
     case .snapshot(let options): return try SnapshotCommand.run(options)
     case .position(let options): return try PositionCommand.run(options)
     case .drop(let options): return try DropCommand.run(options)

@@ -47,7 +47,9 @@ extension Integration.WithPostgres {
 
     @Test func `Rows are copied when somebody asks for them, also after a crash`() throws {
       let run = try LocalRun(
-        "ondemand", lines: Scenario.Lines(source: [#"snapshotPause = "50ms""#]),
+        "ondemand",
+        lines: Scenario.Lines(
+          top: [#"httpToken = "secret""#], source: [#"snapshotPause = "50ms""#]),
         tables: Self.tables)
       let first = try run.start()
       try eventually("the program's ears") { try self.snapshot(run, "--list").code == .exited(0) }

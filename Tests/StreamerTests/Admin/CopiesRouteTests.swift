@@ -50,18 +50,23 @@ private final class CopyingPipelines: StatusSource {
 
   @Test func `A copy is asked for, whatever size its request has`() throws {
     let pipelines = CopyingPipelines(.success(made))
-    let server = try server(pipelines)
+    let server = try server(pipelines, token: "secret")
+    let token = ["Authorization: Bearer secret"]
     let long = String(repeating: " ", count: Limits.adminBody - 200)
     let answer = try post(
       server, "/snapshot",
-      #"{"source": "shop", \#(long) "tables": ["public.*", "!public.b"], "where": "v > 0"}"#)
+      #"{"source": "shop", \#(long) "tables": ["public.*", "!public.b"], "where": "v > 0"}"#,
+      headers: token)
     #expect(answer.status == 202)
     #expect(answer.body == #"{"source":"shop","id":3,"ids":[3],"tables":["public.orders"]}"# + "\n")
     #expect(pipelines.taken == [.copy(tables: ["public.*", "!public.b"], filter: "v > 0")])
     #expect(pipelines.named == ["shop"])
-    #expect(try post(server, "/snapshot/pause", "").status == 200)
-    #expect(try post(server, "/snapshot/resume", #"{"id": 3}"#).status == 200)
-    #expect(try post(server, "/snapshot/stop", #"{"id": 3, "source": null}"#).status == 200)
+    #expect(try post(server, "/snapshot/pause", "", headers: token).status == 200)
+    #expect(
+      try post(server, "/snapshot/resume", #"{"id": 3}"#, headers: token).status == 200)
+    let stop = try post(
+      server, "/snapshot/stop", #"{"id": 3, "source": null}"#, headers: token)
+    #expect(stop.status == 200)
     #expect(pipelines.taken.dropFirst() == [.pause(nil), .resume(3), .stop(3)])
   }
 
@@ -84,6 +89,15 @@ private final class CopyingPipelines: StatusSource {
     #expect(answer.status == status, "\(answer.body)")
     #expect(answer.body.split(separator: "\n").count == 1)
     #expect(pipelines.taken.isEmpty)
+  }
+
+  @Test func `A condition, which is SQL, needs a token even on loopback`() throws {
+    let pipelines = CopyingPipelines(.success(made))
+    let server = try server(pipelines)
+    let answer = try post(server, "/snapshot", #"{"tables": ["a.b"], "where": "true"}"#)
+    #expect(answer.status == 403 && answer.body.contains("httpToken"))
+    #expect(pipelines.taken.isEmpty)
+    #expect(try post(server, "/snapshot", #"{"tables": ["a.b"]}"#).status == 202)
   }
 
   @Test func `Only who may change something does`() throws {

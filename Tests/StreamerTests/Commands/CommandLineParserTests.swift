@@ -68,10 +68,10 @@ import Testing
       .inspect(
         .init(path: "f", view: .difference("a", "b", source: nil), from: nil, to: nil))
     ),
-    ("status", .status(url: "http://127.0.0.1:12080", watch: false, ready: false)),
+    ("status", .status(url: nil, configuration: nil, watch: false, ready: false)),
     (
       "status --watch --url http://db1:1",
-      .status(url: "http://db1:1", watch: true, ready: false)
+      .status(url: "http://db1:1", configuration: nil, watch: true, ready: false)
     ),
     (
       "snapshot -c f shop -t a.b --table c.* --where v>0",
@@ -97,7 +97,10 @@ import Testing
         CommandLineRequest.SnapshotOptions(
           configuration: "f", source: nil, action: .order(.pause(nil))))
     ),
-    ("status --ready", .status(url: "http://127.0.0.1:12080", watch: false, ready: true)),
+    (
+      "status -c a.toml", .status(url: nil, configuration: "a.toml", watch: false, ready: false)
+    ),
+    ("status --ready", .status(url: nil, configuration: nil, watch: false, ready: true)),
     ("config migrate old.toml", .migrateConfiguration(path: "old.toml")),
     ("config migrate -- -old.toml", .migrateConfiguration(path: "-old.toml")),
     ("--version", .version),

@@ -13,11 +13,7 @@ enum SnapshotCommand {
       error.complain()
       return error.exit.rawValue
     }
-    guard let location = HTTPLocation(configuration.http) else {
-      throw StreamerError(
-        what: "http \"\(configuration.http)\"", why: "nobody can find an instance there",
-        hint: "Set http to an address with a port.", exit: .usage)
-    }
+    let location = try HTTPLocation(of: configuration)
     let token = configuration.httpToken?.revealed
     guard case .order(let command) = options.action else {
       let answer = try ask(HTTPMessage("GET", "/snapshot"), at: location, token)
@@ -102,20 +98,6 @@ enum SnapshotCommand {
       table.add(cells.map { .init($0.singleLine) })
     }
     return table.text
-  }
-}
-
-extension HTTPLocation {
-  /// Where an instance listens that has this `http`; nil where that is nowhere one can say.
-  init?(_ address: HTTPAddress) {
-    let host =
-      switch address.host {
-      case "", "0.0.0.0": "127.0.0.1"
-      case "::": "::1"
-      default: address.host
-      }
-    let name = host.contains(":") ? "[\(host)]" : host
-    self.init("http://\(name):\(address.port)")
   }
 }
 

@@ -109,3 +109,26 @@ enum HTTPRequest {
     return (code, body)
   }
 }
+
+extension HTTPLocation {
+  /// Where the instance of a configuration listens.
+  init(of configuration: Configuration) throws(StreamerError) {
+    guard let location = HTTPLocation(configuration.http) else {
+      throw StreamerError(
+        what: "http \"\(configuration.http)\"", why: "nobody can find an instance there",
+        hint: "Set http to an address with a port.", exit: .usage)
+    }
+    self = location
+  }
+  /// Where an instance listens that has this `http`; nil where that is nowhere one can say.
+  init?(_ address: HTTPAddress) {
+    let host =
+      switch address.host {
+      case "", "0.0.0.0": "127.0.0.1"
+      case "::": "::1"
+      default: address.host
+      }
+    let name = host.contains(":") ? "[\(host)]" : host
+    self.init("http://\(name):\(address.port)")
+  }
+}

@@ -9,12 +9,29 @@ enum StatusCommand {
 
   /// Shows it; 0 when all is well, 1 when the instance says that it is not.
   ///
-  /// With `ready` all is well only when changes flow.
-  static func run(url: String, watch: Bool, ready: Bool) throws(StreamerError) -> Int32 {
-    guard let base = HTTPLocation(url) else {
-      throw StreamerError(
-        what: "--url \(url.singleLine)", why: "it is no http address",
-        hint: "Such as http://127.0.0.1:12080.", exit: .usage)
+  /// It listens at `url`, or where the `configuration` says. With `ready` all is well only when
+  /// changes flow.
+  static func run(
+    url: String?, configuration path: String?, watch: Bool, ready: Bool
+  ) throws(StreamerError) -> Int32 {
+    let base: HTTPLocation
+    if let path {
+      let configuration: Configuration
+      do throws(ConfigurationErrors) {
+        configuration = try Configuration.loadUnconnected(path: path)
+      } catch {
+        error.complain()
+        return error.exit.rawValue
+      }
+      base = try HTTPLocation(of: configuration)
+    } else {
+      let url = url ?? "http://127.0.0.1:12080"
+      guard let location = HTTPLocation(url) else {
+        throw StreamerError(
+          what: "--url \(url.singleLine)", why: "it is no http address",
+          hint: "Such as http://127.0.0.1:12080.", exit: .usage)
+      }
+      base = location
     }
     let style = TerminalStyle()
     guard watch else {
