@@ -75,3 +75,28 @@ final class CopyOrder: Sendable {
     }
   }
 }
+
+/// The commands that wait for their turn, of which one is carried out at a time.
+struct CopyOrders {
+  private var waiting: [CopyOrder] = []
+  private var isUnderWay = false
+
+  /// One more has come.
+  mutating func add(_ order: CopyOrder) { waiting.append(order) }
+
+  /// The one whose turn it is; nil where there is none, or another is under way.
+  mutating func next() -> CopyOrder? {
+    guard !isUnderWay, !waiting.isEmpty else { return nil }
+    isUnderWay = true
+    return waiting.removeFirst()
+  }
+
+  /// The one that was under way has been answered.
+  mutating func ended() { isUnderWay = false }
+
+  /// Answers all that wait with an error.
+  mutating func refuse(_ error: @autoclosure () -> StreamerError) {
+    for order in waiting { order.answer(.failure(error())) }
+    waiting = []
+  }
+}

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.WithKafka {
+extension Integration.FirstHalf {
   /// Concurrent writers while everything that can break breaks.
   ///
   /// `CHAOS_SECONDS` sets how long each load lasts, 15 if it is not set.
@@ -142,6 +142,11 @@ extension Integration.WithKafka {
         }
       }
       try load.finish()
+      // The last blow may have started it a moment ago, when it hears no signal yet.
+      try eventually(within: .seconds(60), "a streamer that is ready") {
+        try Scenario.requireAlive(streamer)
+        return (try? scenario.get("/ready").status) == 200
+      }
       try scenario.waitUntilConfirmed(streamer, within: .seconds(180))
       #expect(try scenario.stop(streamer) == .exited(0))
       let verdict = try self.verdict(scenario)

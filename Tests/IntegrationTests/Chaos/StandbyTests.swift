@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.WithKafka {
+extension Integration.FirstHalf {
   /// Two processes with one configuration, and large transactions that are cut.
   @Suite(.needsKafka) struct ExactlyOnce {
     private static let delivery = "delivery = \"exactly-once\"\ntransactionalID = \"{name}\""

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.WithKafka {
+extension Integration.FirstHalf {
   /// `demo` from outside: what it shows, and that nothing of it stays.
   @Suite struct Demo {
     private let folder: TemporaryDirectory

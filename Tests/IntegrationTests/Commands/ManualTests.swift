@@ -3,7 +3,7 @@ import KafkaBridge
 import Support
 import Testing
 
-extension Integration.WithPostgres {
+extension Integration.SecondHalf {
   /// The tables of docs/OPERATING.md say what a running instance says, and nothing else.
   ///
   /// The instance has each kind of source: a server's changes go to Kafka, from there to a file, and

@@ -6,11 +6,11 @@ import Testing
 /// They run two at a time, one of each half, because most of them load a machine and wait for it in
 /// turn.
 @Suite(.needsPostgres) enum Integration {
-  /// Those that need a Kafka, kill one, or measure what goes to one.
-  @Suite(.serialized) enum WithKafka {}
+  /// About half of them: Kafka first of all.
+  @Suite(.serialized) enum FirstHalf {}
 
-  /// Those whose PostgreSQL is all that they need.
-  @Suite(.serialized) enum WithPostgres {}
+  /// The others.
+  @Suite(.serialized) enum SecondHalf {}
 
   /// The PostgreSQL that tests share; each has a database of its own there.
   ///
@@ -19,13 +19,17 @@ import Testing
     get throws { try sharedPostgres.get() }
   }
 
-  /// The Kafka that tests share; each has a topic of its own there.
+  /// The Kafka that the tests of a half share; each has a topic of its own there.
   ///
   /// Whoever kills it starts it again.
   static var kafka: KafkaBroker {
-    get throws { try sharedKafka.get() }
+    get throws {
+      let isOfSecondHalf = Test.current.map { "\($0.id)".contains("SecondHalf") } ?? false
+      return try isOfSecondHalf ? otherKafka.get() : sharedKafka.get()
+    }
   }
 
   private static let sharedPostgres = Result { try PostgresServer() }
   private static let sharedKafka = Result { try KafkaBroker() }
+  private static let otherKafka = Result { try KafkaBroker() }
 }

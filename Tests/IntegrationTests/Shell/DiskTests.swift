@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.WithPostgres {
+extension Integration.SecondHalf {
   /// A position store whose disk is full, or whose turn does not come.
   @Suite struct Saving {
     /// A store on a small disk of the program's own, which goes with it.

@@ -3,7 +3,7 @@ import PGWire
 import Support
 import Testing
 
-extension Integration.WithPostgres {
+extension Integration.SecondHalf {
   /// What happens to a slot while nobody is connected, or behind the program's back: it is found,
   /// refused, accepted when asked to, and in the ledger.
   @Suite struct Gaps {

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.WithPostgres {
+extension Integration.SecondHalf {
   /// Rows that were there before the program.
   @Suite struct ExistingRows {
     private static let rows = 8_000

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.WithPostgres {
+extension Integration.SecondHalf {
   /// Transactions that come in chunks, from real servers: the events are those of protocol 1.
   @Suite struct Streams {
     private static let tables = """

@@ -36,6 +36,8 @@ final class CopySimulation {
   var now = Instant.now
   /// What has happened, for a look at a seed that fails.
   private(set) var rounds = 0, stale = 0, crashes = 0, losses = 0, requests = 0, stops = 0
+  /// How often a copy was unknown to the program that it had heard of and that the store has.
+  private(set) var forgotten = 0
   /// Whether nothing goes wrong, and nobody stops anything.
   private let isQuiet: Bool
 
@@ -167,6 +169,10 @@ final class CopySimulation {
     default: break
     }
     try work()
+    let unheard = Set(changed.flatMap { $0.requests.map(\.number) })
+    forgotten += kept.settled.unfinished.count {
+      snapshot.book[$0] == nil && !unheard.contains($0)
+    }
     if Int.random(in: 0..<4, using: &random) == 0 { savedPosition = pipeline.lanes[0].confirmed }
   }
 

@@ -15,6 +15,7 @@ import Testing
       let simulation = CopySimulation(seed: seed)
       if let fault = try simulation.run() { Issue.record("seed \(seed): \(fault)") }
       #expect(simulation.hastySaves == 0, "seed \(seed)")
+      #expect(simulation.forgotten == 0, "seed \(seed)")
       rounds += simulation.rounds
       stale += simulation.stale
       crashes += simulation.crashes
@@ -95,6 +96,24 @@ import Testing
     #expect(modes(CopyReason(isOverGap: true)) == [.whenNeeded])
     #expect(modes(CopyReason(isOverGap: true, repairsGap: true)) == Mode.allCases)
     #expect(modes(CopyReason()) == [])
+  }
+
+  /// A worker that hangs holds one of them, however many come: it takes few jobs at a time.
+  @Test func `One order is carried out at a time`() throws {
+    var orders = CopyOrders()
+    let all = try (0..<40).map { try CopyOrder(.stop($0)) }
+    for order in all { orders.add(order) }
+    #expect(orders.next() === all[0])
+    #expect(orders.next() == nil)
+    orders.ended()
+    #expect(orders.next() === all[1])
+    orders.refuse(StreamerError(what: "it", why: "is over"))
+    orders.ended()
+    #expect(orders.next() == nil)
+    guard case .failure? = all[39].wait(within: .zero) else {
+      Issue.record("what waited has no answer")
+      return
+    }
   }
 
   @Test func `A row asks for what Debezium's signals ask for`() {

@@ -30,19 +30,16 @@ extension PostgresSource {
     tellCopy()
   }
 
-  func take(_ order: CopyOrder) { orders.append(order) }
+  func take(_ order: CopyOrder) { orders.add(order) }
 
   /// What somebody wants next; without a connection nobody can tell what it leads to.
   func order(isEnding: Bool) -> (@Sendable () -> Answer)? {
-    guard !orders.isEmpty else { return nil }
     guard stream != nil, !isEnding, let origin = identity?.origin else {
-      let error = StreamerError(
-        what: "source \(plan.name)", why: "it is not connected now", retryable: true)
-      for order in orders { order.answer(.failure(error)) }
-      orders = []
+      orders.refuse(
+        StreamerError(what: "source \(plan.name)", why: "it is not connected now", retryable: true))
       return nil
     }
-    let order = orders.removeFirst()
+    guard let order = orders.next() else { return nil }
     return { [server] in
       guard order.take() else { return .ordered(order, .success(CopyBook())) }
       return .ordered(order, server.carryOut(order.command, of: origin))

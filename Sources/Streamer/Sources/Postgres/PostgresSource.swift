@@ -71,7 +71,7 @@ final class PostgresSource: PipelineSource {
   /// Existing rows that are copied beside the stream.
   var snapshot: Snapshot
   /// What somebody wants of it that nobody has done yet.
-  var orders: [CopyOrder] = []
+  var orders = CopyOrders()
   /// What the signal table has asked for.
   var signals = SignalQueue()
   /// Whether a copy of the start is over, where the source ends with it.
@@ -317,6 +317,7 @@ final class PostgresSource: PipelineSource {
       defer { tellCopy() }
       try snapshot.take(answer, &pipeline, now: now)
     case .ordered(let order, let outcome):
+      orders.ended()
       if case .success(let changed) = outcome { takeCopies(changed, now: now) }
       order.answer(outcome)
     case .signalled(let outcome): signalled(outcome, now: now)
