@@ -30,6 +30,15 @@ import Testing
   }
 
   private static let sharedPostgres = Result { try PostgresServer() }
-  private static let sharedKafka = Result { try KafkaBroker() }
+  fileprivate static let sharedKafka = Result { try KafkaBroker() }
   private static let otherKafka = Result { try KafkaBroker() }
+}
+
+extension Integration.SecondHalf {
+  /// Tests of either half kill their Kafka: the other half's must not be the same.
+  @Suite(.needsKafka) struct OwnKafka {
+    @Test func `Each half has its own Kafka`() throws {
+      #expect(try Integration.kafka.bootstrap != Integration.sharedKafka.get().bootstrap)
+    }
+  }
 }

@@ -7,7 +7,8 @@ extension CommandLineSyntax {
       It asks the instance that runs FILE, at the address that `http` says there, with its httpToken;
       nothing is read or stored by the command itself. Copies are made one after the other, beside
       the changes, and go on after a restart. --where is one expression of SQL that the server puts
-      into its SELECT. Without an ID --pause, --resume and --stop are for all that have not ended.
+      into its SELECT; it needs httpToken to be set. Without an ID --pause, --resume and --stop are
+      for all that have not ended.
       Exits with 1 when the instance cannot be reached or does not take it now, with 2 when it refuses.
       """,
     optionalOperands: ["SOURCE", "ID"],
