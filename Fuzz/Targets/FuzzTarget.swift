@@ -26,7 +26,7 @@ enum FuzzTargets {
     PipelineFuzz.self, SCRAMFuzz.self, SASLprepFuzz.self, ConnectionStringFuzz.self,
     PassfileFuzz.self, ContainerTextFuzz.self, ValueFuzz.self, ConfigurationFuzz.self,
     ServiceFileFuzz.self, BinaryValueFuzz.self, RecordingFuzz.self, JSONFuzz.self,
-    AvroFuzz.self, WhereFuzz.self,
+    AvroFuzz.self, ProtobufFuzz.self, WhereFuzz.self,
   ]
 
   /// Looks a target up; the planted bug is no target of `all`.

@@ -8,6 +8,9 @@ public enum PGError: Error, Hashable, Sendable {
   case connect(address: String, reason: String)
   /// TLS could not be set up, or the server's certificate was refused.
   case tls(String)
+  /// What came in answer to the request for TLS, or in the handshake, is nothing that a server with TLS
+  /// says: the address is wrong, versions do not fit, or the network changes what passes.
+  case garbled(String)
   /// The client refused to go on with authentication.
   case authentication(String)
   /// Options of START_REPLICATION that do not go together.
@@ -54,12 +57,23 @@ extension PGError {
   /// The one place where this is decided.
   public var isRetryable: Bool {
     switch self {
-    case .connectionString, .tls, .authentication, .protocol, .unsupported, .options, .settings:
+    case .connectionString, .tls, .garbled, .authentication, .protocol, .unsupported, .options,
+      .settings:
       false
     case .connect, .timeout, .closed, .transport, .unsuitableServer: true
     // Whatever came before the last one was worth going on with.
     case .attemptsFailed(let attempts): attempts.last?.error.isRetryable ?? false
     case .server(let error): Self.isRetryable(sqlState: error.code)
+    }
+  }
+
+  /// Whether a network that changes what passes can be the cause: a server that was met before is met
+  /// again by trying.
+  public var isGarbled: Bool {
+    switch self {
+    case .garbled: true
+    case .attemptsFailed(let attempts): attempts.last?.error.isGarbled ?? false
+    default: false
     }
   }
 
@@ -99,7 +113,7 @@ extension PGError: CustomStringConvertible {
       switch self {
       case .connectionString(let what): "connection string: \(what)"
       case .connect(let address, let reason): "cannot connect to \(address): \(reason)"
-      case .tls(let what): "TLS: \(what)"
+      case .tls(let what), .garbled(let what): "TLS: \(what)"
       case .authentication(let what): "authentication: \(what)"
       case .options(let what): "replication options: \(what)"
       case .server(let error): error.description

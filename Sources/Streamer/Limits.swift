@@ -11,6 +11,12 @@ enum Limits {
   static let jsonDepth = 240
   /// Digits in a row of a number in such a document: Python reads 4300.
   static let jsonDigits = 4_300
+  /// Records of a sink's outbox that wait for their topics before nothing more is read.
+  static let awaitedRecords = 1 << 14
+  /// Bytes that they take then.
+  static let awaitedBytes = 4 << 20
+  /// Values that decide an outbox' topics and are remembered, before all are forgotten.
+  static let outboxValues = 1 << 14
   /// Tables that are looked up before their rows are met.
   static let lookUpsAhead = 1 << 12
   /// Transactions that are kept in mind until a snapshot is known to see them.
@@ -25,15 +31,25 @@ enum Limits {
   static let fenceWindow = 128 << 10
   /// How long a question about existing rows may take.
   static let snapshotQuestion = Duration.seconds(60)
+  /// How far apart the moments are by which the pace of a copy is told, and how many of them count.
+  static let copySample = Duration.seconds(1)
+  static let copySamples = 30
   /// How long existing rows are waited for at once: whatever else the worker has to do waits too.
   static let snapshotPatience = Duration.milliseconds(100)
   /// How long a table's lock is waited for, which holds up whoever waits behind us.
   static let snapshotLock = Duration.seconds(2)
+  /// How long a table's lock is waited for where it is only about its size.
+  static let sizeLock = Duration.milliseconds(200)
   /// How long a client of the HTTP server waits for what comes of a wish for existing rows, and as long
   /// again once it is being carried out.
   static let copyAnswer = Duration.seconds(5)
   /// How long to wait before a signal is tried again that could not be followed.
   static let signalRetry = Duration.seconds(1)
+  /// How long to wait before a signal topic is looked at again, and after it could not be.
+  static let signalLook = Duration.seconds(1)
+  static let signalOutage = Duration.seconds(5)
+  /// Records of a signal topic that are read at once.
+  static let signalRecords = 1_000
   /// Bytes that a request to the HTTP server may bring.
   static let adminBody = 64 << 10
   /// Copies of existing rows that have ended and are still listed.
@@ -42,6 +58,34 @@ enum Limits {
   static let firstBlockBytes = 64 << 10
   /// Tables whose existing rows are read at one snapshot.
   static let roundTables = 32
+  /// Into how many parts `verify` divides keys, one of which is in memory.
+  static let verifyBuckets = 128
+  /// Bytes of such a part that are written at once.
+  static let verifyTailBytes = 32 << 10
+  /// Bytes of memory that such a part begins with.
+  static let verifyTailStart = 4 << 10
+  /// Bytes of records that `verify` makes of a table's rows at once.
+  static let verifyInFlight = 64 << 20
+  /// How long `verify` waits for records before it looks for signals, and for a client's end.
+  static let verifyTurn = Duration.seconds(2)
+  /// How often `verify` tells how far it is where it has no terminal.
+  static let verifyLine = Duration.seconds(10)
+  /// How often a line on a terminal that says how far something is is written over.
+  static let redraw = Duration.milliseconds(100)
+  /// How often it is looked whether there is something to say in such a line.
+  static let lineLook = Duration.milliseconds(500)
+  /// How often `verify` looks at the slot that it waits for.
+  static let verifyLook = Duration.milliseconds(200)
+  /// Records that `verify` reads before it looks for signals.
+  static let verifyPiece = 100_000
+  /// Rows that `verify` reads at one snapshot of the server.
+  static let verifyPartRows = 500_000
+  /// How long the instance's slot may stand still while `verify` waits for it.
+  static let verifyPatience = Duration.seconds(60)
+  /// Keys of one table that `verify --repair` has copied at most; of more the table is copied.
+  static let verifyRepairs = 10_000
+  /// Keys that stand in one condition of such a copy.
+  static let verifyRepairKeys = 500
   /// Bytes of encoded records that gather before they are handed to a sink.
   static let batchBytes = 256 << 10
   /// Bytes of encoded records that gather for a sink that takes none, before reading waits.
@@ -52,6 +96,14 @@ enum Limits {
   static let linePieceBytes = 2 << 20
   /// Bytes of a file of events that are looked at once when it is opened.
   static let lineBlockBytes = 64 << 10
+  /// Records that were held and are sent at once.
+  static let heldRecords = 1 << 10
+  /// Bytes of records that a sink holds back on disk, unless the configuration says so.
+  static let quarantineBytes = 1 << 30
+  /// Bytes of a key that is shown for the first record that is held.
+  static let shownKeyBytes = 256
+  /// After what time a disk is tried again that had no room for records that are held.
+  static let quarantineRetry = Duration.seconds(1)
   /// Receipts for which a sink keeps its memory; what a burst took beyond goes back.
   static let keptReceipts = 1 << 10
   /// Bytes delivered after which the position is saved without waiting for the interval.
@@ -172,6 +224,8 @@ enum Limits {
   static let rivalry = Duration.seconds(10)
   /// How often topics are looked at for partitions that were added.
   static let partitionsCheck = Duration.seconds(30)
+  /// How often while a sink has trouble.
+  static let troubleCheck = Duration.seconds(10)
   /// How long that may take.
   static let partitionsAnswer = Duration.seconds(2)
   /// Records of one partition and sink that are read from Kafka and not yet delivered.
@@ -196,6 +250,10 @@ enum Limits {
   static let registryMessage = 400
   /// Schemas whose numbers are remembered.
   static let registeredSchemas = 1 << 14
+  /// How long one that does not answer is not asked again for what is known from before.
+  static let registryRest = Duration.seconds(10)
+  /// Bytes of the file with what registries have answered.
+  static let schemaCacheBytes = 64 << 20
   /// After how long without reading the partitions are paused, so that polling can go on and the
   /// group sees a member that lives.
   static let kafkaPauseAfter = Duration.seconds(1)

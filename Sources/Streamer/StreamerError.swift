@@ -15,6 +15,8 @@ public struct StreamerError: Error, Hashable, Sendable {
     case preflight = 3
     /// Another instance has taken over.
     case fenced = 4
+    /// The topics do not hold what the tables have.
+    case different = 5
   }
 
   /// What a pipeline does about it beyond trying again.
@@ -27,6 +29,9 @@ public struct StreamerError: Error, Hashable, Sendable {
     case storeInUse
     /// What a failover explains and may still bring: it is waited for beyond the time of a start.
     case failover
+    /// What came is nothing that the server says: at the start it is another one, later the network
+    /// has changed it, and trying again overcomes that.
+    case garbled
     /// Nobody reads standard output any more.
     case readerGone
     /// Open transactions could not be sent or kept: the next connection does without streaming.
@@ -59,7 +64,7 @@ public struct StreamerError: Error, Hashable, Sendable {
   public let cause: Cause
   /// The name that Kafka has for it, "NOT_ENOUGH_REPLICAS"; nil for what is not Kafka's.
   public var kafkaCode: String?
-  /// The record that a broker has refused for its size; nil for anything else.
+  /// The record that a broker has refused; nil for anything else.
   var refusedRecord: RefusedRecord?
   /// The sink that it is of; nil for what is not a sink's.
   public var sink: String?
@@ -89,7 +94,7 @@ public struct StreamerError: Error, Hashable, Sendable {
     return error
   }
 
-  /// The exit code of the process: 1 to 4, or 0.
+  /// The exit code of the process: 1 to 5, or 0.
   public var exitCode: Int32 { exit.rawValue }
 }
 

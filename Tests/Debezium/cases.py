@@ -195,6 +195,7 @@ def rows(script):
     script.do("INSERT INTO rows.bare VALUES (1, 'x'), (1, 'x'), (NULL, NULL)")
     script.do("UPDATE rows.bare SET b = 'y' WHERE a = 1")
     script.do("DELETE FROM rows.bare WHERE a IS NULL")
+    script.do("INSERT INTO rows.mixed VALUES (100, 'm')", "INSERT INTO rows.bare VALUES (10, 'n')")
     script.table("rows.by_index", "a int, u text NOT NULL, w int NOT NULL")
     script.setup.append("CREATE UNIQUE INDEX by_index_key ON rows.by_index (u, w)")
     script.setup.append("ALTER TABLE rows.by_index REPLICA IDENTITY USING INDEX by_index_key")

@@ -145,6 +145,11 @@ class Comparison:
             elif part in ("ts_ms", "ts_us", "ts_ns"):
                 if not same(yours[part], mine.get(part)):
                     self.differ(where + " " + part, "event-time", yours[part], mine.get(part))
+            elif part == "data_collections" and yours[part] and in_names(yours[part]) == in_names(mine.get(part) or []):
+                if "LogicalDecodingMessageId" in repr(yours[part]):
+                    self.differ(where + " " + part, "message-collection", yours[part], mine[part])
+                elif yours[part] != mine[part]:
+                    self.differ(where + " " + part, "collection-order", yours[part], mine[part])
             elif not same(yours[part], mine.get(part, MISSING)):
                 self.differ(where + " " + part, None, yours[part], mine.get(part))
 
@@ -194,9 +199,32 @@ class Comparison:
         return None
 
 
+def in_names(collections):
+    """What is counted of a transaction by table, in the order of the tables' names; its messages as of one."""
+    counts = {}
+    for collection in collections:
+        name = collection["data_collection"]
+        name = "message" if "LogicalDecodingMessageId" in name else name
+        counts[name] = counts.get(name, 0) + collection["event_count"]
+    return sorted(counts.items())
+
+
 def _cut(value):
     text = "nothing" if value is MISSING else repr(value)
     return text if len(text) < 240 else text[:120] + "…" + text[-100:]
+
+
+def in_order(partitions):
+    """The records of partitions by their LSN; one without a value belongs to the one before it."""
+    found = []
+    for records in partitions:
+        lsn = 0
+        for record in records:
+            if record[1]:
+                value = json.loads(record[1])
+                lsn = (value.get("payload") or value)["source"]["lsn"]
+            found.append((lsn, record))
+    return [record for _, record in sorted(found, key=lambda pair: pair[0])]
 
 
 def compare(mode, theirs, ours, seen):
@@ -213,13 +241,13 @@ def compare(mode, theirs, ours, seen):
         if topic in enums:
             comparison.differ(topic, "key-enum", *[[len(side) for side in sides] for sides in zip(*parts)])
         if topic in keyless or topic in moved or topic in enums:
-            # Java's partitioner spreads records without a key: they are compared in their order.
+            # Java's partitioner spreads records without a key, those of a truncate too: all of the topic are compared
+            # in the order of their changes.
             if topic in keyless and [len(a) for a, _ in parts] != [len(b) for _, b in parts]:
                 comparison.differ(topic, "keyless-partition", [len(a) for a, _ in parts], [len(b) for _, b in parts])
-            order = lambda r: (json.loads(r[1]).get("payload") or json.loads(r[1]))["source"]["lsn"] if r[1] else 0
-            flat = [[r for p in side for r in p] for side in ([a for a, _ in parts], [b for _, b in parts])]
+            flat = [in_order(side) for side in ([a for a, _ in parts], [b for _, b in parts])]
             if topic in moved:
-                flat = [sorted((r for r in side if r[1]), key=order) for side in flat]
+                flat = [[r for r in side if r[1]] for side in flat]
             parts = [tuple(flat)]
         for number, (a, b) in enumerate(parts):
             if len(a) != len(b):

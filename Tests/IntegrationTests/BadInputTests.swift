@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-extension Integration.FirstHalf {
+extension Integration.SecondThird {
   /// What a user gets wrong: one line that names the thing and the remedy, the exit code of
   /// edges.md §1, and no secret.
   @Suite struct BadInput {

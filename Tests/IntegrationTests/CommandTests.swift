@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.SecondThird {
   /// The commands beside `run`, from outside.
   @Suite struct Commands {
     @Test func `--version names the libraries, --help the commands`() throws {

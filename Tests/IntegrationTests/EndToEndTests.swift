@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-extension Integration.FirstHalf {
+extension Integration.FirstThird {
   /// The main road: a change commits in PostgreSQL and lies in Kafka as product.md §7 says.
   @Suite(.needsKafka) struct EndToEnd {
     @Test func `Values of many types arrive as the format says`() throws {
@@ -154,7 +154,7 @@ extension Integration.FirstHalf {
   }
 }
 
-extension Integration.FirstHalf.EndToEnd {
+extension Integration.FirstThird.EndToEnd {
   static let manyTypes = """
     CREATE TYPE mood AS ENUM ('sad', 'happy');
     CREATE DOMAIN positive AS int CHECK (VALUE > 0);

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.FirstHalf {
+extension Integration.FirstThird {
   /// `[source.NAME] type = "kafka"` on a real broker: the group, its offsets, the exit codes.
   @Suite(.needsKafka) struct KafkaSource {
     /// One member of a group: the program, its configuration and its file.

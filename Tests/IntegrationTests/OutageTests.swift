@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.FirstHalf {
+extension Integration.FirstThird {
   /// What the program does while a server is away.
   @Suite(.needsKafka) struct Outage {
     /// A deadline that never moved on once kept the thread spinning from the first missed status

@@ -1,9 +1,9 @@
 import Glibc
 import Synchronization
 
-/// A real Kafka broker of its own, started by the kit's script (`KAFKA_KIT`).
+/// A real Kafka of its own, started by the kit's script (`KAFKA_KIT`): one broker, or several and a controller.
 public final class KafkaBroker: Sendable {
-  /// HOST:PORT of the plain-text listener, kept over restarts.
+  /// HOST:PORT of the plain-text listener of each broker, parted by commas; kept over restarts.
   public let bootstrap: String
   /// HOST:PORT by listener (SASL_PLAINTEXT, SASL_SSL, SSL, MTLS), empty without `secure`.
   public let listeners: [String: String]
@@ -11,26 +11,53 @@ public final class KafkaBroker: Sendable {
   public var tlsDirectory: String { directory.file("kafka/tls") }
   private let directory: TemporaryDirectory
   private let script: String
+  // A broker of a test ends before the second compiler has earned what it costs.
+  private static let environment = ["KAFKA_TIER": TestEnvironment["KAFKA_TIER"] ?? "1"]
 
-  /// Formats and starts a broker, and waits until it answers.
+  /// A process of it.
+  public enum Node: Sendable, Equatable {
+    /// The only process there is, or all of them.
+    case all
+    /// A broker of several, from 1.
+    case broker(Int)
+    /// What elects the leaders, where there are several brokers.
+    case controller
+
+    /// The kit's name for it.
+    fileprivate var name: [String] {
+      switch self {
+      case .all: []
+      case .broker(let number): ["\(number)"]
+      case .controller: ["controller"]
+      }
+    }
+  }
+
+  /// Formats and starts it, and waits until it answers.
   ///
   /// - Parameters:
   ///   - secure: with TLS and SASL listeners.
+  ///   - brokers: how many; more than one have a controller of their own, and topics up to three replicas.
   ///   - port: where it listens; nil for any free port.
   ///   - properties: more lines for server.properties.
   /// - Throws: `SupportError` when there is no kit or the broker does not start.
-  public init(secure: Bool = false, port: Int? = nil, properties: [String] = []) throws {
+  public init(
+    secure: Bool = false, brokers: Int = 1, port: Int? = nil, properties: [String] = []
+  ) throws {
     guard let kit = KafkaKit.directory else { throw SupportError(KafkaKit.reasonToSkip) }
     script = "\(kit)/kafka"
     directory = try TemporaryDirectory("kafka")
-    var environment: [String: String] = [:]
+    var environment = Self.environment
     if !properties.isEmpty {
       let extra = directory.file("extra.properties")
       try FileBytes.write(properties.map { "\($0)\n" }.joined(), to: extra)
       environment["KAFKA_EXTRA"] = extra
     }
-    Guardian.register(.killPIDFile(directory.file("kafka/pid")))
-    let options = secure ? ["--secure"] : []
+    let nodes: [Node] =
+      brokers > 1 ? (1...brokers).map { .broker($0) } + [.controller] : [.all]
+    for node in nodes { Guardian.register(.killPIDFile(Self.file(node, in: directory))) }
+    let options =
+      (secure ? ["--secure"] : []) + (brokers > 1 ? ["--brokers", "\(brokers)"] : [])
     let output = try Subprocess.check(
       "sh",
       [script, "start"] + options + [directory.file("kafka")] + (port.map { ["\($0)"] } ?? []),
@@ -49,41 +76,62 @@ public final class KafkaBroker: Sendable {
 
   deinit { _ = try? Subprocess.run("sh", [script, "kill", directory.file("kafka")]) }
 
-  /// Starts it again after `stop` or `kill`.
+  /// Starts again what `stop` or `kill` ended.
   ///
   /// - Throws: `SupportError` when it does not come up.
   public func start() throws {
     try Subprocess.check(
-      "sh", [script, "start", directory.file("kafka")], within: .seconds(180))
+      "sh", [script, "start", directory.file("kafka")], environment: Self.environment,
+      within: .seconds(180))
   }
 
-  /// Stops it cleanly.
+  /// Stops it cleanly; a broker of several hands its partitions to the others first.
   ///
   /// - Throws: `SupportError` when it does not end.
-  public func stop() throws {
-    try Subprocess.check("sh", [script, "stop", directory.file("kafka")])
+  public func stop(_ node: Node = .all) throws {
+    try Subprocess.check("sh", [script, "stop", directory.file("kafka")] + node.name)
   }
 
   /// SIGKILL: a crash.
   ///
   /// - Throws: `SupportError` when it is not running.
-  public func kill() throws {
-    try Subprocess.check("sh", [script, "kill", directory.file("kafka")])
+  public func kill(_ node: Node = .all) throws {
+    try Subprocess.check("sh", [script, "kill", directory.file("kafka")] + node.name)
   }
 
   /// SIGSTOP: it keeps its connections, accepts others and answers nobody.
   ///
+  /// A busy machine stops its threads one after the other, and one of them may still answer: it waits
+  /// for all of them.
+  ///
   /// - Throws: `SupportError` when it is not running.
-  public func freeze() throws { try signal("STOP") }
+  public func freeze(_ node: Node = .all) throws {
+    try signal("STOP", node)
+    try Subprocess.check(
+      "sh",
+      [
+        "-c",
+        "for i in $(seq 200); do grep -L 'State:.T' /proc/$1/task/*/status | grep -q . || exit 0; "
+          + "sleep 0.05; done; echo some threads run on >&2; exit 1", "sh", try process(node),
+      ])
+  }
 
   /// Lets a frozen broker go on.
   ///
   /// - Throws: `SupportError` when it is not running.
-  public func thaw() throws { try signal("CONT") }
+  public func thaw(_ node: Node = .all) throws { try signal("CONT", node) }
 
-  private func signal(_ name: String) throws {
-    let process = try FileBytes.text(of: directory.file("kafka/pid"))
-    try Subprocess.check("kill", ["-\(name)", process.split(separator: "\n").joined()])
+  private func signal(_ name: String, _ node: Node) throws {
+    try Subprocess.check("kill", ["-\(name)", try process(node)])
+  }
+
+  private func process(_ node: Node) throws -> String {
+    try FileBytes.text(of: Self.file(node, in: directory)).split(separator: "\n").joined()
+  }
+
+  /// Where the kit writes a process' number.
+  private static func file(_ node: Node, in directory: TemporaryDirectory) -> String {
+    directory.file((["kafka"] + node.name + ["pid"]).joined(separator: "/"))
   }
 
   /// Runs one of Kafka's own tools, as in `tool("topics", ["--list"])`; the address is added.

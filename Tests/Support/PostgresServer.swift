@@ -212,20 +212,54 @@ public final class PostgresServer: Sendable {
     try start()
   }
 
+  /// Stops it, lets the numbers of its transactions begin again behind 2³², and starts it.
+  ///
+  /// - Throws: as `stop` and `start`, and when pg_resetwal refuses.
+  public func beginSecondEpoch() throws {
+    try stop()
+    let output = try programs.run("pg_resetwal", ["-e", "1", "-D", dataDirectory])
+    guard output.termination == .exited(0) else {
+      throw SupportError("pg_resetwal: \(output.standardOutput)\(output.standardError)")
+    }
+    try start()
+  }
+
   /// SIGKILL for the postmaster: a crash, after which its children end by themselves.
   ///
   /// - Throws: `SupportError` when it is not running.
   public func kill() throws {
-    let file = try FileBytes.text(of: "\(dataDirectory)/postmaster.pid")
-    guard let line = file.split(separator: "\n").first, let pid = pid_t(line) else {
-      throw SupportError("PostgreSQL is not running")
-    }
+    let pid = try postmaster()
     _ = Glibc.kill(pid, SIGKILL)
     // The lock on shared memory goes with the last child.
     try eventually(within: .seconds(30), "the end of PostgreSQL's processes") {
       try Subprocess.run("pgrep", ["-g", "\(pid)"]).termination != .exited(0)
         && Glibc.kill(pid, 0) != 0
     }
+  }
+
+  /// SIGSTOP for each of its processes: they keep their connections and answer nobody.
+  ///
+  /// - Throws: `SupportError` when it is not running.
+  public func freeze() throws {
+    let pid = try postmaster()
+    // The postmaster first: it has no more children then.
+    try Subprocess.check("sh", ["-c", "kill -STOP $1; pkill -STOP -P $1", "sh", "\(pid)"])
+  }
+
+  /// Lets a frozen server go on.
+  ///
+  /// - Throws: `SupportError` when it is not running.
+  public func thaw() throws {
+    try Subprocess.check(
+      "sh", ["-c", "pkill -CONT -P $1; kill -CONT $1", "sh", "\(try postmaster())"])
+  }
+
+  private func postmaster() throws -> pid_t {
+    let file = try FileBytes.text(of: "\(dataDirectory)/postmaster.pid")
+    guard let line = file.split(separator: "\n").first, let pid = pid_t(line) else {
+      throw SupportError("PostgreSQL is not running")
+    }
+    return pid
   }
 
   /// Reads the configuration files again.

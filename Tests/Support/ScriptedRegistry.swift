@@ -46,7 +46,7 @@ public enum AvroReader {
   /// Whether `Tests/Registry/read-topic` can read topics as Confluent's deserialisers do.
   public static let readsTopics = runs("read-topic")
 
-  private static func runs(_ reader: String) -> Bool {
+  fileprivate static func runs(_ reader: String) -> Bool {
     let output = try? Subprocess.run(
       "python3", ["\(Binary.project)/Tests/Registry/\(reader)"], input: "")
     return output?.termination == .exited(0)
@@ -56,17 +56,39 @@ public enum AvroReader {
   ///
   /// - Throws: `SupportError` for bytes that are none of their schema's.
   public static func values(_ records: [(schema: String, bytes: [UInt8])]) throws -> [String] {
+    try values(records, by: "read-avro")
+  }
+
+  fileprivate static func values(
+    _ records: [(schema: String, bytes: [UInt8])], by reader: String
+  ) throws -> [String] {
     let lines = records.map { record in
       let digits = record.bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
       return #"{"schema":\#(quoted(record.schema)),"bytes":"\#(digits)"}"#
     }
     let output = try Subprocess.check(
-      "python3", ["\(Binary.project)/Tests/Registry/read-avro"],
+      "python3", ["\(Binary.project)/Tests/Registry/\(reader)"],
       input: lines.joined(separator: "\n") + "\n")
     return output.split(separator: "\n").map(String.init)
   }
 
   private static func quoted(_ text: String) -> String {
-    "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+    "\""
+      + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
+      .replacing("\n", with: "\\n") + "\""
+  }
+}
+
+/// Reads Protobuf with protoc and Google's own library: `Tests/Registry/read-protobuf`.
+public enum ProtobufReader {
+  /// Whether it can.
+  public static let isThere = AvroReader.runs("read-protobuf")
+
+  /// Each value as JSON; it has to be what other writers would write.
+  ///
+  /// - Throws: `SupportError` for schemas that protoc does not take, and for bytes that are none of
+  ///   their schema's.
+  public static func values(_ records: [(schema: String, bytes: [UInt8])]) throws -> [String] {
+    try AvroReader.values(records, by: "read-protobuf")
   }
 }

@@ -25,6 +25,8 @@ public struct KafkaError: Error, Sendable {
     case unreachable
     /// The record is larger than the client or the topic allows.
     case recordTooLarge
+    /// The topic takes no such record: one without a key where it is compacted, for one.
+    case recordRefused
     /// librdkafka's own queue is full.
     case queueFull
     /// Another producer took over the same transactional.id, or the transaction timed out.

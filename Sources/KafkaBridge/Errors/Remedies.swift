@@ -34,6 +34,7 @@ extension KafkaError.Category {
         .unreachable
       case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
         .recordTooLarge
+      case RD_KAFKA_RESP_ERR_INVALID_RECORD, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP: .recordRefused
       case RD_KAFKA_RESP_ERR__QUEUE_FULL: .queueFull
       case RD_KAFKA_RESP_ERR__FENCED, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
         RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
@@ -88,6 +89,9 @@ extension KafkaError {
     case .unreachable: return "check bootstrap.servers, security.protocol and the broker"
     case .recordTooLarge:
       return "raise message.max.bytes here and max.message.bytes of the topic"
+    case .recordRefused:
+      return "see what the topic's cleanup.policy (compact takes no record without a key) and "
+        + "message.timestamp settings ask of a record"
     case .fenced: return "another instance uses the same transactional.id, or it timed out"
     case .invalidTopic: return "map the table to a topic of another name"
     case .creationRefused: return "change how topics are created, or create the topic"

@@ -23,13 +23,16 @@ extension Producer {
   }
 
   /// Topics whose number of partitions is not the one that records are spread over, with the number
-  /// now; blocks, from any thread.
-  public func changedTopics(timeout: Duration) -> [(topic: Topic, partitionCount: Int)] {
+  /// now; nil when the cluster does not answer.
+  ///
+  /// Blocks, from any thread. Where no topic was asked for, nobody answers.
+  public func changedTopics(timeout: Duration) -> [(topic: Topic, partitionCount: Int)]? {
     let known = topics.withLock { Array($0.values) }
-    guard !known.isEmpty else { return [] }
+    guard !known.isEmpty else { return nil }
     var query = TopicQuery(timeout: timeout)
     query.known = known.count
     let answers = handle.describe(topics: known.map(\.name), query)
+    guard answers.contains(where: { (try? $0.get()) != nil }) else { return nil }
     return zip(known, answers).compactMap { topic, answer in
       // One that is missing or without a leader for a moment is another matter.
       guard let found = try? answer.get(), found.partitionCount != topic.partitionCount else {

@@ -46,10 +46,12 @@ extension Connection {
   /// Int32  length of what follows
   /// Byten  the Insert message that pgoutput would have sent of the row, as text
   /// ```
-  /// `relation` is the OID that the messages name. Throws as ``query(_:timeout:)`` does, but not for a
+  /// `relation` is the OID that the messages name; with `areGone` they are Delete messages of keys
+  /// instead, as for rows that are there no more. Throws as ``query(_:timeout:)`` does, but not for a
   /// row that has not come yet.
   public mutating func readRows(
-    of relation: UInt32, into block: inout ByteWriter, upTo limit: Int, patience: Duration
+    of relation: UInt32, into block: inout ByteWriter, upTo limit: Int, patience: Duration,
+    areGone: Bool = false
   ) throws(PGError) -> RowsRead {
     guard var answer = rows.take() else {
       throw .protocol(
@@ -63,7 +65,8 @@ extension Connection {
           read.last = block.count
           read.count += 1
           try PGError.decoding(frame.tag, input.readable.extracting(frame.body), phase: .query) {
-            (body) throws(DecodingError) in try Self.append(row: body, of: relation, to: &block)
+            (body) throws(DecodingError) in
+            try Self.append(row: body, of: relation, isGone: areGone, to: &block)
           }
           input.consume(frame.end)
         } else {
@@ -107,16 +110,16 @@ extension Connection {
     }
   }
 
-  /// Appends the Insert message that a DataRow message is.
+  /// Appends the Insert message that a DataRow message is, or the Delete message of a key.
   private static func append(
-    row body: RawSpan, of relation: UInt32, to block: inout ByteWriter
+    row body: RawSpan, of relation: UInt32, isGone: Bool, to block: inout ByteWriter
   ) throws(DecodingError) {
     var reader = ByteReader(body)
     let start = block.count
     block.append(bigEndian: 0 as Int32)
-    block.append(UInt8(ascii: "I"))
+    block.append(UInt8(ascii: isGone ? "D" : "I"))
     block.append(bigEndian: relation)
-    block.append(UInt8(ascii: "N"))
+    block.append(UInt8(ascii: isGone ? "K" : "N"))
     let count = try reader.integer(Int16.self)
     guard count >= 0 else { throw DecodingError(.badLength(Int(count)), at: 0) }
     block.append(bigEndian: count)

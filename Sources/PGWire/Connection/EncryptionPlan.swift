@@ -56,7 +56,7 @@ struct EncryptionPlan: Hashable, Sendable {
       // An answer to SSLRequest that makes no sense is a reason to go away, not to speak in clear.
       guard stage == .handshake else { return nil }
       switch error {
-      case .tls, .closed, .transport: return .clear
+      case .tls, .garbled, .closed, .transport: return .clear
       default: return nil
       }
     case .allow:

@@ -55,7 +55,7 @@ struct ServerEndpoint: Sendable {
         1, into: &answer, until: deadline, what: "waiting for \(address) to answer about TLS")
     else { throw .closed(.tls) }
     guard answer.count == 1 else {
-      throw .tls(
+      throw .garbled(
         "\(address) sent more than its answer before TLS: somebody may sit in between. Check the "
           + "network")
     }
@@ -63,8 +63,8 @@ struct ServerEndpoint: Sendable {
     case "S": return true
     case "N": return false
     // An error here may come from anybody, so its text is not shown (CVE-2024-10977).
-    case "E": throw .tls("\(address) answered the request for TLS with an error. See its log")
-    default: throw .tls("\(address) is no PostgreSQL server. Check host and port")
+    case "E": throw .garbled("\(address) answered the request for TLS with an error. See its log")
+    default: throw .garbled("\(address) is no PostgreSQL server. Check host and port")
     }
   }
 

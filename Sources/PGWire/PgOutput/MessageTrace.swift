@@ -72,6 +72,7 @@ public enum MessageTrace {
     case .relation(let relation): line(relation)
     case .type(let type): "Type \(type.oid) \(quoted(type.schema)) \(quoted(type.name))"
     case .change(let change): line(change)
+    case .abridged(let abridged): "Abridged \(abridged.size)"
     case .truncate(let truncate):
       "Truncate\(truncate.cascade ? " cascade" : "")"
         + "\(truncate.restartIdentity ? " restart identity" : "") \(truncate.relations)"

@@ -19,7 +19,7 @@ extension PgOutputDecoder {
   /// the chunk. Throws ``DecodingError`` for a message that is too short to have one.
   @inlinable public func subtransaction(of payload: RawSpan) throws(DecodingError) -> UInt32? {
     guard stream != nil else { return nil }
-    var reader = ByteReader(payload)
+    var reader = ByteReader(AbridgedMessage.message(of: payload))
     switch try reader.byte() {
     case UInt8(ascii: "I"), UInt8(ascii: "U"), UInt8(ascii: "D"), UInt8(ascii: "R"),
       UInt8(ascii: "Y"), UInt8(ascii: "T"), UInt8(ascii: "M"):

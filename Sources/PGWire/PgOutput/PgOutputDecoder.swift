@@ -129,6 +129,8 @@ public struct PgOutputDecoder: Sendable {
       let content = try reader.sizedSpan()
       message = .message(
         LogicalMessage(isTransactional: flags & 1 != 0, lsn: lsn, prefix: prefix, content: content))
+    case AbridgedMessage.tag:
+      return .abridged(try AbridgedMessage(from: &reader))
     default:
       return try boundary(tag, &reader)
     }

@@ -12,6 +12,8 @@ public enum PgOutputMessage: ~Escapable {
   case type(TypeName)
   /// A row was inserted, updated or deleted.
   case change(Change)
+  /// A row or a logical message that was too large to be held; only a stream that abridges has it.
+  case abridged(AbridgedMessage)
   /// Tables were truncated.
   case truncate(Truncate)
   /// An application wrote a logical message.

@@ -19,6 +19,62 @@ public enum Publication {
       """
   }
 
+  /// What gives the tables of a publication, without waiting for anybody who holds one of them: a
+  /// SELECT to stand in parentheses behind FROM.
+  ///
+  /// The server's own view opens the tables, in most versions, and so waits for whoever alters or locks
+  /// one. This one reads the catalog alone. It has a row for each table: `relid`, `columns` (the numbers
+  /// of those that are listed, NULL for all), `filter` (as the catalog keeps it), and `generated`
+  /// (whether stored generated columns are published where none are listed).
+  public static func members(_ name: String, serverMajor: Int) -> String {
+    let byRoot = serverMajor >= 13 ? "p.pubviaroot" : "false"
+    let generated = serverMajor >= 18 ? "p.pubgencols = 's'" : "false"
+    let kinds = serverMajor >= 13 ? "('r', 'p')" : "('r')"
+    let attached = serverMajor >= 14 ? "AND NOT i.inhdetachpending" : ""
+    func children(of parents: String) -> String {
+      """
+      SELECT i.inhrelid AS relid FROM \(parents) t \
+      JOIN pg_catalog.pg_class c ON c.oid = t.relid AND c.relkind = 'p' \
+      JOIN pg_catalog.pg_inherits i ON i.inhparent = c.oid \(attached)
+      """
+    }
+    var named = """
+      SELECT c.oid AS relid FROM pub JOIN pg_catalog.pg_class c ON pub.whole \
+      WHERE c.relkind IN \(kinds) AND c.relpersistence = 'p' AND c.oid >= 16384 \
+      UNION SELECT r.prrelid FROM pub JOIN pg_catalog.pg_publication_rel r ON r.prpubid = pub.oid
+      """
+    var listed = ("NULL::int2[]", "NULL::text", "")
+    if serverMajor >= 15 {
+      named += """
+         UNION SELECT c.oid FROM pub \
+        JOIN pg_catalog.pg_publication_namespace s ON s.pnpubid = pub.oid \
+        JOIN pg_catalog.pg_class c ON c.relnamespace = s.pnnspid AND c.relkind IN ('r', 'p') \
+        AND c.relpersistence = 'p'
+        """
+      // What a whole schema or everything brings has neither.
+      listed = (
+        "r.prattrs::int2[]", "r.prqual",
+        """
+        LEFT JOIN pg_catalog.pg_publication_rel r ON r.prrelid = c.oid AND r.prpubid = pub.oid \
+        AND NOT pub.whole AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication_namespace s \
+        WHERE s.pnpubid = pub.oid AND s.pnnspid = c.relnamespace)
+        """
+      )
+    }
+    return """
+      WITH RECURSIVE pub AS (SELECT p.oid, p.puballtables AS whole, \(byRoot) AS by_root, \
+      \(generated) AS generated FROM pg_catalog.pg_publication p \
+      WHERE p.pubname = \(ReplicationCommand.literal(name))), \
+      named AS (\(named)), \
+      below AS (\(children(of: "named")) UNION \(children(of: "below"))) \
+      SELECT c.oid AS relid, \(listed.0) AS columns, \(listed.1) AS filter, pub.generated \
+      FROM pub CROSS JOIN (SELECT relid FROM named UNION SELECT relid FROM below) t \
+      JOIN pg_catalog.pg_class c ON c.oid = t.relid \(listed.2) \
+      WHERE CASE WHEN pub.by_root THEN c.oid IN (SELECT relid FROM named) \
+      AND c.oid NOT IN (SELECT relid FROM below) ELSE c.relkind <> 'p' END
+      """
+  }
+
   /// Asks for the tables that a publication may cover: one row, schema and name, for each.
   public static let candidates = """
     SELECT n.nspname, c.relname FROM pg_catalog.pg_class c \

@@ -18,6 +18,10 @@ import Glibc
   public private(set) var lastReceived: ContinuousClock.Instant?
   var output = ByteWriter(capacity: 256)
   private var sentOutput = 0
+  /// The change that is being read through, because it is too large to be held.
+  private var abridgement: Abridgement?
+  /// What is left of it once it has come: it is received before what lies in `input`.
+  private var abridged = ByteWriter(capacity: 16)
   /// What was read since the pace was told, in bytes: what one pause has gathered may need several reads.
   private var gathered = 0
   /// Why nothing more can be sent; what was received before it is read first.
@@ -51,11 +55,22 @@ import Glibc
 
   /// What was received and not consumed yet: whole messages, and the beginning of one.
   public var received: RawSpan {
-    @_lifetime(borrow self) get { input.readable }
+    @_lifetime(borrow self) get {
+      if abridged.count > 0 { return abridged.bytes }
+      // What has come of a change that is read through is no message.
+      return isAbridging ? input.readable.extracting(first: 0) : input.readable
+    }
   }
 
   /// Drops the first `count` bytes of ``received``.
-  public mutating func consume(_ count: Int) { input.consume(count) }
+  public mutating func consume(_ count: Int) {
+    guard abridged.count > 0, count > 0 else { return input.consume(count) }
+    precondition(count == abridged.count, "an abridged message is consumed as a whole")
+    abridged.removeAll()
+    abridged.shrink(to: 16)
+    // What has come behind it waits in the window.
+    hasPending = true
+  }
 
   /// The socket, for epoll; it stays this value's own.
   public var descriptor: CInt { transport.descriptor }
@@ -72,9 +87,12 @@ import Glibc
   /// Throws ``PGError`` when the connection is lost or closed, but not before everything that came
   /// until then was read: a server says why it goes. The window grows only for a message at its start
   /// that does not fit, to that message and 64 KiB: while it is full and holds whole messages,
-  /// nothing is read, and ``hasPending`` stays true until they are consumed.
-  public mutating func receive(now: ContinuousClock.Instant) throws(PGError) -> Int {
-    guard makeRoom() else {
+  /// nothing is read, and ``hasPending`` stays true until they are consumed. A change beyond what
+  /// `abridging` allows is not held at all: what is received of it is an ``AbridgedMessage``.
+  public mutating func receive(
+    now: ContinuousClock.Instant, abridging: Abridging? = nil
+  ) throws(PGError) -> Int {
+    guard abridged.count == 0, try makeRoom(abridging) else {
       hasPending = true
       return 0
     }
@@ -96,6 +114,7 @@ import Glibc
       }
     } while transport.isEncrypted && outcome.isBytes && input.room > 0
       && received < Self.readLimit
+    try abridge()
     if outcome == .closed { failure = failure ?? .closed(.copyBoth) }
     if received == 0, let failure { throw failure }
     if received > 0 { lastReceived = now }
@@ -110,11 +129,58 @@ import Glibc
   }
 
   /// Whether there is room to read into; only a message that does not fit makes more.
-  private mutating func makeRoom() -> Bool {
-    if input.room >= Self.readAhead { return true }
+  private mutating func makeRoom(_ abridging: Abridging?) throws(PGError) -> Bool {
+    if isAbridging || input.room >= Self.readAhead { return true }
     guard let missing = Self.missing(input.readable) else { return false }
-    if missing > input.room { input.grow(toHold: input.count + missing + Self.readAhead) }
+    if missing > input.room {
+      if let abridging, try begin(abridging, input.count + missing) { return true }
+      input.grow(toHold: input.count + missing + Self.readAhead)
+    }
     return true
+  }
+
+  // MARK: - What is too large to be held
+
+  /// Which changes are not held.
+  public struct Abridging {
+    /// The most bytes that a message of the plugin may take.
+    let largest: Int
+    /// Whether what was consumed last stands inside a chunk of an open transaction.
+    let isInChunk: Bool
+
+    /// Changes of more than `largest` bytes.
+    public init(beyond largest: Int, isInChunk: Bool) {
+      self.largest = largest
+      self.isInChunk = isInChunk
+    }
+  }
+
+  private var isAbridging: Bool { abridgement != nil }
+
+  /// Begins to read a message through that takes so many bytes with its frame; false when it is none that
+  /// is too large.
+  private mutating func begin(_ abridging: Abridging, _ size: Int) throws(PGError) -> Bool {
+    let payload = MessageFrame.headerSize + ReplicationMessage.payloadOffset
+    guard size - payload > abridging.largest else { return false }
+    var taken = 0
+    abridgement = Abridgement(
+      input.readable, isInChunk: abridging.isInChunk,
+      bounds: Abridgement.Bounds(whole: abridging.largest), taken: &taken)
+    guard isAbridging else { return false }
+    input.consume(taken)
+    try abridge()
+    return true
+  }
+
+  /// Reads on in the change that is read through.
+  private mutating func abridge() throws(PGError) {
+    guard var change = abridgement.take() else { return }
+    do throws(DecodingError) { input.consume(try change.take(input.readable)) } catch {
+      throw .protocol(error, phase: .copyBoth, tag: .copyData)
+    }
+    guard change.isComplete else { return abridgement = consume change }
+    abridged.removeAll()
+    abridged.append(change.message.bytes)
   }
 
   /// How many bytes the message at the window's start lacks; nil when it is whole or malformed.

@@ -13,8 +13,22 @@ enum TLSError {
     return systemError(Int32(truncatingIfNeeded: code & 0xFF))
   }
 
-  /// Whether the oldest error in this thread's queue is an alert that the peer has sent.
-  static var isAlert: Bool { ERR_GET_REASON(ERR_peek_error()) >= SSL_AD_REASON_OFFSET }
+  /// The alert that the peer has sent, by its number (RFC 8446, 6), if that is the oldest error in this
+  /// thread's queue; nil for any other.
+  static var alert: Int32? {
+    let number = ERR_GET_REASON(ERR_peek_error()) - SSL_AD_REASON_OFFSET
+    return number >= 0 ? number : nil
+  }
+
+  /// Whether an alert speaks of bytes that make no sense, and of nobody's certificate.
+  static func isOfBytes(_ alert: Int32) -> Bool {
+    switch alert {
+    case SSL_AD_UNEXPECTED_MESSAGE, SSL_AD_BAD_RECORD_MAC, SSL_AD_RECORD_OVERFLOW,
+      SSL_AD_ILLEGAL_PARAMETER, SSL_AD_DECODE_ERROR, SSL_AD_DECRYPT_ERROR:
+      true
+    default: false
+    }
+  }
 
   /// What a failed verification means and what to do about it.
   static func certificateRefused(

@@ -62,7 +62,7 @@ import COpenSSL
       throw TLSError.certificateRefused(verification, trust: configuration.trust)
     }
     guard let reason = TLSError.takeReason() else { return .closed }
-    throw .tls("the handshake failed: \(reason). Check versions and certificates on both sides")
+    throw .garbled("the handshake failed: \(reason). Check versions and certificates on both sides")
   }
 
   /// Checks the name in the certificate when the mode asks for it.
@@ -174,10 +174,11 @@ import COpenSSL
       return .closed
     default: break
     }
-    let isAlert = TLSError.isAlert
+    let alert = TLSError.alert
     guard let reason = TLSError.takeReason() else { return .closed }
     // In TLS 1.3 a server judges our certificate only after the handshake.
-    if phase == .startup, isAlert {
+    if phase == .startup, let alert {
+      if TLSError.isOfBytes(alert) { throw .garbled("the server ended it: \(reason)") }
       throw .tls("the server ended it: \(reason). Check sslcert and sslkey, and the server's log")
     }
     throw .transport(reason: "TLS: \(reason)", phase: phase)

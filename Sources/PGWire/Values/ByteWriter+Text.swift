@@ -87,6 +87,15 @@ extension ByteWriter {
     // SAFETY: checked above.
     unsafe base.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
   }
+
+  /// Moves everything from `start` on by a few bytes: back over what stood there, or onwards.
+  public mutating func move(from start: Int, by distance: Int) {
+    precondition(start >= 0 && start <= length && start + distance >= 0, "nothing stands there")
+    if distance > 0 { reserve(distance) }
+    // SAFETY: reserve made room, and both places may overlap.
+    unsafe (base + start + distance).copyMemory(from: base + start, byteCount: length - start)
+    length += distance
+  }
 }
 
 extension RawSpan {

@@ -39,6 +39,17 @@ import COpenSSL
     precondition(result == 1, "OpenSSL cannot take bytes of a digest")
   }
 
+  /// Ends it, and gives its bytes.
+  public func end() -> [UInt8] {
+    // SAFETY: the room is that of the longest digest there is, and the size is what was written.
+    unsafe [UInt8](unsafeUninitializedCapacity: Self.longest) { room, count in
+      var size: UInt32 = 0
+      let result = unsafe EVP_DigestFinal_ex(context, room.baseAddress, &size)
+      precondition(result == 1, "OpenSSL cannot end a digest")
+      count = Int(size)
+    }
+  }
+
   /// Ends it, and appends it in hexadecimal digits.
   public func end(into writer: inout ByteWriter) {
     // SAFETY: the room is that of the longest digest there is, and the size is what was written.

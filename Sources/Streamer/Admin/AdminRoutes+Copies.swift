@@ -39,6 +39,30 @@ extension AdminRoutes {
     }
   }
 
+  /// The keys as they are kept; nil where they are none.
+  private static func goneKeys(_ value: JSONValue) -> String? {
+    let keys = value.elements.map(\.members)
+    guard !keys.isEmpty, keys.allSatisfy({ !$0.isEmpty }) else { return nil }
+    var isPlain = true
+    var json = JSONText()
+    json.array { json in
+      for key in keys {
+        json.object { json in
+          for member in key {
+            json.key(member.name)
+            switch member.value {
+            case .number(let digits): json.plain(digits)
+            case .string(let text): json.value(text)
+            default: isPlain = false
+            }
+          }
+        }
+      }
+    }
+    guard isPlain else { return nil }
+    return String(decoding: json.bytes, as: UTF8.self)
+  }
+
   /// What a request wants.
   private struct Wish {
     var source: String?
@@ -55,7 +79,7 @@ extension AdminRoutes {
           action == nil ? #"{"tables": ["public.orders"], "where": "…"}"# : #"{"id": 3}"#
         return .failure(Fault(text: "The request has to bring a JSON object such as \(example)."))
       }
-      let known = action == nil ? ["source", "tables", "where"] : ["source", "id"]
+      let known = action == nil ? ["source", "tables", "where", "gone"] : ["source", "id"]
       if let other = members.first(where: { !known.contains($0.name) }) {
         let names = known.joined(separator: ", ")
         return .failure(
@@ -75,6 +99,18 @@ extension AdminRoutes {
         let filter = document["where"]?.string
         guard filter != nil || isMissing("where") else {
           return .failure(Fault(text: "\"where\" has to be a condition in SQL."))
+        }
+        guard isMissing("gone") else {
+          guard let keys = document["gone"].flatMap(AdminRoutes.goneKeys), filter == nil,
+            tables.count == 1,
+            let table = tables[0]
+          else {
+            return .failure(
+              Fault(
+                text: "\"gone\" has to be a list of keys such as [{\"id\": 3}] of one table, "
+                  + "without \"where\"."))
+          }
+          return .success(Wish(source: source, command: .tellGone(table: table, keys: keys)))
         }
         let command = CopyCommand.copy(tables: tables.compactMap(\.self), filter: filter)
         return .success(Wish(source: source, command: command))

@@ -1,6 +1,7 @@
 /// What `/snapshot` answers.
 enum CopiesDocument {
-  /// `{"copies":[{"source","id","state","tables","where","tablesTotal","tablesDone","rows","error"}]}`.
+  /// `{"copies":[{"source","id","state","tables","where","gone","tablesTotal","tablesDone","rows",
+  /// "error"}]}`.
   static func json(_ sources: [SourceStatus]) -> [UInt8] {
     var json = JSONText()
     json.object { json in

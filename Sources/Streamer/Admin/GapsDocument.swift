@@ -13,6 +13,13 @@ enum GapsDocument {
     return json.bytes
   }
 
+  /// One gap by itself, as the document has it.
+  static func json(_ gap: Gap) -> [UInt8] {
+    var json = JSONText()
+    write(gap, to: &json)
+    return json.bytes
+  }
+
   private static func write(_ gap: Gap, to json: inout JSONText) {
     json.object { json in
       json.key("source")

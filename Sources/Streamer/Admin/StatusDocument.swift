@@ -5,7 +5,8 @@ import PGWire
 /// `{"ok","version","sources":[{"name","type","state","since","error","slot","receivedLSN",
 /// "confirmedLSN","lagBytes","walHeldBytes","spoolBytes","lagSeconds","walStatus","safeWALBytes",
 /// "walGrowthBytesPerSecond","walSecondsLeft","heartbeatSeconds","cannotSave"}],"sinks":[{"name","type","state","since","error","inFlightBytes",
-/// "deadLetters","excludedTables":[{"table","reason"}]}]}`; docs/OPERATING.md says what they mean.
+/// "deadLetters","quarantine":[{"source","topic","table","place","reason","since","records","bytes",
+/// "isReleasing"}],"excludedTables":[{"table","reason"}]}]}`; docs/OPERATING.md says what they mean.
 struct StatusDocument: Sendable {
   /// Whether nothing is retrying, stopped or failed.
   let isOK: Bool
@@ -83,7 +84,12 @@ struct StatusDocument: Sendable {
       json.value(sink.inFlightBytes)
       json.key("deadLetters")
       json.value(sink.deadLetters)
-      // Only where there are some: most sinks leave nothing out.
+      // Only where there are some: most sinks hold nothing back and leave nothing out.
+      let held = sink.lanes.flatMap { lane in lane.heldTopics.map { (lane.source, $0) } }
+      if !held.isEmpty {
+        json.key("quarantine")
+        json.array { json in for (source, topic) in held { write(topic, of: source, to: &json) } }
+      }
       let left = sink.lanes.flatMap(\.excludedTables)
       guard !left.isEmpty else { return }
       json.key("excludedTables")
@@ -97,6 +103,24 @@ struct StatusDocument: Sendable {
           }
         }
       }
+    }
+  }
+
+  private static func write(_ held: HeldTopic, of source: String, to json: inout JSONText) {
+    json.object { json in
+      for (name, text) in [
+        ("source", source), ("topic", held.topic), ("table", held.reason.table),
+        ("place", held.reason.place), ("reason", held.reason.text), ("since", held.since),
+      ] {
+        json.key(name)
+        json.value(text)
+      }
+      json.key("records")
+      json.value(held.records)
+      json.key("bytes")
+      json.value(held.bytes)
+      json.key("isReleasing")
+      json.value(held.isReleasing)
     }
   }
 

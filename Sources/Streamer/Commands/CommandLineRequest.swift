@@ -22,6 +22,8 @@ enum CommandLineRequest: Hashable, Sendable {
   case status(url: String?, configuration: String?, watch: Bool, ready: Bool)
   /// `snapshot`: copies of existing rows of a running instance.
   case snapshot(SnapshotOptions)
+  /// `verify`: whether the topics hold what the tables have.
+  case verify(VerifyOptions)
   /// `position show|set|reset`: look at stored positions, or move them.
   case position(PositionOptions)
   /// `drop`: the end of a source's life.
@@ -49,6 +51,26 @@ enum CommandLineRequest: Hashable, Sendable {
     let source: String?
     /// What is asked.
     let action: Action
+  }
+
+  /// What `verify` compares.
+  struct VerifyOptions: Hashable, Sendable {
+    /// The configuration file.
+    let configuration: String
+    /// The tables, as patterns; empty for all.
+    let tables: [String]
+    /// Of which source; nil for all.
+    let source: String?
+    /// Of which sink; nil for all.
+    let sink: String?
+    /// How many rows and records are read in a second at most; nil for no bound.
+    let rate: Int?
+    /// How many keys of each table are named.
+    let examples: Int
+    /// Whether the instance is asked for copies of what the topic lacks.
+    let repairs: Bool
+    /// Whether JSON is printed.
+    let json: Bool
   }
 
   /// What `position` does.

@@ -1,13 +1,13 @@
 extension CommandLineSyntax {
   /// Every command of this version, in the order of the help.
   static let all: [CommandLineSyntax] = [
-    run, demo, check, tail, record, replay, inspect, status, snapshot, positionShow, positionSet,
-    positionReset, drop, migrateConfiguration, completions,
+    run, demo, check, tail, record, replay, inspect, status, snapshot, verify, positionShow,
+    positionSet, positionReset, drop, migrateConfiguration, completions,
   ]
 
   /// Commands that a later version will have.
   static let later = [
-    "slot", "publication", "verify", "import-debezium",
+    "slot", "publication", "import-debezium",
   ]
 
   static let configuration = CommandLineOption(

@@ -4,7 +4,8 @@ import Synchronization
 /// The program: its arguments to a command, and a command to its exit code.
 public enum Program {
   /// Runs the command that the arguments (without the program's name) ask for and gives the
-  /// process's exit code: 0 done, 1 failure, 2 usage, 3 preflight failed, 4 fenced.
+  /// process's exit code: 0 done, 1 failure, 2 usage, 3 preflight failed, 4 fenced,
+  /// 5 `verify` found differences.
   public static func run(_ arguments: [String]) -> Int32 {
     // A peer that went away is reported by write's errno, not by killing the process.
     signal(SIGPIPE, SIG_IGN)
@@ -40,6 +41,7 @@ public enum Program {
     case .status(let url, let path, let watch, let ready):
       return try StatusCommand.run(url: url, configuration: path, watch: watch, ready: ready)
     case .snapshot(let options): return try SnapshotCommand.run(options)
+    case .verify(let options): return try VerifyCommand.run(options)
     case .position(let options): return try PositionCommand.run(options)
     case .drop(let options): return try DropCommand.run(options)
     case .migrateConfiguration(let path): return try MigrateCommand.run(path)
@@ -63,11 +65,15 @@ enum Terminal {
   /// Writes one line, with the program's name before it, to standard error.
   static func complain(_ line: String) {
     let priority = Journal.isStandardError ? Journal.prefix(.error) : ""
-    write("\(priority)psql-streamer: \(line.singleLine)\n", to: STDERR_FILENO)
+    LiveLine.above {
+      _ = write("\(priority)psql-streamer: \(line.singleLine)\n", to: STDERR_FILENO)
+    }
   }
 
   /// Writes a line as it is to standard error.
-  static func note(_ line: String) { write("\(line)\n", to: STDERR_FILENO) }
+  static func note(_ line: String) {
+    LiveLine.above { _ = write("\(line)\n", to: STDERR_FILENO) }
+  }
 
   // The errno of what standard output refused; a reader that has gone wants no more, which is fine.
   private static let refusal = Atomic<CInt>(0)

@@ -69,6 +69,11 @@ struct Configuration: Hashable, Sendable {
       || sources.contains { if case .kafka = $0.kind { true } else { false } }
   }
 
+  /// Whether standard output gets events.
+  var printsRows: Bool {
+    sinks.contains { if case .stdout = $0.kind { true } else { false } }
+  }
+
   /// The sinks that get the changes of a source, in the order of the file.
   func sinks(of source: String) -> [SinkConfiguration] {
     let heartbeats: TablePattern? =
@@ -191,6 +196,7 @@ extension Configuration {
     keepsPositionsInKafka = place == "kafka"
     store = keepsPositionsInKafka ? nil : place
     if keepsPositionsInKafka { reader.checkKafkaStore(sources: sources, sinks: sinks) }
+    reader.checkQuarantines(sinks, store: store)
     reader.checkPipelines(sources: sources, sinks: sinks)
     reader.finish(later: Self.later)
     notes = reader.notes.sorted { $0.line < $1.line }

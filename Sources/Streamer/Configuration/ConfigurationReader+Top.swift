@@ -75,6 +75,20 @@ extension ConfigurationReader {
     }
   }
 
+  /// Checks that what is held back has a place.
+  mutating func checkQuarantines(_ sinks: [SinkConfiguration], store: String?) {
+    for sink in sinks {
+      guard case .kafka(let kafka) = sink.kind, kafka.oversized == .quarantine,
+        kafka.quarantine.directory ?? store == nil
+      else { continue }
+      fail(
+        "store", at: entry("store")?.position,
+        found: entry("store") == nil ? "nothing" : "no file",
+        expected: "the path of the position store, beside which sink.\(sink.name) holds records",
+        hint: "Or name a directory: quarantine.dir.")
+    }
+  }
+
   /// The names of all sources of the file, whether they are right or wrong.
   mutating func sourceNames() -> [String] {
     guard case .table(let table)? = entry("source")?.value.content else { return [] }
@@ -179,6 +193,7 @@ extension ConfigurationReader {
     }
     checkTransactions(sources: sources, sinks: sinks)
     checkRules(sources: sources, sinks: sinks)
+    checkOutboxes(sources: sources, sinks: sinks)
     var paths: [String: String] = [:]
     for sink in sinks {
       guard case .file(let file) = sink.kind, !file.path.isEmpty,
@@ -211,6 +226,35 @@ extension ConfigurationReader {
           hint:
             "Events from Kafka are passed on as they are: give the rule to the sink that wrote them."
         ))
+    }
+  }
+
+  /// Checks that outboxes have sources that can fill them.
+  private mutating func checkOutboxes(
+    sources: [SourceConfiguration], sinks: [SinkConfiguration]
+  ) {
+    for sink in sinks {
+      guard let outbox = sink.setup.outbox, let place = place("sink", sink.name) else { continue }
+      func fail(_ key: String, _ found: String, _ expected: String, _ hint: String) {
+        errors.append(
+          ConfigurationError(
+            file: context.file, line: place.line, path: "sink.\(sink.name).\(key)", found: found,
+            expected: expected, hint: hint))
+      }
+      for source in sources where sink.sources.contains(source.name) {
+        switch source.kind {
+        case .kafka:
+          fail(
+            "outbox", "an outbox for source.\(source.name), whose type is kafka",
+            "an outbox where changes come from PostgreSQL or a recording",
+            "Events from Kafka are passed on as they are.")
+        case .postgres(let postgres) where outbox.messages != nil && !postgres.output.messages:
+          fail(
+            "outbox.messages", "an outbox of messages for source.\(source.name)",
+            "messages = true there", "Without it the server sends no logical messages.")
+        default: break
+        }
+      }
     }
   }
 

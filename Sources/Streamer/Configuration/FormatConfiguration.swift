@@ -16,18 +16,21 @@ struct FormatConfiguration: Hashable, Sendable {
     case avro
     /// The JSON of Debezium's formats, with the schemas in a registry.
     case jsonSchema = "json-schema"
+    /// Protobuf's binary encoding, with the schemas in a registry.
+    case protobuf
 
     /// Whether keys and values are Debezium's.
     var isDebeziums: Bool { self == .debezium || self == .flat || hasSchemas }
 
     /// Whether records name schemas that a registry keeps.
-    var hasSchemas: Bool { self == .avro || self == .jsonSchema }
+    var hasSchemas: Bool { self == .avro || self == .jsonSchema || self == .protobuf }
 
     /// How keys are written unless something else is configured.
     var standardKey: KeyFormat {
       switch self {
       case .avro: .avro
       case .jsonSchema: .jsonSchema
+      case .protobuf: .protobuf
       default: .json
       }
     }
@@ -104,14 +107,12 @@ struct FormatConfiguration: Hashable, Sendable {
 
   /// Reads the keys that every sink has for it.
   init(in reader: inout ConfigurationReader) {
-    name = reader.choice(
-      "format", default: Name.psqlStreamer,
-      later: ["protobuf"])
-    key = reader.choice("keyFormat", default: name.standardKey, later: ["protobuf"])
-    if key == .avro, name != .avro {
+    name = reader.choice("format", default: Name.psqlStreamer)
+    key = reader.choice("keyFormat", default: name.standardKey)
+    if let needed = key.neededFormat, name != needed {
       reader.fail(
-        "keyFormat", at: reader.entry("keyFormat")?.position, found: "\"avro\"",
-        expected: "format = \"avro\" beside it")
+        "keyFormat", at: reader.entry("keyFormat")?.position, found: "\"\(key.rawValue)\"",
+        expected: "format = \"\(needed.rawValue)\" beside it")
     } else if key != .json, !name.isDebeziums {
       reader.fail(
         "keyFormat", at: reader.entry("keyFormat")?.position, found: "\"\(key.rawValue)\"",
@@ -129,5 +130,16 @@ struct FormatConfiguration: Hashable, Sendable {
     bytea = reader.choice("bytea", default: Bytea.base64)
     json = reader.choice("json", default: JSON.embed)
     geometry = reader.choice("geometry", default: Geometry.ewkb)
+  }
+}
+
+extension KeyFormat {
+  /// The format that alone has such keys; nil for those that others have too.
+  fileprivate var neededFormat: FormatConfiguration.Name? {
+    switch self {
+    case .avro: .avro
+    case .protobuf: .protobuf
+    case .json, .jsonSchema, .scalar: nil
+    }
   }
 }

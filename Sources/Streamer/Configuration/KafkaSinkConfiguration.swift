@@ -22,6 +22,25 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
     case fail
     /// Produce what is known of it to `deadLetterTopic`.
     case deadLetter = "dead-letter"
+    /// Hold it, and what follows it in its topic, on disk.
+    case quarantine
+  }
+
+  /// Where records are held, and how many.
+  struct Quarantine: Hashable, Sendable {
+    /// The folder of its file; `nil` for that of `store`.
+    var directory: String?
+    /// Bytes that may be held for one source (1GiB).
+    var limit = ByteSize(Limits.quarantineBytes)
+
+    /// The file for one sink and one source; nil when there is no folder for it.
+    func path(store: String?, source: String, sink: String) -> String? {
+      guard let folder = directory ?? store.map({ FileAccess.directory(of: $0) }) else {
+        return nil
+      }
+      let owner = "\(FileAccess.part(named: source))-\(FileAccess.part(named: sink))"
+      return "\(folder)/quarantine-\(owner).sqlite"
+    }
   }
 
   /// What becomes of partitions that are added to a topic while records go there.
@@ -51,6 +70,8 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
   var onTableError: TableErrorAction?
   /// Where logical messages go; `nil` leaves them out.
   var messageTopic: String?
+  /// Whose rows and messages name their topics themselves; `nil` for none.
+  var outbox: OutboxOptions?
   /// How long one request may take (2s).
   let timeout: Duration
   /// How many replicas acknowledge, -1 for all in sync.
@@ -83,19 +104,30 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
   let oversized: OversizedAction
   /// Where what cannot be delivered goes.
   let deadLetterTopic: String?
+  /// Where each gap of its sources is told; `nil` for nowhere.
+  let gapTopic: String?
+  /// Where it goes what is told of copies of existing rows.
+  let notificationTopic: String?
+  /// Where somebody may ask for such copies; `nil` for nowhere.
+  let signalTopic: String?
+  /// Where it goes what is told of transactions.
+  let transactionTopic: String?
+  /// Where it is held with `oversized = "quarantine"`.
+  let quarantine: Quarantine
   /// Properties that go to librdkafka verbatim.
   let librdkafka: [String: Secret]
 
   /// Keys of a later version.
   static let later = [
-    "outbox", "key", "partitionBy", "tombstones", "schemaRegistry",
+    "key", "partitionBy", "tombstones", "schemaRegistry",
   ]
 
   /// Reads the keys of this kind; the rules of tables may name topics as well.
   init(_ rules: TableRules, in reader: inout ConfigurationReader) {
     hosts = reader.hosts()
     reader.checkHandlers()
-    topics = reader.topicRouting(rules)
+    outbox = OutboxOptions(in: &reader)
+    topics = reader.topicRouting(rules, isOptional: outbox != nil)
     onTableError =
       reader.has("onTableError")
       ? reader.choice("onTableError", default: TableErrorAction.exclude) : nil
@@ -125,11 +157,26 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
     createTopics = reader.choice("createTopics", default: TopicCreation.require)
     newTopics = reader.newTopics(isUsed: createTopics == .create)
     onPartitionsChanged = reader.choice("onPartitionsChanged", default: PartitionsAction.keep)
-    oversized = reader.choice("oversized", default: OversizedAction.fail, later: ["quarantine"])
+    oversized = reader.choice("oversized", default: OversizedAction.fail)
+    quarantine = reader.quarantine(oversized, delivery)
     deadLetterTopic = reader.topic("deadLetterTopic")
     reader.checkDeadLetterTopic(
       deadLetterTopic, oversized,
       others: topics.named + [messageTopic].compactMap(\.self))
+    gapTopic = reader.topic("gapTopic")
+    notificationTopic = reader.topic("notificationTopic")
+    let others = topics.named + [messageTopic, deadLetterTopic].compactMap(\.self)
+    reader.check("gapTopic", gapTopic, others: others)
+    reader.check(
+      "notificationTopic", notificationTopic, others: others + [gapTopic].compactMap(\.self))
+    signalTopic = reader.topic("signalTopic")
+    reader.check(
+      "signalTopic", signalTopic,
+      others: others + [gapTopic, notificationTopic].compactMap(\.self))
+    transactionTopic = reader.topic("transactionTopic")
+    reader.check(
+      "transactionTopic", transactionTopic,
+      others: others + [gapTopic, notificationTopic, signalTopic].compactMap(\.self))
     librdkafka = reader.librdkafkaProperties(rules: LibrdkafkaRule.producer, allowLoss: allowLoss)
     reader.readIneffectiveKeys()
   }
@@ -191,6 +238,41 @@ extension ConfigurationReader {
     if action != .deadLetter {
       note("deadLetterTopic", "has no effect without oversized = \"dead-letter\"")
     }
+  }
+
+  /// Checks that what is no event has a topic of its own.
+  fileprivate mutating func check(_ key: String, _ topic: String?, others: [String]) {
+    guard let topic, others.contains(topic) else { return }
+    fail(
+      key, at: entry(key)?.position, found: "a topic of something else",
+      expected: "another topic")
+  }
+
+  /// Reads the table `quarantine`.
+  fileprivate mutating func quarantine(
+    _ action: KafkaSinkConfiguration.OversizedAction, _ delivery: KafkaSinkConfiguration.Delivery
+  ) -> KafkaSinkConfiguration.Quarantine {
+    var quarantine = KafkaSinkConfiguration.Quarantine()
+    if action == .quarantine, delivery == .exactlyOnce {
+      fail(
+        "oversized", at: entry("oversized")?.position, found: "\"quarantine\"",
+        expected: "another action beside delivery = \"exactly-once\"",
+        hint: "What is held on disk is in no Kafka transaction.")
+    }
+    guard var section = section("quarantine", subject: "the quarantine") else { return quarantine }
+    if action != .quarantine {
+      note("quarantine", "has no effect without oversized = \"quarantine\"")
+    }
+    if let text = section.text("dir", expected: "a directory") {
+      quarantine.directory = text.value
+      if text.value.isEmpty {
+        section.fail("dir", at: text.position, found: text.shown, expected: "a directory")
+      }
+    }
+    quarantine.limit = section.size("limit", default: quarantine.limit)
+    section.finish()
+    absorb(section)
+    return quarantine
   }
 
   /// Reads `requiredAcks`: less than all replicas only with `allowLoss`.

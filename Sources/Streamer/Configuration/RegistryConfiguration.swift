@@ -78,7 +78,9 @@ extension RegistryConfiguration {
       return nil
     }
     if !isUsed {
-      reader.note("registry", "has no effect without format = \"avro\" or \"json-schema\"")
+      reader.note(
+        "registry",
+        "has no effect without format = \"avro\", \"protobuf\" or \"json-schema\"")
     }
     let expected = "a list of addresses such as [\"http://registry:8081\"]"
     for text in section.requiredTexts("urls", expected: expected) where !text.value.isEmpty {

@@ -21,7 +21,8 @@ struct RunningConfiguration {
   static let sinkKeys = [
     "tableTopicMapping", "topicTemplate", "topicRegex", "topicFallback", "exclude", "topicNames",
     "onTableError",
-    "messageTopic", "headers", "format", "keyFormat", "debezium", "flat", "cloudevents", "table",
+    "messageTopic", "outbox", "headers", "format", "keyFormat", "debezium", "flat", "cloudevents",
+    "table",
     "registry", "schemaStyle", "onSchemaError",
     "numeric", "interval", "bytea", "json", "geometry",
   ]
@@ -179,6 +180,7 @@ extension SinkConfiguration {
     guard case .kafka(var mine) = kind, case .kafka(let theirs) = other.kind else { return }
     mine.topics = theirs.topics
     mine.messageTopic = theirs.messageTopic
+    mine.outbox = theirs.outbox
     mine.headers = theirs.headers
     mine.onTableError = theirs.onTableError
     kind = .kafka(mine)

@@ -149,5 +149,6 @@ struct SecretExpansion: Sendable {
 }
 
 extension Character {
-  fileprivate var isASCIIWord: Bool { isASCII && (isLetter || isNumber) }
+  /// Whether it is a letter or a digit of ASCII.
+  var isASCIIWord: Bool { isASCII && (isLetter || isNumber) }
 }

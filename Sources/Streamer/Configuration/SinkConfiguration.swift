@@ -62,6 +62,9 @@ struct SinkConfiguration: Hashable, Sendable {
     case .stubDiscard: kind = .stubDiscard
     }
     if format.name.hasSchemas { checkSchemas(type, in: &reader) }
+    if case .kafka(let kafka) = kind, kafka.transactionTopic != nil, format.name != .debezium {
+      reader.note("transactionTopic", "has no effect without format = \"debezium\"")
+    }
     if case .kafka(let kafka) = kind, !kafka.headers.isEmpty, format.name != .psqlStreamer {
       reader.note(
         "headers", "has no effect with format = \"\(format.name.rawValue)\", which has its own")

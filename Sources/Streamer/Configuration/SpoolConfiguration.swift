@@ -9,11 +9,9 @@ struct SpoolConfiguration: Hashable, Sendable {
 
   /// What a pipeline does with it; `store` is the position store's file, if there is one.
   func settings(store: String?) -> Spool.Settings {
-    let folder = store.flatMap { path in
-      path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    }
-    return Spool.Settings(
-      directory: directory ?? folder ?? "/var/tmp", memory: memory.bytes, limit: limit?.bytes)
+    Spool.Settings(
+      directory: directory ?? store.map { FileAccess.directory(of: $0) } ?? "/var/tmp",
+      memory: memory.bytes, limit: limit?.bytes)
   }
 }
 

@@ -166,25 +166,27 @@ extension ConfigurationReader {
     return text.value
   }
 
+  /// Reads `topicTemplate` with such fields; nil when it is missing, or wrong.
+  mutating func topicTemplate(_ fields: [String]) -> String? {
+    guard let text = text("topicTemplate"), !text.value.isEmpty else { return nil }
+    let sample = TopicRouting.expand(text.value) { fields.contains(String($0)) ? "x" : nil }
+    if let sample, TopicRouting.isTopicName(sample) { return text.value }
+    let names = fields.map { "{\($0)}" }
+    let rest = names.dropLast().joined(separator: ", ")
+    fail(
+      "topicTemplate", at: text.position, found: text.shown,
+      expected: "a topic's name with \(rest.isEmpty ? "" : "\(rest) and ")\(names.last ?? "")")
+    return nil
+  }
+
   /// Reads `tableTopicMapping`, `topicTemplate` and `topicFallback`, at least one of them where no
-  /// rule of a table names a topic.
-  mutating func topicRouting(_ rules: TableRules) -> TopicRouting {
+  /// rule of a table names a topic; none is needed where they are optional.
+  mutating func topicRouting(_ rules: TableRules, isOptional: Bool = false) -> TopicRouting {
     let hadErrors = errors.count
     var routing = TopicRouting()
     routing.ruled = rules.topics
     routing.fallback = topic("topicFallback")
-    if let text = text("topicTemplate"), !text.value.isEmpty {
-      let sample = TopicRouting.expand(text.value) { name in
-        ["database", "schema", "table"].contains(name) ? "x" : nil
-      }
-      if let sample, TopicRouting.isTopicName(sample) {
-        routing.template = text.value
-      } else {
-        fail(
-          "topicTemplate", at: text.position, found: text.shown,
-          expected: "a topic's name with {database}, {schema} and {table}")
-      }
-    }
+    routing.template = topicTemplate(["database", "schema", "table"])
     routing.regex = topicRegex()
     if routing.regex != nil, routing.template == nil {
       note("topicRegex", "has no effect without topicTemplate")
@@ -212,7 +214,7 @@ extension ConfigurationReader {
     let isEmpty =
       routing.mappings.isEmpty && routing.template == nil && routing.fallback == nil
       && routing.ruled.isEmpty
-    if isEmpty, errors.count == hadErrors {
+    if isEmpty, !isOptional, errors.count == hadErrors {
       fail(
         found: "no topic for any table",
         expected: "at least one of tableTopicMapping, topicTemplate and topicFallback")

@@ -238,7 +238,8 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     case .attempted(let attempt): attempted(attempt, now: now)
     case .durable(let lane, let generation, let error):
       syncing.remove(lane)
-      if source.lanes[lane].generation == generation {
+      // What is being closed belongs to the worker.
+      if source.lanes[lane].generation == generation, !machine.isOver {
         source.lanes[lane].sink.durabilityJobEnded(error)
       }
     case .released: isReleasing = false

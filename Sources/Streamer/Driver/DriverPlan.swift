@@ -14,6 +14,8 @@ struct DriverPlan {
   var rules: PipelineMachine.Rules
   /// How long the questions of an attempt may take until one has come through.
   var firstAttempt = Limits.question
+  /// The file in which the numbers of schemas are kept; nil where nothing is.
+  var schemaCache: String?
 
   /// The sinks go by other setups from now on, those made later too.
   mutating func adopt(_ setups: [LaneSetup]) {

@@ -143,7 +143,7 @@ struct PipelineMachine: ~Copyable {
     case .idle, .closing, .ended: return .none
     case .streaming: return again(after: error, now: now)
     case .establishing, .waiting, .standby:
-      guard error.isRetryable, rules.reconnects else { return again(after: error, now: now) }
+      guard isOvercome(error) else { return again(after: error, now: now) }
       trouble = error
       // A sink was replaced perhaps: whatever has been connected begins anew with the next attempt.
       return .disconnect
@@ -214,7 +214,7 @@ struct PipelineMachine: ~Copyable {
     }
     let isTooLate = error.cause != .failover && startDeadline.map { now >= $0 } ?? false
     trouble = error
-    guard rules.reconnects, error.isRetryable, !isTooLate else {
+    guard isOvercome(error), !isTooLate else {
       state = .draining(
         Ending(error: error, deadline: now + rules.shutdownTimeout, readsOn: false))
       return .disconnect
@@ -225,6 +225,11 @@ struct PipelineMachine: ~Copyable {
       state = .waiting(until: now + backoff.next(using: &random))
     }
     return .disconnect
+  }
+
+  /// Whether trying again may help.
+  private func isOvercome(_ error: StreamerError) -> Bool {
+    rules.reconnects && (error.isRetryable || error.cause == .garbled && hasStreamed)
   }
 
   // MARK: - What its owner asks

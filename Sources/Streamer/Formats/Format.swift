@@ -64,6 +64,14 @@ struct RecordPlace {
   let ticket: UInt64
 }
 
+/// What keeps an event from being delivered like others.
+enum Setback {
+  /// The table's schema cannot say the value of that column, so no record was made.
+  case unwritable(column: Int)
+  /// What was made of an event of an outbox waits for its topic, or nothing was: see ``OutboxState``.
+  case outbox
+}
+
 /// What a lane's format keeps from row to row; a lane has one, and its pipeline owns it.
 struct EncodingState: ~Copyable {
   /// What a transaction's events have before their own part.
@@ -80,8 +88,10 @@ struct EncodingState: ~Copyable {
   var uuid: EventUUID?
   /// Buffers for nested values.
   var scratch = ValueScratch()
-  /// The column whose value the table's schema cannot say, so that no record was made of an event.
-  var unwritable: Int?
+  /// What keeps the last event from being delivered like others; nil for nothing.
+  var setback: Setback?
+  /// What the lane's outbox keeps.
+  var outbox = OutboxState()
   /// Where values are written that only tell whether they can be.
   var trial = ByteWriter()
 }

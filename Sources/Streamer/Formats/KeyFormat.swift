@@ -9,4 +9,6 @@ enum KeyFormat: String, Hashable, Sendable, CaseIterable {
   case scalar
   /// A record of Avro behind the number of its schema.
   case avro
+  /// A message of Protobuf behind the number of its schema.
+  case protobuf
 }

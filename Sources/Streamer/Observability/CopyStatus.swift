@@ -11,6 +11,8 @@ struct CopyStatus: Hashable, Sendable {
   let patterns: [String]
   /// The condition for their rows.
   let filter: String?
+  /// Whether it tells keys that have no row as deleted, instead of copying rows.
+  let isOfGone: Bool
   let state: State
   /// What the server says of the condition.
   let error: String?
@@ -24,6 +26,7 @@ struct CopyStatus: Hashable, Sendable {
     number = request.number
     patterns = request.tables
     filter = request.filter
+    isOfGone = request.keys != nil
     error = request.error
     tables = progress.count
     tablesDone = progress.count { $0.isDone }
@@ -51,6 +54,8 @@ struct CopyStatus: Hashable, Sendable {
       json.array { json in for pattern in patterns { json.value(pattern) } }
       json.key("where")
       json.value(filter)
+      json.key("gone")
+      json.value(isOfGone)
       json.key("tablesTotal")
       json.value(UInt64(tables))
       json.key("tablesDone")

@@ -46,6 +46,14 @@ final class LaneStatus: Sendable {
     leftOut.withLock { $0.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
   }
 
+  private let kept = Mutex<[HeldTopic]>([])
+
+  /// The topics whose records the sink holds back; empty for most.
+  var heldTopics: [HeldTopic] { kept.withLock { $0 } }
+
+  /// Notes what the sink holds back.
+  func holds(_ topics: [HeldTopic]) { kept.withLock { $0 = topics } }
+
   /// Makes the status of a lane that is starting.
   init(source: String) { self.source = source }
 

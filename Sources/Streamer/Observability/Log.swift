@@ -166,6 +166,11 @@ private final class LogOutput: Sendable {
     case .json: bytes += line.json()
     case .logfmt: bytes += line.logfmt(hasColours: hasColours)
     }
+    guard descriptor == STDERR_FILENO else { return put(bytes) }
+    LiveLine.above { put(bytes) }
+  }
+
+  private func put(_ bytes: [UInt8]) {
     // SAFETY: the pointer and its count come from the array, which lives through the call.
     unsafe bytes.withUnsafeBytes { buffer in
       // A log that cannot be written is lost: there is nowhere left to say so.

@@ -13,6 +13,7 @@ final class PipelineObserver {
     var counts = LaneCounts()
     var inFlight = 0
     var queued = 0
+    var held = (records: 0, bytes: 0)
     /// The sink itself says that it cannot deliver for now.
     var isTroubled = false
     /// The sink was asked for topics in vain, and has not answered since.
@@ -278,6 +279,7 @@ final class PipelineObserver {
     let queued = sink.queueLength
     sinkMetrics[index].kafkaQueueMessages.add(Double(queued - watches[index].queued))
     watches[index].queued = queued
+    if let quarantine = sink as? QuarantineSink { observe(quarantine.held, index) }
     if let trouble = sink.trouble {
       if !watches[index].isTroubled { count(errorOf: index) }
       if let code = trouble.kafkaCode, code != watches[index].code {
@@ -291,6 +293,16 @@ final class PipelineObserver {
       watches[index].code = nil
       lanes[index].enter(.streaming)
     }
+  }
+
+  private func observe(_ held: [HeldTopic], _ index: Int) {
+    lanes[index].holds(held)
+    let sums = held.reduce((records: 0, bytes: 0)) {
+      ($0.records + $1.records, $0.bytes + $1.bytes)
+    }
+    sinkMetrics[index].heldRecords.add(Double(sums.records - watches[index].held.records))
+    sinkMetrics[index].heldBytes.add(Double(sums.bytes - watches[index].held.bytes))
+    watches[index].held = sums
   }
 
   /// Transactions were settled in one lane.
@@ -325,9 +337,7 @@ final class PipelineObserver {
   func copied(_ snapshot: SnapshotStatus, _ list: [CopyStatus]) {
     source.snapshot = snapshot
     source.copies = list
-    sourceMetrics.snapshotRows.set(snapshot.rows)
-    sourceMetrics.snapshotTablesLeft.set(snapshot.tables - snapshot.tablesDone)
-    sourceMetrics.snapshotPause.set(snapshot.pauseSeconds)
+    sourceMetrics.copies.set(snapshot)
   }
 
   private func take(events: Int) {

@@ -20,7 +20,7 @@ enum ReconnectCause: String, CaseIterable, Sendable {
       case .streamingFailed: .streaming
       case .binaryUnreadable: .binary
       case .readerGone, .topicName, .topicMissing, .tableRule, .schema, .fenced: .sink
-      case .failover, .storeInUse, .other: .connection
+      case .failover, .storeInUse, .garbled, .other: .connection
       }
   }
 }

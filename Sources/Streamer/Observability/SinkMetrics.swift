@@ -15,6 +15,10 @@ struct SinkMetrics: Sendable {
   /// Errors that Kafka or librdkafka reported.
   let kafkaErrors: Counter
 
+  /// Records that are held back on disk.
+  let heldRecords: Gauge
+  /// Their keys, values and headers, in bytes.
+  let heldBytes: Gauge
   /// Changes that went to the dead letter topic, by their cause.
   let deadLetters: [DeadLetter.Cause: Counter]
 
@@ -43,6 +47,10 @@ struct SinkMetrics: Sendable {
       bounds: Histogram.defaultSeconds)
     kafkaQueueMessages = kafka.gauge(
       "psql_streamer_kafka_queue_messages", "Records in librdkafka's queue.")
+    heldRecords = kafka.gauge(
+      "psql_streamer_quarantined_records", "Records that are held back on disk.")
+    heldBytes = kafka.gauge(
+      "psql_streamer_quarantined_bytes", "Bytes of the records that are held back on disk.")
     var deadLetters: [DeadLetter.Cause: Counter] = [:]
     for cause in DeadLetter.Cause.allCases {
       deadLetters[cause] = kafka.counter(

@@ -22,12 +22,8 @@ struct SourceMetrics: Sendable {
   let walGrowth: Gauge
   /// Seconds that the last heartbeat took to come back.
   let heartbeat: Gauge
-  /// Existing rows that were handed to the sinks.
-  let snapshotRows: Gauge
-  /// Tables whose existing rows are not all copied.
-  let snapshotTablesLeft: Gauge
-  /// Seconds that the stream was paused for existing rows, the last time.
-  let snapshotPause: Gauge
+  /// Existing rows that are copied.
+  let copies: CopyMetrics
   /// Bytes of open transactions in files.
   let spoolBytes: Gauge
   /// 1 while positions cannot be saved.
@@ -101,13 +97,7 @@ struct SourceMetrics: Sendable {
     heartbeat = slot.gauge(
       "psql_streamer_heartbeat_seconds",
       "From the last heartbeat that came back to its delivery by every sink; 0 before the first.")
-    snapshotRows = slot.gauge(
-      "psql_streamer_snapshot_rows", "Existing rows that were copied; 0 without a copy.")
-    snapshotTablesLeft = slot.gauge(
-      "psql_streamer_snapshot_tables_left", "Tables whose existing rows are not all copied.")
-    snapshotPause = slot.gauge(
-      "psql_streamer_snapshot_pause_seconds",
-      "How long the stream was paused for existing rows, the last time.")
+    copies = CopyMetrics(slot)
     cannotSave = every.gauge(
       "psql_streamer_cannot_save", "1 while positions cannot be saved, else 0.")
     saveErrors = every.counter(

@@ -13,6 +13,8 @@ struct DeadLetter {
     case notText = "not_text"
     /// Its table's schema cannot say a value of it.
     case noSchema = "no_schema"
+    /// It is an event of an outbox of which no record can be made.
+    case outbox
   }
 
   /// The source's name in the configuration.
@@ -85,12 +87,14 @@ struct DeadLetter {
   }
 }
 
-/// A record that a broker has refused for its size: it is not sent again.
+/// A record that a broker has refused, and will refuse again: it is not sent again.
 struct RefusedRecord: Hashable, Sendable {
   /// The topic's name.
   var topic: String
   /// Its key and value together, in bytes.
   var bytes: Int
+  /// Whether that was for its size.
+  var isTooLarge = true
 }
 
 /// A change that went to the dead letter topic, for the log.

@@ -7,7 +7,8 @@ import PGWire
 extension Lane where Position == LSN {
   /// Replaces those of the records that were added from `first` on which the sink cannot take.
   mutating func buryOversized(
-    from first: Int, _ place: EventPlace, table: String, source: String, into route: Route
+    from first: Int, _ place: EventPlace, commitLSN: LSN, table: String, source: String,
+    into route: Route
   ) {
     for index in first..<batch.count {
       let size = batch.size(index)
@@ -21,7 +22,7 @@ extension Lane where Position == LSN {
       let (key, value) = batch.parts(index)
       var letter = DeadLetter(
         source: source, sink: name, topic: topic.name, table: table, place: place,
-        commitLSN: reading.commitLSN, cause: .oversized,
+        commitLSN: commitLSN, cause: .oversized,
         reason: isRefused
           ? "the broker refused the record: topic \(topic.name) takes "
             + "\(topic.maximumRecordBytes) bytes at most"

@@ -85,6 +85,18 @@ extension Lane where Position == LSN {
     return false
   }
 
+  /// Whether the event of this ordinal is to be produced.
+  func isWanted(_ ordinal: UInt64) -> Bool { ordinal >= reading.skipBelow }
+
+  /// Whether events are taken still: none was refused.
+  @inline(__always)
+  var goesOn: Bool { reading.skipBelow != .max }
+
+  /// Counts small records that go with the event that is produced next.
+  mutating func gathered(from first: Int) {
+    for index in first..<batch.count { count(batch.size(index).payload) }
+  }
+
   /// The ticket of the open transaction's records.
   @inline(__always)
   var ticket: DeliveryTracker<LSN>.Ticket {
@@ -94,13 +106,21 @@ extension Lane where Position == LSN {
     return ticket
   }
 
+  /// An event is behind the lane.
+  @inline(__always)
+  mutating func passed(_ place: EventPlace) {
+    if !reading.isRound { reading.mark.nextOrdinal = place.ordinal &+ 1 }
+  }
+
   /// Counts the records that an event became, which were added to ``batch`` from `first` on.
   @inline(__always)
   mutating func produced(from first: Int, _ place: EventPlace, table: @autoclosure () -> String) {
-    if !reading.isRound { reading.mark.nextOrdinal = place.ordinal &+ 1 }
+    passed(place)
     let commitLSN = reading.mark.commitLSN
     if let deadLetters {
-      buryOversized(from: first, place, table: table(), source: sourceName, into: deadLetters)
+      buryOversized(
+        from: first, place, commitLSN: commitLSN, table: table(), source: sourceName,
+        into: deadLetters)
     }
     produced(
       from: first, strand: 0, table: table(),
@@ -109,7 +129,7 @@ extension Lane where Position == LSN {
 
   /// An event was refused before it became a record.
   mutating func refused(_ place: EventPlace, _ error: StreamerError) {
-    if !reading.isRound { reading.mark.nextOrdinal = place.ordinal &+ 1 }
+    passed(place)
     refused(strand: 0, error)
   }
 

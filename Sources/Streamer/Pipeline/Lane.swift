@@ -21,6 +21,8 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   private(set) var sink: any Sink
   /// The same sink, when it keeps its position itself.
   private(set) var keeper: (any TransactionalSink)?
+  /// The same sink, when it can hold a topic's records back.
+  private(set) var quarantine: QuarantineSink?
   /// The position that ``keeper`` has committed last; nil without one.
   private var kept: Position?
   /// Where the record stands that was refused: no place beyond is told.
@@ -37,6 +39,10 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   var counts = LaneCounts()
   /// What has gathered for the sink.
   var batch = RecordBatch()
+  /// Records whose topics the sink is being asked for.
+  var awaited = AwaitedRecords()
+  /// How many bytes may gather before reading had better wait; none while it has to.
+  private(set) var gatheringLimit = Limits.gatheredBytes
   /// Where it stands in the transactions that are read; only for PostgreSQL's.
   var reading = Reading()
   /// What the existing rows that were read last are tracked by; nil when none were since the sink is
@@ -47,6 +53,8 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   var sourceName = ""
   /// Where changes go that cannot be delivered; nil where they stop the source.
   var deadLetters: Route?
+  /// Where it goes what is told of copies of existing rows; nil where nobody wants to know.
+  var notices: Route?
   /// The records that a broker has refused, which go there when they are read again.
   private(set) var refusedRecords: Set<RefusedRecord> = []
   /// Changes that went there and were not told.
@@ -71,6 +79,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
     self.isOpen = isOpen
     self.capacity = capacity
     keeper = sink as? any TransactionalSink
+    quarantine = sink as? QuarantineSink
     if keeper != nil { kept = position ?? .zero }
     guard let position else { return }
     let tracker = DeliveryTracker(startingAt: position, capacity: capacity)
@@ -138,11 +147,14 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   mutating func restart(with sink: any Sink) {
     self.sink = sink
     keeper = sink as? any TransactionalSink
+    quarantine = sink as? QuarantineSink
     toldPlace = nil
     refusedPlace = nil
     isOpen = false
     generation += 1
     batch.removeAll()
+    _ = awaited.takeAll()
+    waits()
     inFlightBytes = 0
     failure = nil
     isRefusalTold = false
@@ -188,6 +200,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
 
   private mutating func begin(at position: Position) {
     reading = Reading()
+    drop(awaited.takeAll())
     place(0, at: position)
     toldPlace = nil
     if keeper != nil { kept = position }
@@ -255,21 +268,99 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
       let size = batch.size(index)
       strands[strand].tracker.produced()
       counts.events &+= 1
-      guard size.whole <= sink.maximumRecordBytes else {
+      let isTooLarge = size.whole > sink.maximumRecordBytes
+      if let quarantine, isTooLarge || !refusedRecords.isEmpty {
+        hold(index, isTooLarge: isTooLarge, in: quarantine, table(), place())
+      } else if isTooLarge {
         // A position between two records of one event does not exist.
         batch.truncate(to: keeper == nil ? index : first)
-        return refuse(
-          StreamerError(
-            what: "sink \(name)",
-            why: "a record of \(table()) at \(place()) takes \(size.whole) bytes, more than the "
-              + "\(sink.maximumRecordBytes) that the sink takes",
-            hint: "Raise message.max.bytes in [sink.\(name).librdkafka] and the topic's "
-              + "max.message.bytes, or leave the table out."))
+        return refuse(tooLarge(size.whole, table(), place()))
       }
       inFlightBytes &+= size.payload
       index += 1
     }
     if batch.isLarge, !sink.isClosedToRecords { handOver() }
+  }
+
+  private func tooLarge(_ size: Int, _ table: String, _ place: String) -> StreamerError {
+    StreamerError(
+      what: "sink \(name)",
+      why: "a record of \(table) at \(place) takes \(size) bytes, more than the "
+        + "\(sink.maximumRecordBytes) that the sink takes",
+      hint: "Raise message.max.bytes in [sink.\(name).librdkafka] and the topic's "
+        + "max.message.bytes, or leave the table out.")
+  }
+
+  /// Counts a record that waits for its topic.
+  mutating func count(_ size: Int) {
+    strands[0].tracker.produced()
+    counts.events &+= 1
+    inFlightBytes &+= size
+  }
+
+  /// A record that waited stands in the batch, at `index`, or is refused, and false; `before` is what
+  /// it took then.
+  mutating func released(_ index: Int, was before: Int, table: String, place: String) -> Bool {
+    let size = batch.size(index)
+    let isTooLarge = size.whole > sink.maximumRecordBytes
+    if let quarantine, isTooLarge || !refusedRecords.isEmpty {
+      hold(index, isTooLarge: isTooLarge, in: quarantine, table, place)
+    } else if isTooLarge {
+      batch.truncate(to: index)
+      inFlightBytes -= before
+      refuse(tooLarge(size.whole, table, place))
+      return false
+    }
+    inFlightBytes += size.payload - before
+    return true
+  }
+
+  /// A record that waited is not to be delivered, and counts as if it were.
+  mutating func settled(_ ticket: DeliveryTracker<Position>.Ticket, bytes: Int) {
+    let (strand, number) = StrandTicket.parts(of: ticket)
+    strands[strand].tracker.delivered(number, count: 1)
+    inFlightBytes -= bytes
+    deliveredBytes += bytes
+  }
+
+  /// Records that wait are not to be sent: they stay outstanding, and are read again.
+  mutating func drop(_ records: [AwaitedRecords.Record]) {
+    for waiting in records { inFlightBytes -= waiting.record.payloadBytes }
+    waits()
+  }
+
+  /// Works out anew whether reading has to wait for topics: a sink that keeps its position itself
+  /// gets everything in the order in which it was read.
+  mutating func waits() {
+    let isHeld = !awaited.isEmpty && (keeper != nil || awaited.isFull)
+    gatheringLimit = isHeld ? 0 : Limits.gatheredBytes
+  }
+
+  /// Holds a record of the batch, and what follows it in its topic, if it can never be delivered.
+  private func hold(
+    _ index: Int, isTooLarge: Bool, in quarantine: QuarantineSink, _ table: String, _ place: String
+  ) {
+    let number = batch.entries[index].topic
+    guard !quarantine.holds(number) else { return }
+    let (size, topic) = (batch.size(index), sink.topic(number))
+    var reason =
+      "a record takes \(size.whole) bytes, the sink takes \(sink.maximumRecordBytes) at most"
+    if !isTooLarge {
+      let refused = refusedRecords.first { $0.topic == topic.name && $0.bytes == size.payload }
+      guard let refused else { return }
+      reason =
+        refused.isTooLarge
+        ? "the broker refused a record: the topic takes \(topic.maximumRecordBytes) bytes at most"
+        : "the broker refused a record: the topic takes no such one"
+    }
+    let key = batch.parts(index).key.flatMap { bytes in
+      bytes.count <= Limits.shownKeyBytes ? String(validating: bytes, as: UTF8.self) : nil
+    }
+    quarantine.hold(
+      number,
+      because: HeldTopic.Reason(
+        table: table, place: place.last == "," ? String(place.dropLast()) : place, key: key,
+        size: size.payload, text: reason))
   }
 
   /// Counts a record that was not made because it can never be delivered.
@@ -282,7 +373,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   /// produced.
   ///
   /// What came before is delivered and counts.
-  private mutating func refuse(_ error: StreamerError) {
+  mutating func refuse(_ error: StreamerError) {
     if keeper != nil, failure == nil {
       reading.stepBack()
       refusedPlace = place
@@ -305,14 +396,15 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
 
   /// Tells a sink that keeps its position how far that is, once it has all that lies before.
   private mutating func tellPlace() {
-    guard let keeper, isOpen, batch.isEmpty, let place = refusedPlace ?? place else { return }
+    guard let keeper, isOpen, batch.isEmpty, awaited.isEmpty, let place = refusedPlace ?? place
+    else { return }
     guard place != toldPlace else { return }
     toldPlace = place
     keeper.reached(place)
   }
 
   private mutating func handOver() {
-    guard !batch.isEmpty else { return }
+    guard !batch.isEmpty, keeper == nil || awaited.isEmpty else { return }
     sink.send(batch)
     batch.removeAll()
     if keeper != nil { tellPlace() }
@@ -345,10 +437,14 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
         counts.delivered += receipt.count
       }
     } catch {
-      guard deadLetters != nil, !error.isRetryable, let record = error.refusedRecord,
+      guard !error.isRetryable, let record = error.refusedRecord,
+        quarantine != nil || deadLetters != nil && record.isTooLarge,
         refusedRecords.insert(record).inserted
       else { throw error }
-      throw error.retried("It comes again, and goes to the dead letter topic.")
+      throw error.retried(
+        quarantine != nil
+          ? "It comes again, and is held with what follows it in its topic."
+          : "It comes again, and goes to the dead letter topic.")
     }
     if let lsn = keeper?.takeCommitted(), let position = Position(lsn: lsn) { kept = position }
     flush()
@@ -399,24 +495,5 @@ enum StrandTicket {
   /// Takes a ticket apart.
   static func parts(of ticket: UInt64) -> (strand: Int, number: UInt64) {
     (Int(ticket >> numberBits), ticket & (1 << numberBits - 1))
-  }
-}
-
-/// Where a table's events go in one lane.
-struct Route {
-  /// The sink's topic.
-  let topic: TopicID
-  /// The partition hash of events without a key: that of the table's name, so that a replay keeps
-  /// their order.
-  let keylessHash: Int32
-  /// The table's qualified name, for errors.
-  let table: String
-
-  init(topic: TopicID, table name: String) {
-    self.topic = topic
-    table = name
-    var name = name
-    // SAFETY: the pointer does not leave the closure.
-    keylessHash = name.withUTF8 { unsafe Murmur2.hash(UnsafeRawBufferPointer($0)) }
   }
 }

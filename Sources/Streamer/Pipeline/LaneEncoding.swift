@@ -10,6 +10,10 @@ struct LaneSetup: Hashable, Sendable {
   var messageTopic: String?
   /// The topic of changes that cannot be delivered; nil stops the source over them.
   var deadLetterTopic: String?
+  /// The topic of what is told of copies of existing rows; nil tells nothing.
+  var notificationTopic: String?
+  /// The topic of what is told of transactions; nil tells nothing.
+  var transactionTopic: String?
   /// How values are written.
   var values = ValueOptions()
   /// The headers that records carry.
@@ -18,6 +22,8 @@ struct LaneSetup: Hashable, Sendable {
   var onTableError: TableErrorAction?
   /// Whether the configuration routes each table to a topic of its own choice.
   var routesTables = false
+  /// Whose rows and messages name their topics themselves; nil for none.
+  var outbox: OutboxOptions?
   /// How events are written.
   var format = FormatConfiguration.Name.psqlStreamer
   /// How keys are written.
@@ -35,13 +41,23 @@ struct LaneSetup: Hashable, Sendable {
 
   /// The topic of a table, or of logical messages when it has no name; nil leaves its events out.
   func topic(database: String, schema: String, table: String) -> String? {
-    table.isEmpty
+    if isOutbox(schema: schema, table: table) { return nil }
+    return table.isEmpty
       ? messageTopic : routing.topic(database: database, schema: schema, table: table)
   }
 
+  /// Whether a table is the sink's outbox: it has no topic of its own, its rows have.
+  func isOutbox(schema: String, table: String) -> Bool {
+    outbox?.covers(schema: schema, table: table) ?? false
+  }
+
+  /// Whether tables have to fit what the configuration says of them.
+  var fitsTables: Bool { rules != TableRules() || outbox?.table != nil }
+
   /// Every topic that the configuration names: they must exist, or be created.
   var namedTopics: [String] {
-    routing.named + [messageTopic, deadLetterTopic].compactMap(\.self)
+    routing.named
+      + [messageTopic, deadLetterTopic, notificationTopic, transactionTopic].compactMap(\.self)
   }
 }
 
@@ -67,6 +83,13 @@ struct LaneEncoding: ~Copyable {
   var state = EncodingState()
   /// Where logical messages go; nil excludes them.
   private(set) var messageRoute: Route?
+  /// Where it goes what is told of transactions, and how it is written; nil tells nothing.
+  var metadataRoute: Route?
+  private(set) var metadata: TransactionMetadata?
+  /// How logical messages that are events of an outbox become records; nil where none are.
+  private(set) var messagePlan: OutboxMessagePlan?
+  /// What the prefixes of those begin with.
+  private(set) var outboxPrefix: [UInt8]?
 
   init(_ setup: LaneSetup) {
     self.setup = setup
@@ -76,12 +99,16 @@ struct LaneEncoding: ~Copyable {
   private static func format(_ setup: LaneSetup, _ origin: StreamOrigin) -> any Format {
     switch setup.format {
     case .psqlStreamer: NativeFormat(origin, options: setup.values, headers: setup.headers)
-    case .debezium: DebeziumFormat(origin, options: setup.debezium, key: setup.key)
+    case .debezium:
+      DebeziumFormat(
+        origin, options: setup.debezium, key: setup.key,
+        countsTransactions: setup.transactionTopic != nil)
     case .flat: FlatFormat(origin, setup.flat, setup.debezium, key: setup.key)
     case .cloudEvents: CloudEventsFormat(origin, options: setup.values, setup.cloudEvents)
     case .text: TextFormat(origin, options: setup.values)
     case .avro: AvroFormat(setup, origin)
     case .jsonSchema: JSONSchemaFormat(setup, origin)
+    case .protobuf: ProtobufFormat(setup, origin)
     }
   }
 
@@ -89,6 +116,11 @@ struct LaneEncoding: ~Copyable {
   mutating func connected(_ origin: StreamOrigin, messageTopic: TopicID?) {
     format = Self.format(setup, origin)
     messageRoute = messageTopic.map { Route(topic: $0, table: "") }
+    metadata =
+      setup.format == .debezium && metadataRoute != nil
+      ? TransactionMetadata(setup.debezium, key: setup.key) : nil
+    messagePlan = setup.outbox.flatMap { OutboxMessagePlan($0, setup.routing.names) }
+    outboxPrefix = setup.outbox?.messages.map { Array($0.utf8) }
   }
 
   /// Events are routed and written by another setup from now on.

@@ -36,10 +36,12 @@ struct LaneSet<Position: TrackedPosition>: ~Copyable {
     return false
   }
 
-  /// Whether so much has gathered for a sink that takes nothing for now that reading had better wait:
-  /// gathered further, the memory of a batch would grow to the whole budget, and twice that.
+  /// Whether so much has gathered for a sink that takes nothing for now that reading had better wait,
+  /// or so many records wait for their topics.
+  ///
+  /// Gathered further, the memory of a batch would grow to the whole budget, and twice that.
   var isHeldUp: Bool {
-    for index in indices where lanes[index].batch.bytes.count >= Limits.gatheredBytes {
+    for index in indices where lanes[index].batch.bytes.count >= lanes[index].gatheringLimit {
       return true
     }
     return false
@@ -49,6 +51,12 @@ struct LaneSet<Position: TrackedPosition>: ~Copyable {
   var haveDeliveredRound: Bool {
     for index in indices where !lanes[index].hasDeliveredRound { return false }
     return true
+  }
+
+  /// Whether a sink was replaced that had not delivered them.
+  var haveLostRound: Bool {
+    for index in indices where lanes[index].roundTicket == nil { return true }
+    return false
   }
 
   /// Whether everything that was taken is delivered.

@@ -83,12 +83,12 @@ extension Pipeline {
       signals.append(SignalRow(change, of: table.table.relation, at: lsn))
     }
     if change.kind == .update, table.table.changesKey(change) {
-      let first = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
+      let first = EventPlace(lsn: lsn, ordinal: try takeOrdinal(at: lsn))
       emit(RowEvent(deletingOldKeyOf: change, at: first), table)
-      let second = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
+      let second = EventPlace(lsn: lsn, ordinal: try takeOrdinal(at: lsn))
       emit(RowEvent(insertingNewKeyOf: change, at: second), table)
     } else {
-      let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
+      let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal(at: lsn))
       emit(RowEvent(change, at: place, isRead: isRead), table)
     }
   }
@@ -110,7 +110,12 @@ extension Pipeline {
 
   private mutating func emit(_ event: borrowing RowEvent, _ table: KnownTable) {
     for index in lanes.indices {
-      guard lanes[index].wants(event.place.ordinal) else { continue }
+      guard lanes[index].wants(event.place.ordinal) else {
+        if encodings[index].metadata != nil, lanes[index].goesOn, let lane = table.lanes[index] {
+          recount(event, lane, index)
+        }
+        continue
+      }
       guard let lane = table.lanes[index] else {
         lanes[index].counts.excluded += 1
         table.metrics.sinks[index].leaveOut()
@@ -123,8 +128,8 @@ extension Pipeline {
       } else {
         encode(event, lane, index)
       }
-      guard encodings[index].state.unwritable == nil else {
-        refuse(event, table, from: first, lane: index)
+      guard encodings[index].state.setback == nil else {
+        setBack(event, table, lane, from: first, lane: index)
         continue
       }
       lanes[index].produced(from: first, event.place, table: lane.route.table)
@@ -147,9 +152,13 @@ extension Pipeline {
     for table in emptied {
       table.metrics.source.events.add()
       table.metrics.source.truncates.add()
-      let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
-      for index in lanes.indices where lanes[index].wants(place.ordinal) {
+      let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal(at: lsn))
+      for index in lanes.indices {
+        let isWanted = lanes[index].wants(place.ordinal)
+        // One that was produced before is counted again where events are.
+        guard isWanted || encodings[index].metadata != nil && lanes[index].goesOn else { continue }
         guard let lane = table.lanes[index] else {
+          guard isWanted else { continue }
           lanes[index].counts.excluded += 1
           table.metrics.sinks[index].leaveOut()
           continue
@@ -159,6 +168,10 @@ extension Pipeline {
         let record = RecordPlace(event: place, route: lane.route, ticket: lanes[index].ticket)
         lane.plan.encode(
           truncate: record, &encodings[index].state, into: &lanes[index].batch)
+        guard isWanted else {
+          lanes[index].batch.truncate(to: first)
+          continue
+        }
         lanes[index].produced(from: first, place, table: lane.route.table)
       }
     }
@@ -180,8 +193,13 @@ extension Pipeline {
       let last = LSN(message.lsn.value - 1)
       open(Transaction(xid: nil, commitLSN: last, commitTime: nil))
     }
-    let place = EventPlace(lsn: message.lsn, ordinal: try takeOrdinal())
+    let place = EventPlace(lsn: message.lsn, ordinal: try takeOrdinal(at: message.lsn))
+    recount(message, place)
     for index in lanes.indices where lanes[index].wants(place.ordinal) {
+      if isOutbox(message, lane: index) {
+        outbox(message, place, size: size, lane: index)
+        continue
+      }
       guard let route = encodings[index].messageRoute else {
         lanes[index].counts.excluded += 1
         continue
@@ -238,7 +256,7 @@ extension Pipeline {
   mutating func outcome(
     _ action: EventAction, gid: String, at lsn: LSN
   ) throws(DecodingError) {
-    let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
+    let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal(at: lsn))
     for index in lanes.indices where lanes[index].wants(place.ordinal) {
       guard let route = encodings[index].messageRoute else {
         lanes[index].counts.excluded += 1
@@ -252,15 +270,34 @@ extension Pipeline {
     }
   }
 
-  private mutating func takeOrdinal() throws(DecodingError) -> UInt64 {
+  private mutating func takeOrdinal(at lsn: LSN) throws(DecodingError) -> UInt64 {
     eventCount += 1
     guard let ordinal = transaction?.takeOrdinal() else {
       throw violation("a change came outside a transaction")
     }
+    if ordinal == 0 { tellBegin(at: lsn) }
     return ordinal
   }
 
   // MARK: - Changes that cannot become events
+
+  /// A change was too large to be held: what is left of it tells what and where it was.
+  @inline(never)
+  mutating func refuse(
+    _ abridged: borrowing AbridgedMessage, _ decoder: PgOutputDecoder, at lsn: LSN
+  ) throws(DecodingError) {
+    guard abridged.size > settings.maxRowSize else {
+      throw violation("a change is abridged that is not too large")
+    }
+    self.abridged = (abridged.digest.copied, abridged.size - abridged.message.byteCount)
+    defer { self.abridged = nil }
+    var decoder = decoder
+    switch try decoder.decode(abridged.message) {
+    case .change(let change): try row(change, at: lsn, size: abridged.size)
+    case .message(let message): try logical(message, size: abridged.size)
+    default: throw violation("a message is abridged that is no change")
+    }
+  }
 
   /// Why no event is made of a change.
   private enum Refusal {
@@ -270,12 +307,23 @@ extension Pipeline {
     case noText(String)
   }
 
+  /// Sees to an event that cannot be delivered like others.
+  private mutating func setBack(
+    _ event: borrowing RowEvent, _ table: KnownTable, _ lane: TableLane, from first: Int,
+    lane index: Int
+  ) {
+    guard case .unwritable(let column)? = encodings[index].state.setback else {
+      return outboxed(event, table, lane, from: first, lane: index)
+    }
+    encodings[index].state.setback = nil
+    refuse(event, table, lane, column: column, from: first, lane: index)
+  }
+
   /// Refuses an event whose record the table's schema cannot say.
   private mutating func refuse(
-    _ event: borrowing RowEvent, _ table: KnownTable, from first: Int, lane index: Int
+    _ event: borrowing RowEvent, _ table: KnownTable, _ lane: TableLane, column: Int,
+    from first: Int, lane index: Int
   ) {
-    guard let column = encodings[index].state.unwritable.take(), let lane = table.lanes[index]
-    else { return }
     lanes[index].batch.truncate(to: first)
     let relation = table.table.relation
     let what = "column \(relation.columns[column].name) of \(table.table.qualifiedName)"
@@ -308,8 +356,8 @@ extension Pipeline {
     _ refusal: Refusal
   ) throws(DecodingError) {
     table.count(change.kind)
-    let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal())
-    if change.kind == .update, table.table.changesKey(change) { _ = try takeOrdinal() }
+    let place = EventPlace(lsn: lsn, ordinal: try takeOrdinal(at: lsn))
+    if change.kind == .update, table.table.changesKey(change) { _ = try takeOrdinal(at: lsn) }
     for index in lanes.indices where lanes[index].wants(place.ordinal) {
       guard table.lanes[index] != nil else {
         lanes[index].counts.excluded += 1
@@ -340,7 +388,8 @@ extension Pipeline {
       source: settings.source, sink: lanes[index].name,
       topic: table.lanes[index].map { lanes[index].sink.topic($0.route.topic).name } ?? "",
       table: table.table.qualifiedName, place: place, commitLSN: transaction?.commitLSN ?? .zero,
-      cause: .rowSize, reason: "", size: bytes, digest: row.digest(of: bytes),
+      cause: .rowSize, reason: "", size: bytes,
+      digest: abridged?.digest ?? row.digest(of: bytes),
       // A sink with rules may not show a column under its name, or not at all.
       key: table.lanes[index]?.rules == nil
         ? row.key(table.table.key, of: table.table.relation) : nil)
@@ -360,12 +409,14 @@ extension Pipeline {
     of message: borrowing LogicalMessage, _ place: EventPlace, _ route: Route,
     _ cause: DeadLetter.Cause, _ reason: String, lane index: Int
   ) -> DeadLetter {
-    let size = message.content.byteCount
+    let size = message.content.byteCount + (abridged?.bytesLeftOut ?? 0)
+    let isHashed = abridged == nil && size <= Limits.hashedBytes
     return DeadLetter(
       source: settings.source, sink: lanes[index].name,
       topic: lanes[index].sink.topic(route.topic).name, table: "logical messages", place: place,
       commitLSN: transaction?.commitLSN ?? .zero, cause: cause, reason: reason, size: size,
-      digest: size <= Limits.hashedBytes ? SHA256.digest(of: message.content.copied) : [])
+      digest: isHashed
+        ? SHA256.digest(of: message.content.copied) : abridged?.digest ?? [])
   }
 
   private func noText(_ what: String, _ place: EventPlace) -> StreamerError {
@@ -378,7 +429,7 @@ extension Pipeline {
         + "table out of the sink.")
   }
 
-  private func tooLarge(_ what: String, _ place: EventPlace, _ size: Int) -> StreamerError {
+  func tooLarge(_ what: String, _ place: EventPlace, _ size: Int) -> StreamerError {
     StreamerError(
       what: "source \(settings.source)",
       why: "\(what) at LSN \(place.lsn), transaction \(transaction?.commitLSN ?? .zero), takes "

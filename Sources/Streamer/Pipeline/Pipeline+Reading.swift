@@ -108,14 +108,21 @@ extension Pipeline {
     }
   }
 
+  /// Whether what was consumed last stands inside a chunk of an open transaction.
+  var isInChunk: Bool { decoder.stream != nil }
+
   private mutating func message(_ payload: RawSpan, at lsn: LSN) throws(DecodingError) {
     let size = payload.byteCount
     switch try decoder.decode(payload) {
     case .change(let change): try row(change, at: lsn, size: size)
+    case .abridged(let abridged): try refuse(abridged, decoder, at: lsn)
     case .begin(let begin):
       guard transaction == nil else { throw violation("a transaction begins inside another") }
       if holds(begin.xid, at: begin.finalLSN) { break }
-      open(Transaction(xid: begin.xid, commitLSN: begin.finalLSN, commitTime: begin.commitTime))
+      var transaction = Transaction(
+        xid: begin.xid, commitLSN: begin.finalLSN, commitTime: begin.commitTime)
+      transaction.beginLSN = lsn
+      open(transaction)
     case .commit(let commit):
       guard let transaction, transaction.commitLSN == commit.commitLSN else {
         throw violation("a commit does not belong to the open transaction")

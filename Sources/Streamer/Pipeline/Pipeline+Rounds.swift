@@ -37,8 +37,13 @@ struct Fence {
 extension Pipeline {
   /// Whether everything that the snapshot sees is read and nothing else, and nothing is open.
   var isAtFence: Bool {
-    guard let fence, transaction == nil, !lanes.hasOpenTransaction else { return false }
+    guard let fence, isBetween else { return false }
     return fence.heldAt != nil ? fence.isExact : sent >= fence.limit
+  }
+
+  /// Whether something may stand here that is no transaction.
+  private var isBetween: Bool {
+    transaction == nil && !lanes.hasOpenTransaction && lanes.canBegin
   }
 
   /// Whether reading has stopped there, or may not go on for now.
@@ -107,16 +112,46 @@ extension Pipeline {
   /// stream's.
   mutating func beginRound(_ round: Transaction, _ relations: [Relation]) {
     precondition(isAtFence, "a round begins where reading has stopped for it")
+    open(round: round)
+    for relation in relations {
+      let number = tables.count()
+      described(relation, number: number, at: .kept(number), round.commitLSN)
+    }
+  }
+
+  private mutating func open(round: Transaction) {
     transaction = round
     for index in lanes.indices {
       lanes[index].beginRound()
       encodings[index].begin(round)
     }
     tables.beginStream()
-    for relation in relations {
-      let number = tables.count()
-      described(relation, number: number, at: .kept(number), round.commitLSN)
+  }
+
+  /// Whether what is told of copies may stand here, without a round.
+  var mayTell: Bool { fence == nil && isBetween }
+
+  /// Adds what is told of a copy to the round, for the sinks that want to know.
+  mutating func tell(_ notice: CopyNotice) {
+    guard let transaction, transaction.isRound else { return }
+    let place = EventPlace(lsn: transaction.commitLSN, ordinal: transaction.nextOrdinal)
+    for index in lanes.indices {
+      guard let route = lanes[index].notices, lanes[index].wants(place.ordinal) else { continue }
+      let first = lanes[index].batch.count
+      lanes[index].batch.add(
+        key: notice.key, value: notice.value(source: settings.source), route: route,
+        ticket: lanes[index].ticket)
+      lanes[index].produced(from: first, place, table: "notifications")
     }
+  }
+
+  /// Tells something of copies in a round of its own.
+  mutating func tell(alone notices: [CopyNotice]) {
+    precondition(mayTell, "something is told between two transactions")
+    open(round: Transaction(existingRowsAt: sent, time: 0, firstOrdinal: 0))
+    for notice in notices { tell(notice) }
+    endRound()
+    lanes.flush()
   }
 
   /// Reads rows of a round, which lie in a block as ``Connection/readRows(of:into:upTo:patience:)``

@@ -63,6 +63,7 @@ extension Pipeline {
   mutating func adopt(_ setups: [LaneSetup], messageTopics: [TopicID?]) {
     for index in encodings.indices {
       encodings[index].adopt(setups[index], origin, messageTopic: messageTopics[index])
+      encodings[index].state.outbox.topics.forget()
     }
     requests = []
     for old in tables.restart() {
@@ -92,6 +93,15 @@ extension Pipeline {
     return requests
   }
 
+  /// What an outbox has instead of a topic's number: its rows name their topics.
+  private static let noTopic: TopicID = -1
+
+  /// Whether a lane has a table as its outbox, and nothing is in the way.
+  private func isOutbox(_ relation: Relation, _ left: [LeftOut?], lane index: Int) -> Bool {
+    encodings[index].setup.isOutbox(schema: relation.schema, table: relation.name)
+      && (index >= left.count || left[index] == nil)
+  }
+
   /// Takes the answer to a look-up: its table's rows may be read.
   ///
   /// One that belongs to an older connection is void.
@@ -101,6 +111,9 @@ extension Pipeline {
     var topics = answer.topics
     var left = answer.left
     var rules: [RowRules?] = topics.map { _ in nil }
+    for index in encodings.indices where isOutbox(request.relation, left, lane: index) {
+      topics[index] = Self.noTopic
+    }
     for index in encodings.indices where topics[index] != nil {
       let rule = encodings[index].setup.rules.rule(
         schema: request.relation.schema, table: request.relation.name)
@@ -120,12 +133,22 @@ extension Pipeline {
         continue
       }
       let rules = rules[index]
+      let shown = rules?.view ?? table
+      let outbox =
+        topic == Self.noTopic
+        ? try? encodings[index].setup.outboxPlan(shown.relation, answer.types) : nil
+      // What it lacks was found when its topics were.
+      guard topic != Self.noTopic || outbox != nil else {
+        tableLanes.append(nil)
+        continue
+      }
       tableLanes.append(
         TableLane(
           route: Route(topic: topic, table: table.qualifiedName),
-          plan: encodings[index].format.plan(
-            rules?.view ?? table, types: answer.types,
-            schemas: index < answer.schemas.count ? answer.schemas[index] : nil), rules: rules,
+          plan: outbox
+            ?? encodings[index].format.plan(
+              shown, types: answer.types,
+              schemas: index < answer.schemas.count ? answer.schemas[index] : nil), rules: rules,
           metrics: metrics.sinks[index]))
     }
     tables.learn(

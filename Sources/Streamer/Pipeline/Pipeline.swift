@@ -70,6 +70,10 @@ struct Pipeline: ~Copyable {
   var tables = KnownTables()
   /// Look-ups that nobody has taken yet.
   var requests: [TableRequest] = []
+  /// Topics of outboxes that sinks have to be asked for.
+  var topicRequests: [TopicRequest] = []
+  /// What of outboxes was passed over; the reader takes it.
+  var outboxNotices: [OutboxNotice] = []
   /// The number of the look-up filed last.
   var lastRequest: UInt64 = 0
   /// The number of the connection.
@@ -96,6 +100,8 @@ struct Pipeline: ~Copyable {
 
   /// What stops the stream for existing rows.
   var fence: Fence?
+  /// Whether no transaction begins, because a snapshot is being taken.
+  var awaitsSnapshot = false
   /// Rows of the signal table; the reader takes them.
   var signals: [SignalRow] = []
   /// The transactions that were read of late.
@@ -109,6 +115,8 @@ struct Pipeline: ~Copyable {
   var rowRepaired: ByteWriter? = ByteWriter()
   /// A row as a sink's rules have it; nil while it is read.
   var rowRuled: ByteWriter? = ByteWriter()
+  /// What is known besides of the change that is read, where it was too large to be held.
+  var abridged: (digest: [UInt8], bytesLeftOut: Int)?
   /// A row in binary that cannot be read: the connection has to begin again in text.
   var binaryFault: BinaryFault?
   /// Bytes of this connection's stream before the message that is read next, for errors.
@@ -162,6 +170,7 @@ struct Pipeline: ~Copyable {
     if let awaitedTable, tables.isAwaited(awaitedTable) { return .lookUp }
     if isOverBudget { return .budget }
     if fence != nil, isHeldByFence { return .fence }
+    if awaitsSnapshot, transaction == nil { return .fence }
     if transaction == nil, !lanes.canBegin { return .trackerFull }
     return replay != nil ? .replaying : .needsBytes
   }
@@ -205,30 +214,42 @@ struct Pipeline: ~Copyable {
   mutating func disconnected() {
     endRound()
     fence = nil
+    awaitsSnapshot = false
     read = ReadTransactions(isNeeded: read.isNeeded)
     replay = nil
     repeatsRecord = false
     spool.removeAll()
+    // A sink that has failed is followed by one that is not open, and cannot be asked for topics.
+    requests = []
   }
 
   /// A new connection to `origin` begins at `start`: what the old one said of tables is void.
   ///
   /// `messageTopics` are the lanes' topics of logical messages; nil excludes them.
   /// `deadLetterTopics` are those of changes that cannot be delivered; without one they stop the
-  /// source.
+  /// source. `notificationTopics` are those of what is told of copies of existing rows,
+  /// `transactionTopics` those of what is told of transactions.
   mutating func connected(
     at start: LSN, _ origin: StreamOrigin, messageTopics: [TopicID?],
-    deadLetterTopics: [TopicID?] = []
+    deadLetterTopics: [TopicID?] = [], notificationTopics: [TopicID?] = [],
+    transactionTopics: [TopicID?] = []
   ) {
     self.origin = origin
+    for (index, topic) in notificationTopics.enumerated() {
+      lanes[index].notices = topic.map { Route(topic: $0, table: "") }
+    }
     for (index, topic) in deadLetterTopics.enumerated() {
       lanes[index].sourceName = settings.source
       lanes[index].deadLetters = topic.map { Route(topic: $0, table: "") }
+    }
+    for (index, topic) in transactionTopics.enumerated() {
+      encodings[index].metadataRoute = topic.map { Route(topic: $0, table: "") }
     }
     for index in encodings.indices {
       encodings[index].connected(origin, messageTopic: messageTopics[index])
     }
     connected(at: start)
+    askTopicsAgain()
   }
 
   /// A new connection to the same database begins at `start`.
@@ -260,6 +281,7 @@ struct Pipeline: ~Copyable {
   }
 
   mutating func close(endLSN: LSN) {
+    tellEnd(at: endLSN)
     if let transaction { observer.committed(events: transaction.nextOrdinal) }
     if read.isNeeded, let xid = transaction?.xid { read.add(xid) }
     transaction = nil

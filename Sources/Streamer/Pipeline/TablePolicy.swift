@@ -90,7 +90,12 @@ final class TablePolicy: Sendable {
 
     /// Why a rule of the sink cannot be followed for a table.
     func misfit(_ table: DescribedRelation) -> StreamerError? {
-      setup.rules.misfit(table, of: name)
+      setup.misfit(table, of: name)
+    }
+
+    /// Whether a table is the sink's outbox, which needs no topic of its own.
+    func isOutbox(_ table: Name) -> Bool {
+      setup.isOutbox(schema: table.schema, table: table.table)
     }
   }
 
@@ -155,7 +160,9 @@ final class TablePolicy: Sendable {
         let name = Name(table.relation)
         let topic = sink.setup.topic(
           database: database, schema: name.schema, table: name.table)
-        guard topic != nil, let error = sink.misfit(table) else { continue }
+        guard topic != nil || sink.isOutbox(name), let error = sink.misfit(table) else {
+          continue
+        }
         throw Self.stop(name, error)
       }
     }
@@ -165,7 +172,7 @@ final class TablePolicy: Sendable {
     for sink in sinks where sink.setup.routesTables {
       var homeless: [String] = []
       var illegal: [(table: Name, topic: String)] = []
-      for table in tables.sorted(by: { $0.text < $1.text }) {
+      for table in tables.sorted(by: { $0.text < $1.text }) where !sink.isOutbox(table) {
         let topic = sink.routing.topic(
           database: database, schema: table.schema, table: table.table)
         if let topic {
@@ -202,7 +209,8 @@ final class TablePolicy: Sendable {
   ) throws(StreamerError) -> [TableTopics] {
     var answers = sinks.answers(tables.map(\.topics))
     for (place, table) in described.enumerated() where place < answers.count {
-      for (index, sink) in self.sinks.enumerated() where answers[place][index] != nil {
+      for (index, sink) in self.sinks.enumerated()
+      where answers[place][index] != nil || sink.isOutbox(tables[place].name) {
         if let error = sink.misfit(table) { answers[place][index] = .failure(error) }
       }
     }
@@ -228,6 +236,7 @@ final class TablePolicy: Sendable {
           }
           result.left[index] = reason
           note(table.name, sink, reason, error.why)
+        case nil where sink.isOutbox(table.name): break
         case nil:
           let isExcluded = sink.routing.excludes(
             schema: table.name.schema, table: table.name.table)
@@ -297,7 +306,9 @@ final class TablePolicy: Sendable {
 
   /// What may be written for a table; a configuration's strings quote as JSON's do.
   private static func remedy(_ table: Name) -> String {
-    let name = TOMLValue.quoted("\(table.pattern)")
+    var json = ByteWriter()
+    json.append(jsonString: "\(table.pattern)")
+    let name = json.bytes.text
     // In a key there are no references; in a string what looks like one has to be told from them.
     let listed = name.replacing("${", with: "$${")
     return "Write tableTopicMapping = { \(name) = \"TOPIC\" }, exclude = [\(listed)], "

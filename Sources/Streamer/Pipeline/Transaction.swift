@@ -10,6 +10,8 @@ struct Transaction {
   /// When it was committed: microseconds since 2000-01-01 00:00 UTC; nil for such a message,
   /// which has no time.
   let commitTime: Int64?
+  /// Where the message stands that it begins with; nil where it has none.
+  var beginLSN: LSN?
   /// The next event's number.
   ///
   /// Every event counts, whatever a sink filters, so that it is the same for every sink.

@@ -9,6 +9,7 @@ final class MemoryPositionStore {
     var keys: [SourceOrigin: [UInt32: KeyHistory]] = [:]
     var gaps: [String: [Gap]] = [:]
     var copies: [SourceOrigin: CopyBook] = [:]
+    var signals: [Name: [Int32: Int64]] = [:]
 
     mutating func save(_ positions: [Position]) {
       for position in positions {
@@ -73,6 +74,16 @@ extension MemoryPositionStore: SourceMemory {
 
   func forget(_ copies: CopyBook, of origin: SourceOrigin) {
     contents.withLock { $0.copies[origin]?.forget(copies) }
+  }
+
+  func signalOffsets(source: String, topic: String) -> [Int32: Int64] {
+    contents.withLock { $0.signals[Name(source: source, sink: topic)] ?? [:] }
+  }
+
+  func save(signalOffset: Int64, of partition: Int32, topic: String, source: String) {
+    contents.withLock {
+      $0.signals[Name(source: source, sink: topic), default: [:]][partition] = signalOffset
+    }
   }
 
   func record(_ gap: Gap) {

@@ -17,6 +17,10 @@ enum RowChecksum {
         add([2], to: &register)
         add(bytes(of: UInt64(text.utf8.count)), to: &register)
         add(text.utf8, to: &register)
+      case .blob(let blob):
+        add([3], to: &register)
+        add(bytes(of: UInt64(blob.count)), to: &register)
+        add(blob, to: &register)
       }
     }
     return Int64(~register)

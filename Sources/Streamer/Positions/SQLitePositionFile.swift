@@ -27,7 +27,7 @@ struct SQLitePositionFile {
       try fill(draft)
       try moveLogsAway()
       _ = try SystemCall.retrying(name) { unsafe rename(draft, path) }
-      try syncDirectory()
+      try SystemCall.syncDirectory(of: path, name)
     } catch {
       unsafe unlink(draft)
       throw error
@@ -49,16 +49,6 @@ struct SQLitePositionFile {
     for log in ["\(path)-wal", "\(path)-shm"] where unsafe access(log, F_OK) == 0 {
       _ = try SystemCall.retrying(name) { unsafe rename(log, log + ".old") }
     }
-  }
-
-  private func syncDirectory() throws(StreamerError) {
-    let slash = path.lastIndex(of: "/")
-    let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    let descriptor = try SystemCall.retrying(name) {
-      unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    }
-    defer { close(descriptor) }
-    _ = try SystemCall.retrying(name) { fsync(descriptor) }
   }
 
   /// Opens the file, after it has proved to be ours, whole, and of a version we know.
@@ -86,7 +76,7 @@ struct SQLitePositionFile {
     try database.run("PRAGMA wal_autocheckpoint = 64")
     if version < SQLiteSchema.version { try SQLiteSchema.migrate(database, name: name) }
     try database.run(SQLiteSchema.gapTable)
-    for table in SQLiteSchema.copyTables { try database.run(table) }
+    for table in SQLiteSchema.copyTables + [SQLiteSchema.signalTable] { try database.run(table) }
     return database
   }
 

@@ -200,6 +200,30 @@ extension SQLitePositionStore: SourceMemory {
     if !statements.isEmpty { try transaction(statements) }
   }
 
+  func signalOffsets(
+    source: String, topic: String
+  ) throws(StreamerError) -> [Int32: Int64] {
+    guard try holds("signal_offset") else { return [:] }
+    let query = """
+      SELECT source, topic, partition, offset, checksum FROM signal_offset
+      WHERE source = ? AND topic = ?
+      """
+    var offsets: [Int32: Int64] = [:]
+    for row in try rows(query, [.text(source), .text(topic)]) {
+      let (partition, offset) = try StoredRow.signalOffset(row, store: file.name)
+      offsets[partition] = offset
+    }
+    return offsets
+  }
+
+  func save(
+    signalOffset: Int64, of partition: Int32, topic: String, source: String
+  ) throws(StreamerError) {
+    try transaction([
+      StoredRow.upsert(signalOffset: signalOffset, of: partition, topic: topic, source: source)
+    ])
+  }
+
   /// Whether there is a table that came later: a reader makes none.
   private func holds(_ table: String) throws(StreamerError) -> Bool {
     let query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"

@@ -61,6 +61,14 @@ enum SQLiteSchema {
     """,
   ]
 
+  /// Another: how far signal topics are read.
+  static let signalTable = """
+    CREATE TABLE IF NOT EXISTS signal_offset (
+      source TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
+      checksum INTEGER NOT NULL, PRIMARY KEY (source, topic, partition)
+    ) STRICT, WITHOUT ROWID
+    """
+
   /// What the copies of a database are read with, in the order of ``StoredRow/request``.
   static let requests = """
     SELECT source, system_identifier, database, request, tables, filter, mark, state, error, checksum

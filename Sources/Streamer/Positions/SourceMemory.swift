@@ -41,6 +41,16 @@ protocol SourceMemory: AnyObject, Sendable {
   /// Forgets copies with all of their tables, and single tables.
   func forget(_ copies: CopyBook, of origin: SourceOrigin) throws(StreamerError)
 
+  /// The next offset of each partition of a signal topic that a source has read; none before the first.
+  func signalOffsets(
+    source: String, topic: String
+  ) throws(StreamerError) -> [Int32: Int64]
+
+  /// Stores how far a source has read a partition of a signal topic; durable when it returns.
+  func save(
+    signalOffset: Int64, of partition: Int32, topic: String, source: String
+  ) throws(StreamerError)
+
   /// Adds a gap to the ledger, unless the source's last entry says the same; durable when it returns.
   ///
   /// Of each source the newest ``Limits/gaps`` are kept.

@@ -55,9 +55,23 @@ enum StoredRow {
       checked(
         place(of: origin) + [
           .integer(Int64(request.number)), .text(NameList.text(request.tables)),
-          text(request.filter), text(request.mark), .text(request.state.rawValue),
+          text(request.keys ?? request.filter), text(request.mark), .text(request.state.rawValue),
           text(request.error),
         ]))
+  }
+
+  /// Stores how far a partition of a signal topic is read.
+  static func upsert(
+    signalOffset: Int64, of partition: Int32, topic: String, source: String
+  ) -> Statement {
+    Statement(
+      """
+      INSERT OR REPLACE INTO signal_offset (source, topic, partition, offset, checksum)
+      VALUES (?, ?, ?, ?, ?)
+      """,
+      checked([
+        .text(source), .text(topic), .integer(Int64(partition)), .integer(signalOffset),
+      ]))
   }
 
   /// Stores how far the copy of a table is.
@@ -177,9 +191,23 @@ enum StoredRow {
     guard case .integer(let number) = row[3], case .text(let tables) = row[4],
       case .text(let name) = row[7], let state = CopyRequest.State(rawValue: name)
     else { throw damaged(store) }
+    // No expression of SQL begins as a list of keys does.
+    let scope = string(row[5])
+    let areKeys = scope?.hasPrefix("[") == true
     return CopyRequest(
-      number: Int(number), tables: NameList.names(tables), filter: string(row[5]),
-      mark: string(row[6]), state: state, error: string(row[8]))
+      number: Int(number), tables: NameList.names(tables), filter: areKeys ? nil : scope,
+      keys: areKeys ? scope : nil, mark: string(row[6]), state: state, error: string(row[8]))
+  }
+
+  /// How far a partition of a signal topic is read, in a row of four values and their checksum.
+  static func signalOffset(
+    _ row: [Value], store: String
+  ) throws(StreamerError) -> (partition: Int32, offset: Int64) {
+    try check(row, count: 4, store: store)
+    guard case .integer(let number) = row[2], let partition = Int32(exactly: number),
+      case .integer(let offset) = row[3]
+    else { throw damaged(store) }
+    return (partition, offset)
   }
 
   /// How far a table is, in a row of ten values and their checksum.

@@ -18,6 +18,13 @@ struct RegisteredSchema: Hashable, Sendable {
 
   /// What it is registered under for a topic.
   func subject(of topic: String, _ subjects: RegistryConfiguration.Subjects) -> String {
+    Self.subject(name: name, isKey: isKey, of: topic, subjects)
+  }
+
+  /// The same of a schema that has no text yet.
+  static func subject(
+    name: String, isKey: Bool, of topic: String, _ subjects: RegistryConfiguration.Subjects
+  ) -> String {
     switch subjects {
     case .topic: "\(topic)-\(isKey ? "key" : "value")"
     case .record: name
@@ -32,4 +39,8 @@ struct SchemaNumbers: Hashable, Sendable {
   var key: UInt32?
   /// That of its values.
   var value: UInt32 = 0
+  /// Those of the keys' fields, and of the values', in encodings that know fields by theirs; empty
+  /// where they are counted from 1 on.
+  var keyFields: [Int32] = []
+  var valueFields: [Int32] = []
 }

@@ -12,17 +12,20 @@ final class SchemaBook: @unchecked Sendable {
   private var told: Set<String> = []
   private let names: [String]
   private let log: Log
+  private let cache: SchemaCache?
 
-  /// Makes an empty one for a source's sinks.
-  init(sinks: [SinkPlan], log: Log) {
+  /// Makes an empty one for a source's sinks; what registries answer is kept in the file `cache`.
+  init(sinks: [SinkPlan], cache: String? = nil, log: Log) {
     names = sinks.map(\.name)
     self.log = log
+    self.cache = cache.map { SchemaCache(path: $0, log: log) }
   }
 
   /// Adds the numbers of their schemas to what was found of tables; blocks.
   func find(
     _ requests: [TableRequest], _ answers: [TableAnswer]
   ) throws(StreamerError) -> [TableAnswer] {
+    defer { cache?.save() }
     var answers = answers
     for (place, request) in requests.enumerated() where place < answers.count {
       for (lane, writer) in request.writers.enumerated() {
@@ -73,17 +76,58 @@ final class SchemaBook: @unchecked Sendable {
     // What does not fit was found when the topics were.
     let rule = writer.rules.rule(schema: table.relation.schema, table: table.relation.name)
     let own = rule.isEmpty ? table : (try? RowRules(rule, table, types))?.view ?? table
-    let registry = registries[writer.registry] ?? SchemaRegistry(writer.registry)
+    let registry = registries[writer.registry] ?? SchemaRegistry(writer.registry, cache: cache)
     registries[writer.registry] = registry
     var numbers = SchemaNumbers()
-    for schema in writer.schemas(of: own, types) {
+    for draft in writer.drafts(of: own, types) {
+      try refuseTwins(draft, of: own, writer, sink: sink)
       // A sink for measurements has no topics.
-      let subject = schema.subject(
-        of: topic.isEmpty ? table.qualifiedName : topic, writer.registry.subjects)
+      let subject = RegisteredSchema.subject(
+        name: draft.schema.name ?? "", isKey: draft.isKey,
+        of: topic.isEmpty ? table.qualifiedName : topic,
+        writer.registry.subjects)
+      let fields = try fields(of: draft, writer, registry, subject: subject, sink: sink)
+      let schema = writer.registered(draft, fields)
       let number = try registry.number(
         of: schema.text, kind: schema.kind, subject: subject, sink: sink)
-      if schema.isKey { numbers.key = number } else { numbers.value = number }
+      if draft.isKey {
+        numbers.key = number
+        numbers.keyFields = fields.numbers
+      } else {
+        numbers.value = number
+        numbers.valueFields = fields.numbers
+      }
     }
     return numbers
+  }
+
+  /// Refuses a schema in which two columns have one name, since their own have characters that none of
+  /// its names has.
+  private func refuseTwins(
+    _ draft: SchemaWriter.Draft, of table: Table, _ writer: SchemaWriter, sink: String
+  ) throws(StreamerError) {
+    let fields = Dictionary(grouping: draft.fields, by: \.self).filter { $0.value.count > 1 }
+    guard let field = fields.keys.min() else { return }
+    let columns = table.relation.columns.map(\.name)
+      .filter { writer.options.fieldNames.adjusted($0) == field }
+    throw StreamerError(
+      what: "sink \(sink)",
+      why:
+        "columns \(columns.map { "\"\($0)\"" }.joined(separator: " and ")) are both \(field) in its schema",
+      hint: "Give one of them another name, or leave it out, with rename or exclude in "
+        + "[sink.\(sink).table], or set onSchemaError = \"exclude\".",
+      exit: .preflight, cause: .schema)
+  }
+
+  /// The numbers of a schema's fields: what the subject's last version says of them goes on, so that
+  /// a column that is added or dropped leaves the others what they are.
+  private func fields(
+    of draft: SchemaWriter.Draft, _ writer: SchemaWriter, _ registry: SchemaRegistry,
+    subject: String, sink: String
+  ) throws(StreamerError) -> FieldNumbers {
+    guard writer.kind == .protobuf else { return FieldNumbers() }
+    let latest = try registry.latest(of: subject, sink: sink)
+    let known = latest.flatMap { KnownFieldNumbers(in: $0, of: draft.path) }
+    return FieldNumbers(of: draft.fields, after: known ?? KnownFieldNumbers())
   }
 }

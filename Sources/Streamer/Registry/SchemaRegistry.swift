@@ -13,15 +13,28 @@ final class SchemaRegistry: @unchecked Sendable {
   private let configuration: RegistryConfiguration
   private let exchange = HTTPExchange()
   private var known: [Registered: UInt32] = [:]
+  /// What was registered last, by subject.
+  private var lastTexts: [String: String] = [:]
   /// The address that answered last: it is asked first.
   private var last = 0
 
   /// How long an answer may take.
   private let patience: Duration
+  /// What earlier starts have learned; nil where nothing is kept.
+  private let cache: SchemaCache?
+  /// Its name in the cache.
+  private let name: String
+  /// Until when nobody is asked for what the cache knows, since nobody has answered.
+  private var rest: ContinuousClock.Instant?
 
-  init(_ configuration: RegistryConfiguration, patience: Duration = Limits.registryAnswer) {
+  init(
+    _ configuration: RegistryConfiguration, cache: SchemaCache? = nil,
+    patience: Duration = Limits.registryAnswer
+  ) {
     self.configuration = configuration
+    self.cache = cache
     self.patience = patience
+    name = configuration.urls.map(\.shown).joined(separator: " ")
   }
 
   /// The number of a schema under a subject; `sink` names whoever asks in errors.
@@ -31,7 +44,10 @@ final class SchemaRegistry: @unchecked Sendable {
     of schema: String, kind: RegisteredSchema.Kind, subject: String, sink: String
   ) throws(StreamerError) -> UInt32 {
     let wanted = Registered(subject: subject, schema: schema)
-    if let number = known[wanted] { return number }
+    if let number = known[wanted] {
+      lastTexts[subject] = schema
+      return number
+    }
     var body = JSONText()
     body.object { json in
       if kind != .avro {
@@ -44,10 +60,38 @@ final class SchemaRegistry: @unchecked Sendable {
     var path = "/subjects/\(HTTPExchange.escaped(subject))"
     if configuration.register == .auto { path += "/versions" }
     if configuration.normalize { path += "?normalize=true" }
-    let answer = try ask(path, body.bytes, about: subject, sink)
+    let kept = cache?.number(of: schema, subject: subject, registry: name)
+    let answer: UInt32
+    switch try ask(path, body.bytes, about: subject, sink, unless: kept) {
+    case .kept(let number): return number
+    case .answered(let number, _): answer = number
+    }
+    cache?.learn(
+      answer, of: schema, subject: subject, registry: name, keepsText: kind == .protobuf)
     if known.count >= Limits.registeredSchemas { known = [:] }
     known[wanted] = answer
+    if lastTexts.count >= Limits.registeredSchemas { lastTexts = [:] }
+    lastTexts[subject] = schema
     return answer
+  }
+
+  /// The text of a subject's last version; nil where there is none.
+  ///
+  /// It is asked for once: after that it is what was registered last.
+  func latest(of subject: String, sink: String) throws(StreamerError) -> String? {
+    if let text = lastTexts[subject] { return text }
+    let path = "/subjects/\(HTTPExchange.escaped(subject))/versions/latest"
+    let kept = cache?.text(of: subject, registry: name)
+    do throws(StreamerError) {
+      switch try ask(path, nil, about: subject, sink, unless: kept) {
+      case .kept(let text): return text
+      case .answered(_, let text): return text
+      }
+    } catch {
+      // What is wrong with the subject, registering says.
+      guard error.cause == .schema else { throw error }
+      return nil
+    }
   }
 
   /// Asks whether it is there and lets this program in; gives the address that answers.
@@ -66,10 +110,33 @@ final class SchemaRegistry: @unchecked Sendable {
     throw unavailable(troubles, sink)
   }
 
+  /// What came of a question to which the cache may know an answer.
+  private enum Outcome<Kept> {
+    case answered(UInt32, text: String?)
+    case kept(Kept)
+  }
+
+  /// Asks, and takes what is kept where nobody answers.
+  private func ask<Kept>(
+    _ path: String, _ body: [UInt8]?, about subject: String, _ sink: String, unless kept: Kept?
+  ) throws(StreamerError) -> Outcome<Kept> {
+    if let rest, let kept, .now < rest { return .kept(kept) }
+    do throws(StreamerError) {
+      let answer = try ask(path, body, about: subject, sink)
+      rest = nil
+      return .answered(answer.number, text: answer.text)
+    } catch {
+      guard error.isRetryable, let kept else { throw error }
+      rest = .now + Limits.registryRest
+      cache?.stand(in: name, because: error)
+      return .kept(kept)
+    }
+  }
+
   /// Asks one address after the other.
   private func ask(
-    _ path: String, _ body: [UInt8], about subject: String, _ sink: String
-  ) throws(StreamerError) -> UInt32 {
+    _ path: String, _ body: [UInt8]?, about subject: String, _ sink: String
+  ) throws(StreamerError) -> (number: UInt32, text: String?) {
     var troubles: [String] = []
     for attempt in configuration.urls.indices {
       let index = (last + attempt) % configuration.urls.count
@@ -78,7 +145,7 @@ final class SchemaRegistry: @unchecked Sendable {
       switch RegistryAnswer(answer) {
       case .known(let number):
         last = index
-        return number
+        return (number, body == nil ? JSONValue(answer.body)?["schema"]?.string : nil)
       case .refused(let text): throw refused(url, subject, text, sink)
       case .denied(let text): throw denied(url, text, sink)
       case .unavailable(let text): troubles.append("\(url.shown): \(text)")

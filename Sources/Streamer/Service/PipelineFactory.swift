@@ -15,7 +15,7 @@ enum PipelineFactory {
     case .postgres(let postgres):
       let session = PostgresSession(
         name: source.name, postgres, sinks: sinks.map(\.name), store: store, log: log,
-        note: observer.noteGap)
+        note: observer.noteGap, announce: announcement(to: sinks, log))
       return try Driver(
         PostgresSource(plan, postgres, server: session, observer: observer, log: log), plan,
         observer: observer, log: log)
@@ -47,6 +47,9 @@ enum PipelineFactory {
       sinks: sinks.map { plan($0, source: source.name, pool: pool, configuration) },
       inFlight: configuration.inFlight.bytes, spool: spool.settings(store: configuration.store),
       rules: rules)
+    result.schemaCache = configuration.store.map {
+      "\(FileAccess.directory(of: $0))/schemas-\(FileAccess.part(named: source.name)).json"
+    }
     if let limit = configuration.startTimeout {
       result.firstAttempt = max(limit, Limits.shortestAttempt)
     }
@@ -60,17 +63,24 @@ enum PipelineFactory {
   ) -> SinkPlan {
     let start = configuration.startTimeout ?? Limits.kafkaStart
     let rivalry = Rivalry()
+    let quarantine = sink.quarantine(of: source, store: configuration.store)
     return SinkPlan(name: sink.name, setup: sink.setup) { (topics, log) throws(StreamerError) in
+      let topics = topics + sink.fixedTopics
       let log = log.with(["sink": sink.name])
+      if quarantine == nil {
+        try sink.checkNothingIsHeld(of: source, store: configuration.store)
+      }
       return switch sink.kind {
       case .kafka(let kafka) where kafka.delivery == .exactlyOnce:
         TransactionalKafkaSink(
           name: sink.name, source: source, kafka, topics: topics,
           startTimeout: min(start, Limits.kafkaStart), rivalry: rivalry, log: log)
       case .kafka(let kafka):
-        KafkaSink(
-          name: sink.name, kafka, topics: topics, pool: pool,
-          startTimeout: min(start, Limits.kafkaStart), log: log)
+        quarantined(
+          KafkaSink(
+            name: sink.name, kafka, topics: topics, pool: pool,
+            startTimeout: min(start, Limits.kafkaStart), log: log),
+          quarantine, name: sink.name, log)
       case .stdout: try LineSink(path: nil, rotateSize: nil)
       case .file(let file):
         try LineSink(
@@ -79,6 +89,57 @@ enum PipelineFactory {
       case .stubDiscard: StubSink(log: sink.verbose ? log : nil)
       }
     }
+  }
+}
+
+extension PipelineFactory {
+  /// Tells the topics of gaps that sinks have.
+  private static func announcement(
+    to sinks: [SinkConfiguration], _ log: Log
+  ) -> @Sendable (Gap) throws(StreamerError) -> Void {
+    let topics = sinks.compactMap { GapTopic($0, log: log) }
+    return { (gap) throws(StreamerError) in for topic in topics { try topic.write(gap) } }
+  }
+
+  private static func quarantined(
+    _ sink: KafkaSink, _ quarantine: Quarantine?, name: String, _ log: Log
+  ) -> any Sink {
+    guard let quarantine else { return sink }
+    return QuarantineSink(sink, name: name, quarantine, log: log)
+  }
+}
+
+extension SinkConfiguration {
+  /// Where it holds back what comes from one source; nil when it does not.
+  fileprivate func quarantine(of source: String, store: String?) -> Quarantine? {
+    guard case .kafka(let kafka) = kind, kafka.oversized == .quarantine,
+      let path = kafka.quarantine.path(store: store, source: source, sink: name)
+    else { return nil }
+    return Quarantine(path: path, limit: kafka.quarantine.limit.bytes)
+  }
+
+  /// Throws when records of an earlier start are held and this sink, which does not hold any, would
+  /// send later ones before them.
+  func checkNothingIsHeld(of source: String, store: String?) throws(StreamerError) {
+    guard case .kafka(let kafka) = kind, kafka.oversized != .quarantine,
+      let path = kafka.quarantine.path(store: store, source: source, sink: name),
+      FileAccess.exists(path)
+    else { return }
+    let file = QuarantineFile(path: path)
+    defer { file.close() }
+    let held = try file.open().filter { $0.records > 0 }
+    guard !held.isEmpty else { return }
+    let records = held.reduce(0) { $0 + $1.records }
+    let names = held.map(\.topic).sorted().joined(separator: ", ")
+    throw StreamerError(
+      what: "sink \(name)",
+      why:
+        "\(records) records of \(names) are held in \(path), and nothing sends them with oversized "
+        + "= \"\(kafka.oversized.rawValue)\"",
+      hint:
+        "Run with oversized = \"quarantine\" until all are sent, or delete the file, which gives "
+        + "them up.",
+      exit: .preflight)
   }
 }
 
@@ -114,6 +175,12 @@ extension SinkConfiguration {
 }
 
 extension SinkConfiguration {
+  /// The topics of a Kafka sink that no reload changes and no event goes to.
+  var fixedTopics: [String] {
+    guard case .kafka(let kafka) = kind else { return [] }
+    return [kafka.gapTopic].compactMap(\.self)
+  }
+
   /// How its events are routed and written.
   var setup: LaneSetup {
     var setup = ownSetup
@@ -127,7 +194,10 @@ extension SinkConfiguration {
       setup = LaneSetup(
         routing: kafka.topics, messageTopic: kafka.messageTopic,
         deadLetterTopic: kafka.oversized == .deadLetter ? kafka.deadLetterTopic : nil,
-        headers: kafka.headers, onTableError: kafka.onTableError, routesTables: true)
+        notificationTopic: kafka.notificationTopic,
+        transactionTopic: format.name == .debezium ? kafka.transactionTopic : nil,
+        headers: kafka.headers, onTableError: kafka.onTableError, routesTables: true,
+        outbox: kafka.outbox)
     }
     setup.values = format.values
     setup.format = format.name

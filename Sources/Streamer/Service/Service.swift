@@ -34,6 +34,21 @@ final class Service: StatusSource {
   // The sources' names by pipeline: one without a sink has none.
   private let pipelineSources: [SourceStatus]
   private let isolates: Bool
+  private var signalTopics: [SignalTopic] {
+    get throws(StreamerError) {
+      var topics: [SignalTopic] = []
+      for source in configuration.sources {
+        guard case .postgres = source.kind else { continue }
+        for sink in configuration.sinks(of: source.name) {
+          let topic = try SignalTopic(sink, source: source.name, store: store, log: log) {
+            [unowned self] in order($0, of: source.name).map { _ in }
+          }
+          if let topic { topics.append(topic) }
+        }
+      }
+      return topics
+    }
+  }
   private let reloads: ReloadMetrics
   private let ended: EventDescriptor
   private let results = Mutex<[(pipeline: Int, error: StreamerError?)]>([])
@@ -130,6 +145,12 @@ final class Service: StatusSource {
       }
       _ = consume thread  // detached: its end is announced
     }
+    let topics = try signalTopics
+    for topic in topics {
+      let thread = try PosixThread(name: "signals") { topic.run() }
+      _ = consume thread  // detached: what it has not passed is read again
+    }
+    defer { for topic in topics { topic.stop() } }
     return try wait(&poller, signals, http, &running)
   }
 
@@ -144,10 +165,12 @@ final class Service: StatusSource {
       isolates: configuration.onSourceFailure == .isolate,
       startTimeout: isolates ? configuration.startTimeout : nil, now: .now)
     var ticker = Ticker(configuration.tickerInterval)
+    var line = CopyLine(printsRows: configuration.printsRows)
+    defer { line.end() }
     while !running.isEmpty {
       if let manager { manager.send(notices.message(self, running, failures)) }
       let nextLook = manager.map { _ in ContinuousClock.now + notices.pause }
-      let next = [ticker.next, failures.deadline, nextLook].compactMap(\.self).min()
+      let next = [ticker.next, failures.deadline, nextLook, line.next].compactMap(\.self).min()
       try poller.wait(timeout: next.map { max($0 - .now, .zero) })
       let wasStopping = failures.isStopping
       while let signal = signals.next() {
@@ -171,9 +194,11 @@ final class Service: StatusSource {
         Terminal.complain(trouble)
       }
       if failures.isStopping, !wasStopping {
+        line.end()
         for pipeline in pipelines { pipeline.requestStop() }
       }
-      if ticker.isDue(now: .now) { logNumbers() }
+      line.look(sources.map(\.snapshot))
+      if ticker.isDue(now: .now) { logNumbers(tellsCopies: !line.isShown) }
     }
     return failures.code
   }
@@ -236,8 +261,8 @@ final class Service: StatusSource {
     }
   }
 
-  /// One line for each source and sink.
-  private func logNumbers() {
+  /// One line for each source and sink, and for each copy of existing rows that is under way.
+  private func logNumbers(tellsCopies: Bool) {
     for source in sources {
       log.info(
         "source",
@@ -246,6 +271,7 @@ final class Service: StatusSource {
           "events": source.events.value, "received": LSN(source.receivedLSN.value),
           "confirmed": LSN(source.confirmedLSN.value), "lagBytes": source.lagBytes,
         ])
+      if tellsCopies, let copy = source.snapshot, copy.isUnderWay { log(copy, of: source.name) }
     }
     for sink in sinks {
       log.info(
@@ -255,6 +281,20 @@ final class Service: StatusSource {
           "delivered": sink.kafkaMessages, "inFlightBytes": sink.inFlightBytes,
         ])
     }
+  }
+
+  private func log(_ copy: SnapshotStatus, of source: String) {
+    log.info(
+      "existing rows so far",
+      [
+        "source": source, "tables": copy.tables, "tablesDone": copy.tablesDone,
+        "table": copy.table ?? "", "rows": copy.rows,
+        "estimatedRows": copy.estimatedRows?.description ?? "unknown",
+        "percent": copy.percent?.description ?? "unknown",
+        "left": copy.secondsLeft.map { "about \(CopyLine.time($0))" } ?? "unknown",
+        "bytes": copy.bytes, "pause": DurationText.text(copy.pauses.last),
+        "longestPause": DurationText.text(copy.pauses.longest),
+      ])
   }
 }
 

@@ -14,7 +14,7 @@ extension StreamerError {
     var cause = Cause.other
     let isRefusal: Bool
     switch error.category {
-    case .authentication, .tls, .configuration, .creationRefused: isRefusal = true
+    case .authentication, .tls, .configuration, .creationRefused, .recordRefused: isRefusal = true
     case .authorization:
       isRefusal = true
       if error.topic != nil, !isDelivery { cause = .topicMissing }

@@ -5,7 +5,7 @@ final class KafkaSink: Sink {
   private let writer: KafkaWriter
   private let namedTopics: [String]
   private let usesNewPartitions: Bool
-  private var nextLook = ContinuousClock.now + Limits.partitionsCheck
+  private var lastLook = ContinuousClock.now
   private var failure: StreamerError?
 
   /// Makes a sink that is not connected; `topics` must be there, and `startTimeout` bounds one
@@ -54,8 +54,8 @@ final class KafkaSink: Sink {
   /// Now and then the topics are looked at; nothing that is written waits for it.
   func durabilityJob() -> (@Sendable () -> StreamerError?)? {
     let now = ContinuousClock.now
-    guard now >= nextLook else { return nil }
-    nextLook = now + Limits.partitionsCheck
+    guard now >= lastLook + writer.pauseOfLooks else { return nil }
+    lastLook = now
     return { [writer, usesNewPartitions] in
       writer.lookAtPartitions(usingNew: usesNewPartitions)
     }

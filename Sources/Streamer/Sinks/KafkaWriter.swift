@@ -38,8 +38,10 @@ final class KafkaWriter: @unchecked Sendable {
   private var failure: StreamerError?
   /// When the producer ended whose reason has not been reported yet.
   private var fatalSince: ContinuousClock.Instant?
-  /// What librdkafka reported since something was delivered.
+  /// What librdkafka reported since something was delivered, or the cluster answered though nothing was.
   private var reported: StreamerError?
+  /// Whether the cluster has answered since.
+  private let isAnswering = Atomic<Bool>(false)
   /// How many of its errors have been looked at.
   private var seenErrors = 0
   /// What brokers refuse now, though librdkafka goes on trying.
@@ -211,10 +213,13 @@ extension KafkaWriter {
   /// Tells of topics whose number of partitions has changed; with `usingNew` it is a reason to begin
   /// anew, since a producer keeps to the number it began with.
   func lookAtPartitions(usingNew: Bool) -> StreamerError? {
-    guard let producer else { return nil }
+    guard let changed = producer?.changedTopics(timeout: Limits.partitionsAnswer) else {
+      return nil
+    }
+    isAnswering.store(true, ordering: .releasing)
     var error: StreamerError?
     let own = table.withLock { $0.numbers }
-    for (topic, count) in producer.changedTopics(timeout: Limits.partitionsAnswer)
+    for (topic, count) in changed
     where own[topic.name] != nil {
       if usingNew {
         error =
@@ -245,6 +250,10 @@ extension KafkaWriter {
 
 // On the pipeline's thread.
 extension KafkaWriter {
+  /// How long the topics are not looked at: a sink that has trouble and nothing to deliver hears so
+  /// that it is over.
+  var pauseOfLooks: Duration { trouble == nil ? Limits.partitionsCheck : Limits.troubleCheck }
+
   /// Whether another batch would be on its way at once.
   var takesMore: Bool { producer?.takesMore ?? true }
 
@@ -267,7 +276,7 @@ extension KafkaWriter {
         } else {
           unsafe producer.produce(
             topic: topic, partition: partition, key: key, value: value,
-            headers: Array(batch.headers[entry.headers]), opaque: opaque)
+            headers: batch.headers(of: entry), timestamp: batch.time(of: entry), opaque: opaque)
         }
       }
     }
@@ -318,6 +327,9 @@ extension KafkaWriter {
     if shared.errors.count != seenErrors {
       seenErrors = shared.errors.count
       reported = shared.errors.last.map { explain($0, true) }
+      isAnswering.store(false, ordering: .relaxed)
+    } else if reported != nil, queueLength == 0, isAnswering.load(ordering: .acquiring) {
+      reported = nil
     }
     note(shared.producer.refusal)
     if let fatal = shared.producer.fatalError, failure == nil, isDecisive(fatal) {
@@ -367,8 +379,10 @@ extension KafkaWriter {
     // What follows a fatal error says less than its reason, and may come before it.
     guard isDecisive(error) else { return }
     failure = explain(error, true)
-    if error.category == .recordTooLarge, let topic = report.topicName {
-      failure?.refusedRecord = RefusedRecord(topic: topic, bytes: report.byteCount)
+    let isTooLarge = error.category == .recordTooLarge
+    if isTooLarge || error.category == .recordRefused, let topic = report.topicName {
+      failure?.refusedRecord = RefusedRecord(
+        topic: topic, bytes: report.byteCount, isTooLarge: isTooLarge)
     }
   }
 }

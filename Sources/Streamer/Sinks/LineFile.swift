@@ -88,8 +88,7 @@ struct LineFile: Sendable {
   }
 
   private func syncFolder() throws(StreamerError) {
-    let slash = path.lastIndex(of: "/")
-    let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    let folder = FileAccess.directory(of: path)
     let opened = unsafe Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard opened >= 0 else { throw Self.fault("cannot open \(folder)", errno) }
     defer { Glibc.close(opened) }

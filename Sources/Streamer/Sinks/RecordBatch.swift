@@ -29,8 +29,16 @@ struct RecordBatch: ~Copyable {
   var bytes = ByteWriter(capacity: Limits.batchBytes * 2)
   /// The records in reading order.
   private(set) var entries: [Entry] = []
+  /// A header of a record.
+  private struct Header {
+    let name: String
+    /// The value's bytes; nil for null.
+    let value: Range<Int>?
+  }
   /// The headers of all records, one after the other.
-  private(set) var headers: [RecordHeader] = []
+  private var headers: [Header] = []
+  /// The records that have a time of their own, by their first headers, in milliseconds since 1970.
+  private var times: [(header: Int, time: Int64)] = []
 
   /// How many records it holds.
   var count: Int { entries.count }
@@ -47,13 +55,70 @@ struct RecordBatch: ~Copyable {
     key: Range<Int>?, value: Range<Int>?, route: borrowing Route, ticket: UInt64,
     headers own: [RecordHeader] = [], partitionHash: Int32? = nil
   ) {
-    let hash = partitionHash ?? key.map { Murmur2.hash(bytes.bytes($0)) } ?? route.keylessHash
     let firstHeader = headers.count
-    if !own.isEmpty { headers.append(contentsOf: own) }
+    if !own.isEmpty { append(own) }
+    add(
+      key: key, value: value, route: route, ticket: ticket, headersFrom: firstHeader,
+      partitionHash: partitionHash)
+  }
+
+  /// Adds a record whose key, value and headers were written before, the headers from that one on.
+  @inline(__always)
+  mutating func add(
+    key: Range<Int>?, value: Range<Int>?, route: borrowing Route, ticket: UInt64,
+    headersFrom firstHeader: Int, partitionHash: Int32? = nil
+  ) {
+    let hash = partitionHash ?? key.map { Murmur2.hash(bytes.bytes($0)) } ?? route.keylessHash
     entries.append(
       Entry(
         key: key, value: value, headers: firstHeader..<headers.count, topic: route.topic,
         partitionHash: hash, ticket: ticket))
+  }
+
+  /// How many headers all records have.
+  var headerCount: Int { headers.count }
+
+  /// Adds a header of the record that is added next; its value was written to ``bytes`` before.
+  mutating func addHeader(_ name: String, _ value: Range<Int>?) {
+    headers.append(Header(name: name, value: value))
+  }
+
+  /// Takes back headers of a record that is not added.
+  mutating func dropHeaders(from first: Int) {
+    headers.removeSubrange(first...)
+    if !times.isEmpty { times.removeAll { $0.header >= first } }
+  }
+
+  /// The record whose first header is added next has a time of its own, in milliseconds since 1970.
+  mutating func stamp(_ time: Int64) { times.append((headers.count, time)) }
+
+  /// A record's own time; nil for none, as for all that have no header.
+  func time(of entry: Entry) -> Int64? {
+    guard !times.isEmpty, !entry.headers.isEmpty else { return nil }
+    // They lie in the order of the records.
+    let header = entry.headers.lowerBound
+    var range = times.indices
+    while !range.isEmpty {
+      let middle = range.lowerBound + range.count / 2
+      if times[middle].header == header { return times[middle].time }
+      range =
+        times[middle].header < header
+        ? middle + 1..<range.upperBound : range.lowerBound..<middle
+    }
+    return nil
+  }
+
+  /// Copies of a record's headers.
+  func headers(of entry: Entry) -> [RecordHeader] {
+    headers[entry.headers].map { header in
+      RecordHeader(name: header.name, value: header.value.map { bytes.bytes($0).copied })
+    }
+  }
+
+  private mutating func append(_ own: [RecordHeader]) {
+    for header in own {
+      headers.append(Header(name: header.name, value: header.value.map { append($0) }))
+    }
   }
 
   /// Adds a record without a value under the key of another one, whose bytes are written once more.
@@ -73,6 +138,24 @@ struct RecordBatch: ~Copyable {
     let keyPlace = key.map { append($0) }
     let valuePlace = append(value)
     add(key: keyPlace, value: valuePlace, route: route, ticket: ticket)
+  }
+
+  /// Adds a copy of another batch's record; not for the row path.
+  mutating func add(_ entry: Entry, of other: borrowing RecordBatch) {
+    add(
+      HeldRecord(entry, of: other, topic: ""), topic: entry.topic, ticket: entry.ticket)
+  }
+
+  /// Adds a record that was held; not for the row path.
+  mutating func add(_ record: HeldRecord, topic: TopicID, ticket: UInt64) {
+    let (key, value) = (record.key.map { append($0) }, record.value.map { append($0) })
+    let firstHeader = headers.count
+    if let time = record.time { stamp(time) }
+    append(record.headers)
+    entries.append(
+      Entry(
+        key: key, value: value, headers: firstHeader..<headers.count, topic: topic,
+        partitionHash: record.partitionHash, ticket: ticket))
   }
 
   /// Puts another key and value, and another topic, in place of a record's; its bytes stay until the
@@ -130,6 +213,7 @@ struct RecordBatch: ~Copyable {
     guard count < entries.count else { return }
     let first = entries[count]
     headers.removeSubrange(first.headers.lowerBound...)
+    if !times.isEmpty { times.removeAll { $0.header >= first.headers.lowerBound } }
     let start = min(first.key?.lowerBound ?? .max, first.value?.lowerBound ?? .max)
     if start < bytes.count { bytes.truncate(to: start) }
     entries.removeSubrange(count...)
@@ -139,6 +223,7 @@ struct RecordBatch: ~Copyable {
   mutating func removeAll() {
     entries.removeAll(keepingCapacity: true)
     headers.removeAll(keepingCapacity: true)
+    if !times.isEmpty { times.removeAll(keepingCapacity: true) }
     bytes.removeAll()
     bytes.shrink(to: Limits.batchBytes * 4)
   }

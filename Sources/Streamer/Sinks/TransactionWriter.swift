@@ -25,6 +25,8 @@ protocol TransactionWriter: AnyObject, Sendable {
   var eventDescriptor: CInt? { get }
   /// What keeps records from being delivered, though librdkafka goes on trying.
   var trouble: StreamerError? { get }
+  /// How long the topics are not looked at.
+  var pauseOfLooks: Duration { get }
   /// The largest record, key and value together in bytes.
   var maximumRecordBytes: Int { get }
   /// What is known of a topic that was prepared.

@@ -27,7 +27,7 @@ final class TransactionalKafkaSink: TransactionalSink {
   private var committedLSN: LSN?
   private var isCommitting = false
   private var mustCommit = false
-  private var nextLook: ContinuousClock.Instant
+  private var lastLook: ContinuousClock.Instant
   private var failure: StreamerError?
 
   /// What the configuration says of topics.
@@ -53,7 +53,7 @@ final class TransactionalKafkaSink: TransactionalSink {
     self.rivalry = rivalry
     self.now = now
     transaction = KafkaTransaction(rules: rules, now: now())
-    nextLook = now() + Limits.partitionsCheck
+    lastLook = now()
   }
 
   /// The writer and the position's topic of one source and sink.
@@ -170,8 +170,8 @@ final class TransactionalKafkaSink: TransactionalSink {
       return { [writer] in writer.commit() }
     }
     let now = now()
-    guard !isCommitting, now >= nextLook else { return nil }
-    nextLook = now + Limits.partitionsCheck
+    guard !isCommitting, now >= lastLook + writer.pauseOfLooks else { return nil }
+    lastLook = now
     return { [writer, topics] in writer.lookAtPartitions(usingNew: topics.usesNewPartitions) }
   }
 

@@ -5,6 +5,8 @@ import Synchronization
 enum CopyCommand: Hashable, Sendable {
   /// The rows of these tables are copied, those that meet a condition where there is one.
   case copy(tables: [String], filter: String?, mark: String? = nil)
+  /// Of these keys of a table, a JSON array of objects, those that have no row are told as deleted.
+  case tellGone(table: String, keys: String)
   /// A copy waits, or all that have not ended do.
   case pause(Int?)
   /// It goes on.

@@ -23,6 +23,10 @@ struct CopyRequest: Hashable, Sendable {
   var tables: [String] = []
   /// A condition for their rows, in the server's SQL; nil for all rows.
   var filter: String?
+  /// Keys of the one table as a JSON array of objects; nil for a copy.
+  ///
+  /// Those of which there is no row are told as deleted, and nothing is copied.
+  var keys: String?
   /// Where in the stream it was asked for; nil where it was not there.
   ///
   /// A part of the stream that comes again brings no second copy.
@@ -68,11 +72,24 @@ struct CopyBook: Hashable, Sendable {
   subscript(number: Int) -> CopyRequest? { requests.first { $0.number == number } }
 
   /// A copy's tables, in their order.
-  func tables(of number: Int) -> [TableProgress] { tables.filter { $0.request == number } }
+  func tables(of number: Int) -> [TableProgress] { Array(part(number)) }
 
   /// Whether nothing is left to be read for a copy.
-  func hasEnded(_ number: Int) -> Bool {
-    !tables.contains { $0.request == number && !$0.isDone }
+  func hasEnded(_ number: Int) -> Bool { part(number).allSatisfy(\.isDone) }
+
+  /// A copy's tables: whoever looks at all copies looks at each table once.
+  private func part(_ number: Int) -> ArraySlice<TableProgress> {
+    tables[place(of: number)..<place(of: number + 1)]
+  }
+
+  /// Where the tables begin of a copy and those behind it.
+  private func place(of number: Int) -> Int {
+    var (low, high) = (0, tables.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if tables[middle].request < number { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 
   /// The numbers of the copies that have not ended, in their order.
@@ -94,7 +111,7 @@ struct CopyBook: Hashable, Sendable {
 
   /// Where a table of a copy stands in ``tables``.
   func index(of relation: UInt32, in request: Int) -> Int? {
-    tables.firstIndex { $0.relation == relation && $0.request == request }
+    part(request).firstIndex { $0.relation == relation }
   }
 
   /// Changes a table's progress.
@@ -160,10 +177,12 @@ struct CopyBook: Hashable, Sendable {
 
   /// A copy behind all others, of these tables, in their order.
   func next(
-    _ patterns: [String], filter: String?, mark: String?, of tables: [SnapshotTable]
+    _ patterns: [String], filter: String?, keys: String? = nil, mark: String?,
+    of tables: [SnapshotTable]
   ) -> CopyBook {
     let number = (requests.last?.number ?? CopyRequest.start) + 1
-    let request = CopyRequest(number: number, tables: patterns, filter: filter, mark: mark)
+    let request = CopyRequest(
+      number: number, tables: patterns, filter: filter, keys: keys, mark: mark)
     return CopyBook(
       [request],
       tables.enumerated().map {

@@ -1,6 +1,8 @@
+import KafkaBridge
 import PGWire
 
-/// A row that somebody has inserted into the signal table: Debezium's three columns.
+/// A row that somebody has inserted into the signal table, or a record of a signal topic: Debezium's
+/// three columns.
 struct SignalRow: Hashable, Sendable {
   /// What the row asks for.
   enum Meaning: Hashable {
@@ -11,16 +13,18 @@ struct SignalRow: Hashable, Sendable {
     case fault(String)
   }
 
-  /// Where it was inserted.
-  var lsn: LSN
+  /// Where it stands: nothing else has the same place.
+  var place: String
   /// Its columns; empty where one is missing or null.
   var id = ""
   var type = ""
   var data = ""
+  /// The data, where it is no text of its own.
+  private var document: JSONValue?
 
   /// Takes the columns of an inserted row.
   init(_ change: borrowing Change, of relation: Relation, at lsn: LSN) {
-    self.lsn = lsn
+    place = "\(lsn)"
     for (index, column) in relation.columns.enumerated() {
       guard case .text(let text) = change.new.value(at: index) else { continue }
       switch column.name {
@@ -33,15 +37,29 @@ struct SignalRow: Hashable, Sendable {
   }
 
   init(lsn: LSN, id: String, type: String, data: String) {
-    self.lsn = lsn
+    place = "\(lsn)"
     self.id = id
     self.type = type
     self.data = data
   }
 
+  /// Takes the value of a record, `{"id": …, "type": …, "data": {…}}`; nil for anything else.
+  ///
+  /// Without an id it is known by its place.
+  init?(value: [UInt8], of partition: TopicPartition, at offset: Int64) {
+    guard let record = JSONValue(value), let type = record["type"]?.string else { return nil }
+    place = "\(partition.topic):\(partition.partition):\(offset)"
+    id = record["id"]?.string ?? "\(partition.partition)-\(offset)"
+    self.type = type
+    switch record["data"] {
+    case .string(let text): data = text
+    case let value: document = value ?? .object([])
+    }
+  }
+
   /// What it asks for; one copy for the tables without a condition, and one for each that has one.
   var meaning: Meaning {
-    let document = JSONValue(Array((data.isEmpty ? "{}" : data).utf8))
+    let document = self.document ?? JSONValue(Array((data.isEmpty ? "{}" : data).utf8))
     let collections = document?["data-collections"]?.elements.compactMap(\.string) ?? []
     switch type {
     case "execute-snapshot":
@@ -63,7 +81,7 @@ struct SignalRow: Hashable, Sendable {
       filters[table] = condition["filter"]?.string
     }
     // The same row read again says the same.
-    func mark(_ part: String) -> String { "\(lsn) \(id) \(part)" }
+    func mark(_ part: String) -> String { "\(place) \(id) \(part)" }
     let plain = collections.filter { filters[$0] == nil }
     var commands: [CopyCommand] = []
     if !plain.isEmpty { commands.append(.copy(tables: plain, filter: nil, mark: mark(""))) }

@@ -3,7 +3,7 @@ import PGWire
 /// Copies existing rows beside the stream, round by round, without sockets, clocks or threads.
 ///
 /// ```
-/// resting ─▶ opening ─▶ fencing ─▶ reading ─▶ closing ─▶ delivering ─▶ saving ─▶ resting … off
+/// resting ─▶ locking ─▶ opening ─▶ fencing ─▶ reading ─▶ closing ─▶ delivering ─▶ saving ─▶ resting … off
 /// ```
 /// A round takes a snapshot of the server, lets the stream run to the place where everything is read
 /// that the snapshot sees and nothing else, pauses it there, and hands the rows of some tables to the
@@ -21,7 +21,10 @@ struct Snapshot {
     case off
     /// The next round is due then.
     case resting(until: Instant)
-    /// The worker takes a snapshot.
+    /// The worker locks the tables.
+    case locking
+    /// The worker takes a snapshot, and no transaction of the stream begins: what is read after it is
+    /// taken and before it is known what it sees would make it older than the stream.
     case opening
     /// The stream runs to the place where the rows belong.
     case fencing(SnapshotPoint, since: Instant)
@@ -35,51 +38,6 @@ struct Snapshot {
     case saving
   }
 
-  /// The rows that are read at one snapshot.
-  struct Round {
-    /// The copy's number.
-    var request: Int
-    /// The tables, as the snapshot has them, in the order in which they are read.
-    var tables: [SnapshotTable]
-    /// When it began.
-    var began: Instant
-    /// The part of a table that is being read; nil before the first.
-    var part: Part?
-    /// The block whose rows are being taken, and how far.
-    var block: RowBlock?
-    var offset = 0
-    /// The block behind it.
-    var next: RowBlock?
-    /// The rows that it has brought.
-    var rows: Int64 = 0
-  }
-
-  /// A part of a table: its rows behind a key, a bounded number of them.
-  struct Part {
-    var limit: Int
-    var began: Instant
-    /// How many rows have been fetched.
-    var fetched = 0
-    /// Whether it has been asked for, and whether all of it has come.
-    var isAsked = false
-    var isFetched = false
-  }
-
-  /// What is worth a line in the log.
-  enum Remark {
-    case began(CopyRequest, tables: Int)
-    case copied(TableProgress)
-    case gone(TableProgress)
-    /// A round has ended: how many rows it had and how long the stream has waited.
-    case round(rows: Int64, pause: Duration)
-    /// A snapshot was older than the stream.
-    case stale
-    case failed(StreamerError)
-    /// A copy cannot be made.
-    case refused(CopyRequest)
-    case finished(CopyRequest, tables: Int, rows: Int64)
-  }
-
   /// How long the stream may wait for one round.
   let pause: Duration
   private let windowLimit: Int
@@ -89,13 +47,16 @@ struct Snapshot {
   /// The same without them, as the store has it.
   private var saved = CopyBook()
   /// The copy whose turn it is; nil when all wait or have ended.
-  private var current: CopyRequest?
+  private(set) var current: CopyRequest?
   /// The copy that was said to have begun.
   private var announced: Int?
   /// The tables of the snapshot that is being taken.
   private var opened: [TableProgress] = []
-  /// How many rows of each table the server believes there are, by its OID.
+  /// How many rows of each table the server believes there are, by its OID; negative where it has not
+  /// counted.
   private(set) var estimates: [UInt32: Int64] = [:]
+  /// What has been read for the copy whose turn it is, since the program began or went on with it.
+  private(set) var pace = CopyPace()
   private var origin: SourceOrigin?
   private var isUnderWay = false
   /// Blocks that nobody uses.
@@ -105,14 +66,21 @@ struct Snapshot {
   /// Where the last round stood and the number of the next event there.
   private var last: (place: LSN, ordinal: UInt64) = (.zero, 0)
   private var remarks: [Remark] = []
-  private var rounds: UInt64 = 0
-  private var lastPause = Duration.zero
+  /// How long the stream has waited for rows.
+  private(set) var pauses = CopyPauses()
   private var failures = Backoff(longest: Limits.longestRetry)
   private var random: any RandomNumberGenerator & Sendable
   /// When progress that could not be saved is saved again.
   private var nextSave: Instant?
   /// Whether somebody wants no rounds for now.
   var isHeld = false
+  /// Whether some sink wants to be told of copies.
+  var tells = false
+  /// What is to be told between two rounds, and what is being delivered of it.
+  var notices: [CopyNotice] = []
+  var telling: [CopyNotice] = []
+  /// The copy that was told to have begun.
+  var begun: Int?
 
   init(
     pause: Duration, windowLimit: Int = Limits.fenceWindow,
@@ -129,6 +97,15 @@ struct Snapshot {
     self.book = book
     saved = book
     announced = nil
+    begun = nil
+    // Whether that was told before is not known.
+    notices =
+      !tells
+      ? []
+      : book.unfinished.compactMap { number in
+        book[number].flatMap { $0.state == .paused ? notice(.paused, of: $0) : nil }
+      }
+    telling = []
     state = .resting(until: now)
     look()
   }
@@ -137,7 +114,9 @@ struct Snapshot {
   mutating func take(_ changed: CopyBook, now: Instant) {
     for number in changed.requests.map(\.number) where book.hasEnded(number) {
       if announced == number { announced = nil }
+      if begun == number { begun = nil }
     }
+    if tells { note(changed.requests) }
     book.put(changed)
     saved.put(changed)
     let surplus = saved.surplus
@@ -150,7 +129,10 @@ struct Snapshot {
   /// Finds the copy whose turn it is, after the book has changed.
   private mutating func look() {
     current = book.current
-    if case .resting = state, current == nil, book.unfinished.isEmpty { state = .off }
+    if current == nil { pace.pause() }
+    if case .resting = state, current == nil, book.unfinished.isEmpty, notices.isEmpty {
+      state = .off
+    }
   }
 
   /// Whether there is something to copy.
@@ -160,33 +142,8 @@ struct Snapshot {
   var isUnsaved: Bool {
     switch state {
     case .closing, .delivering, .saving: book != saved
-    case .off, .resting, .opening, .fencing, .reading: false
+    case .off, .resting, .locking, .opening, .fencing, .reading: false
     }
-  }
-
-  /// How far the copy is whose turn it is, or was last.
-  var status: SnapshotStatus {
-    let request = current ?? book.unfinished.first.flatMap { book[$0] } ?? book.requests.last
-    let progress = request.map { book.tables(of: $0.number) } ?? []
-    var status = SnapshotStatus(
-      tables: progress.count, tablesDone: progress.count { $0.isDone },
-      rows: progress.reduce(0) { $0 + $1.rows }, rounds: rounds,
-      pauseSeconds: lastPause.inSeconds)
-    let left = progress.filter { !$0.isDone }
-    status.isPaused = current == nil && !left.isEmpty
-    status.table = left.first?.name
-    let counted = left.map { estimates[$0.relation] ?? -1 }
-    if !counted.contains(where: { $0 < 0 }) {
-      status.estimatedRows = max(
-        status.rows,
-        counted.reduce(0, +) + progress.filter(\.isDone).reduce(0) { $0 + $1.rows })
-    }
-    return status
-  }
-
-  /// All copies, for whoever asks for a list.
-  var list: [CopyStatus] {
-    book.requests.map { CopyStatus($0, book.tables(of: $0.number), isCurrent: $0 == current) }
   }
 
   /// What is worth a line in the log, since the last call.
@@ -212,17 +169,24 @@ struct Snapshot {
     _ lanes: borrowing LaneSet<LSN>, _ mayBegin: Bool, now: Instant
   ) -> SnapshotStep? {
     switch state {
-    case .off, .opening, .fencing, .saving: return nil
+    case .off, .locking, .fencing, .saving: return nil
+    case .opening:
+      let request = opened.first.flatMap { book[$0.request] }
+      return .open(opened, filter: request?.filter, keys: request?.keys)
     case .resting(let until):
-      guard mayBegin, !isHeld, now >= until, let current else { return nil }
+      guard mayBegin, !isHeld, notices.isEmpty, now >= until, let current else { return nil }
       let left = book.tables(of: current.number).filter { !$0.isDone }
       if announced != current.number {
         announced = current.number
+        estimates = [:]
+        pace = CopyPace()
         remarks.append(.began(current, tables: left.count))
       }
+      pace.begin(now: now)
       opened = Array(left.prefix(Limits.roundTables))
-      state = .opening
-      return .open(opened, filter: current.filter)
+      state = .locking
+      return .lock(
+        opened, uncounted: left.map(\.relation).filter { estimates[$0] == nil })
     case .reading(var round):
       guard var part = round.part, let table = round.tables.first, round.next == nil,
         !part.isFetched
@@ -238,6 +202,7 @@ struct Snapshot {
     case .delivering:
       if lanes.haveLostRound {
         book = saved
+        repeatNotices()
         nextSave = nil
         state = .resting(until: now + failures.next(using: &random))
         look()
@@ -254,6 +219,7 @@ struct Snapshot {
   /// When the next step is due by time alone.
   var deadline: Instant? {
     switch state {
+    case .resting(let until) where !notices.isEmpty: until
     case .resting(let until) where !isUnderWay && !isHeld && current != nil: until
     case .delivering: nextSave
     default: nil
@@ -265,10 +231,15 @@ struct Snapshot {
     _ answer: SnapshotAnswer, _ pipeline: inout Pipeline, now: Instant
   ) throws(StreamerError) {
     isUnderWay = false
+    pipeline.awaitsSnapshot = false
     switch answer {
+    case .locked:
+      guard case .locking = state else { return }
+      state = .opening
+      pipeline.awaitsSnapshot = true
     case .opened(let point):
       guard case .opening = state else { return }
-      for table in point.tables { estimates[table.relation.oid] = table.estimatedRows }
+      estimates.merge(point.estimates) { $1 }
       pipeline.fence = Fence(point.snapshot, limit: point.limit)
       state = .fencing(point, since: now)
     case .rows(let block):
@@ -283,6 +254,7 @@ struct Snapshot {
     case .saved:
       let unfinished = saved.unfinished
       saved = book
+      telling = []
       nextSave = nil
       failures.reset()
       state = .resting(until: now)
@@ -292,7 +264,7 @@ struct Snapshot {
       take(changed, now: now)
       remarks += changed.requests.map(Remark.refused)
       end(&pipeline, now: now)
-      if case .opening = state {
+      if isOpening {
         state = .resting(until: now)
         look()
       }
@@ -303,7 +275,7 @@ struct Snapshot {
         state = .delivering
         nextSave = now + failures.next(using: &random)
       }
-      if case .opening = state { state = .resting(until: now + failures.next(using: &random)) }
+      if isOpening { state = .resting(until: now + failures.next(using: &random)) }
       guard error.isRetryable else { throw error }
     }
   }
@@ -315,6 +287,7 @@ struct Snapshot {
     _ pipeline: inout Pipeline, _ window: RawSpan, mayRead: Bool, now: Instant
   ) throws(StreamFault) {
     switch state {
+    case .resting: if mayRead { tell(&pipeline, now: now) }
     case .fencing(let point, let since):
       if pipeline.looksBehindFence { pipeline.lookBehindFence(window) }
       // More than that is not received before what is there is read.
@@ -330,12 +303,25 @@ struct Snapshot {
     case .reading:
       guard mayRead, pipeline.isInRound, isWanted else { return end(&pipeline, now: now) }
       try read(&pipeline, now: now)
-    case .off, .resting, .opening, .closing, .delivering, .saving: break
+    case .off, .locking, .opening, .closing, .delivering, .saving: break
     }
   }
 
   /// The connection is gone, and with it the round: what the lanes have of it counts.
   mutating func disconnected(_ pipeline: inout Pipeline, now: Instant) { end(&pipeline, now: now) }
+
+  /// Tells what waits to be told, where the stream lets it.
+  private mutating func tell(_ pipeline: inout Pipeline, now: Instant) {
+    guard case .resting(let until) = state, now >= until, !notices.isEmpty, pipeline.mayTell
+    else { return }
+    // Its last rows were on their way when somebody paused it: it was told to be complete.
+    notices.removeAll { $0.kind.isPause && book.hasEnded($0.request.number) }
+    if notices.isEmpty { return look() }
+    pipeline.tell(alone: notices)
+    telling = notices
+    notices = []
+    state = .delivering
+  }
 
   /// The snapshot is of no use; another is taken.
   private mutating func giveUp(_ pipeline: inout Pipeline) {
@@ -349,6 +335,7 @@ struct Snapshot {
     let first = place == last.place ? last.ordinal : 0
     last = (place, first)
     var tables: [SnapshotTable] = []
+    var gone: [TableProgress] = []
     let request = opened.first?.request ?? CopyRequest.start
     for wanted in opened {
       guard let index = book.index(of: wanted.relation, in: request), !book.tables[index].isDone
@@ -359,12 +346,20 @@ struct Snapshot {
         // It is published no more, or gone.
         book.change(index) { $0.isDone = true }
         remarks.append(.gone(book.tables[index]))
+        gone.append(book.tables[index])
       }
     }
     pipeline.beginRound(
       Transaction(existingRowsAt: place, time: point.time, firstOrdinal: first),
       tables.map(\.relation))
     state = .reading(Round(request: request, tables: tables, began: now))
+    guard tells, let copy = book[request] else { return }
+    if begun != request {
+      begun = request
+      pipeline.tell(notice(.started, of: copy))
+    }
+    for table in gone { pipeline.tell(notice(.tableScanCompleted, of: copy, table, .skipped)) }
+    if !gone.isEmpty { tellEnd(of: copy, &pipeline) }
   }
 
   /// Takes rows as far as the sinks do.
@@ -376,14 +371,16 @@ struct Snapshot {
         }
         round.part = Part(limit: limit(round, now: now), began: now)
         state = .reading(round)
+        if tells { tellBegin(of: round, &pipeline) }
       }
       guard let block = round.block else { return }
       let bytes = block.takeBytes()
+      let size = bytes.count
       let isTaken: Bool
       let reason: Pipeline.Pause
       do throws(StreamFault) {
         reason = try pipeline.readRound(bytes, from: &round.offset)
-        isTaken = round.offset == bytes.count
+        isTaken = round.offset == size
       } catch {
         block.put(bytes)
         throw error
@@ -394,9 +391,10 @@ struct Snapshot {
         precondition(reason != .fence, "a round stops for a reason")
         return
       }
-      taken(block, now: now)
+      pace.add(rows: Int64(block.read.count), bytes: Int64(size), now: now)
+      taken(block, &pipeline, now: now)
       // A part that takes much longer than it was made for is cut behind what is taken.
-      if case .reading(let round) = state, let table = round.tables.first, !table.key.isEmpty,
+      if case .reading(let round) = state, let table = round.tables.first, !table.isReadWhole,
         now - round.began > pause * 3
       {
         return end(&pipeline, now: now)
@@ -405,7 +403,7 @@ struct Snapshot {
   }
 
   /// The rows of a block have been taken.
-  private mutating func taken(_ block: RowBlock, now: Instant) {
+  private mutating func taken(_ block: RowBlock, _ pipeline: inout Pipeline, now: Instant) {
     guard case .reading(var round) = state, let table = round.tables.first, let part = round.part,
       let index = book.index(of: table.relation.oid, in: round.request)
     else { return }
@@ -422,13 +420,19 @@ struct Snapshot {
       let seconds = max((now - part.began).inSeconds, 0.001)
       if part.fetched > 1_000 { rate = Double(part.fetched) / seconds }
       round.part = nil
-      if table.key.isEmpty || part.fetched < part.limit {
+      if table.isReadWhole || part.fetched < part.limit {
         book.change(index) { progress in
           progress.isDone = true
           progress.lastKey = []
         }
         remarks.append(.copied(book.tables[index]))
         round.tables.removeFirst()
+        if tells, let copy = book[round.request] {
+          let table = book.tables[index]
+          pipeline.tell(
+            notice(.tableScanCompleted, of: copy, table, table.rows > 0 ? .succeeded : .empty))
+          tellEnd(of: copy, &pipeline)
+        }
       }
     }
     state = .reading(round)
@@ -446,13 +450,19 @@ struct Snapshot {
     case .reading(let round):
       last.ordinal = max(last.ordinal, pipeline.nextOrdinal)
       spare = []
-      rounds += 1
-      lastPause = now - round.began
-      remarks.append(.round(rows: round.rows, pause: lastPause))
+      pauses.add(now - round.began)
+      remarks.append(.round(rows: round.rows, pause: pauses.last))
       pipeline.endRound()
       state = .closing(isStale: false)
     case .fencing: giveUp(&pipeline)
-    case .off, .resting, .opening, .closing, .delivering, .saving: break
+    case .off, .resting, .locking, .opening, .closing, .delivering, .saving: break
+    }
+  }
+
+  private var isOpening: Bool {
+    switch state {
+    case .locking, .opening: true
+    default: false
     }
   }
 
@@ -475,13 +485,5 @@ struct Snapshot {
       let index = book.index(of: table.relation.oid, in: round.request)
     else { return [] }
     return book.tables[index].lastKey
-  }
-}
-
-extension LaneSet where Position == LSN {
-  /// Whether a sink was replaced that had not delivered the existing rows.
-  var haveLostRound: Bool {
-    for index in indices where self[index].roundTicket == nil { return true }
-    return false
   }
 }

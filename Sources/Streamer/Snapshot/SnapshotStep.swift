@@ -2,9 +2,12 @@ import PGWire
 
 /// What the I/O worker is to do for a copy of existing rows; one step is under way at a time.
 enum SnapshotStep: Sendable {
+  /// Locks these tables and asks how many rows the uncounted ones have: what may take a while before a
+  /// snapshot is taken of them.
+  case lock([TableProgress], uncounted: [UInt32])
   /// Takes a snapshot of the server with these tables in it, and of them the rows that meet a
-  /// condition.
-  case open([TableProgress], filter: String?)
+  /// condition, or of these keys those that have no row; locks them first unless that has been done.
+  case open([TableProgress], filter: String?, keys: String? = nil)
   /// Begins to read a table behind a key, and fills the block with the first rows.
   case read(SnapshotTable, after: [String], limit: Int, into: RowBlock)
   /// Fills the block with more of them.
@@ -17,6 +20,8 @@ enum SnapshotStep: Sendable {
 
 /// What came of a step.
 enum SnapshotAnswer: Sendable {
+  /// The tables are locked.
+  case locked
   /// The snapshot is there, with the tables that are published and can be read at it.
   case opened(SnapshotPoint)
   /// The block holds rows.
@@ -42,6 +47,9 @@ struct SnapshotPoint: Sendable {
   var time: Int64
   /// The tables, as it has them; those that are gone are missing.
   var tables: [SnapshotTable]
+  /// How many rows the server believes the uncounted tables have, by OID; negative where it has not
+  /// counted.
+  var estimates: [UInt32: Int64] = [:]
 }
 
 /// Existing rows on their way from the worker to the pipeline.

@@ -10,13 +10,26 @@ struct SnapshotTable: Hashable, Sendable {
   var filter: String?
   /// Which of them are copied, as SQL; nil for all.
   var condition: String?
+  /// Keys of which those are read that have no row, instead of rows; see ``CopyRequest/keys``.
+  var goneKeys: String?
   /// The columns that its rows are read in the order of, in that order; empty for a table that can only
   /// be read whole.
   var key: [Int] = []
   /// What its first file takes on the server's disk, in bytes; nothing for a partitioned one.
+  ///
+  /// Where it was not measured, what it took when VACUUM or ANALYZE last counted.
   var bytes: Int64 = 0
   /// How many rows the server believes it has; negative while it has not counted.
   var estimatedRows: Int64 = -1
+
+  /// Whether it is read in one piece.
+  var isReadWhole: Bool { key.isEmpty || goneKeys != nil }
+
+  /// Whether a key is enough to say that a row is gone, as the server itself would say it.
+  var mayTellGone: Bool {
+    let identity = relation.replicaIdentity
+    return !key.isEmpty && (identity == .primaryKey || identity == .index)
+  }
 
   /// "schema.table".
   var name: String { "\(relation.schema).\(relation.name)" }
@@ -31,6 +44,7 @@ struct SnapshotTable: Hashable, Sendable {
   /// What reads the rows behind the one with the key `last`, `limit` of them at most where the table
   /// can be read in parts.
   func query(after last: [String], limit: Int) -> String {
+    if let goneKeys { return query(gone: goneKeys) }
     let columns = relation.columns.map { ReplicationCommand.identifier($0.name) }
     var text = "SELECT \(columns.joined(separator: ", ")) FROM \(source)"
     let keyColumns = key.map { columns[$0] }.joined(separator: ", ")
@@ -46,43 +60,77 @@ struct SnapshotTable: Hashable, Sendable {
     return text
   }
 
+  /// What reads those of some keys that have no row, with nothing in the other columns.
+  private func query(gone keys: String) -> String {
+    let names = relation.columns.map { ReplicationCommand.identifier($0.name) }
+    let columns = names.indices.map { key.contains($0) ? "k.\(names[$0])" : "NULL" }
+    let same = key.map { "t.\(names[$0]) = k.\(names[$0])" }
+    let table = String(source.dropFirst(isPartitioned ? 0 : "ONLY ".count))
+    return """
+      SELECT \(columns.joined(separator: ", ")) FROM pg_catalog.json_populate_recordset(\
+      NULL::\(table), \(ReplicationCommand.literal(keys))) k WHERE NOT EXISTS (\
+      SELECT FROM \(source) t WHERE \(same.joined(separator: " AND "))\
+      \(filter.map { " AND (\($0))" } ?? ""))
+      """
+  }
+
+  /// How much is asked about tables.
+  enum Detail {
+    /// What the catalog says: that waits for nobody.
+    case known
+    /// The files' sizes too, for which the server waits for whoever locks a table against everybody.
+    case measured
+    /// Row filters too, for which it waits as well: for tables that the asking session has locked.
+    case published
+  }
+
   /// What describes tables of a publication, with a row for each column in the order of the columns;
   /// ``all(from:)`` reads it.
   ///
   /// With `oids` only those tables. The identity's columns are marked as pgoutput marks them, and what
   /// it leaves out is left out: generated columns (but from 18 on as the publication says) and those
   /// that a column list (15) does not name.
-  static func query(publication: String, oids: [UInt32]?, serverMajor: Int) -> String {
+  static func query(
+    publication: String, oids: [UInt32]?, serverMajor: Int, _ detail: Detail
+  ) -> String {
     let keys =
       serverMajor >= 11 ? "(i.indkey::int2[])[0:i.indnkeyatts - 1]" : "(i.indkey::int2[])"
     let isPublished =
-      serverMajor >= 18
-      ? "a.attname = ANY (p.attnames)"
-      : (serverMajor >= 15 ? "a.attname = ANY (p.attnames)" : "true")
-        + (serverMajor >= 12 ? " AND a.attgenerated = ''" : "")
-    let among = oids.map { "AND c.oid IN (\($0.map { "\($0)" }.joined(separator: ", ")))" } ?? ""
+      switch serverMajor {
+      case 18...:
+        "CASE WHEN p.columns IS NULL THEN a.attgenerated = '' OR a.attgenerated = 's' "
+          + "AND p.generated ELSE a.attnum = ANY (p.columns) END"
+      case 15...: "(p.columns IS NULL OR a.attnum = ANY (p.columns)) AND a.attgenerated = ''"
+      case 12...: "a.attgenerated = ''"
+      default: "true"
+      }
+    let among = oids.map { "WHERE c.oid IN (\($0.map { "\($0)" }.joined(separator: ", ")))" } ?? ""
+    let hasFilters = serverMajor >= 15 && detail == .published
+    let bytes =
+      detail == .known
+      ? "c.relpages::bigint * pg_catalog.current_setting('block_size')::bigint"
+      : "pg_catalog.pg_relation_size(c.oid)"
     return """
-      SELECT c.oid, p.schemaname, p.tablename, c.relkind, c.relreplident, c.reltuples::bigint, \
-      pg_catalog.pg_relation_size(c.oid), \
-      \(serverMajor >= 15 ? "p.rowfilter" : "NULL"), a.attname, a.atttypid, a.atttypmod, \
+      SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident, c.reltuples::bigint, \
+      \(bytes), \(hasFilters ? "pg_catalog.pg_get_expr(p.filter, c.oid)" : "NULL"), a.attname, a.atttypid, a.atttypmod, \
       CASE c.relreplident WHEN 'f' THEN true ELSE COALESCE(a.attnum = ANY (d.keys), false) END, \
       pg_catalog.array_position(k.keys, a.attnum) \
-      FROM pg_catalog.pg_publication_tables p \
-      JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname \
-      JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename \
-      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+      FROM (\(Publication.members(publication, serverMajor: serverMajor))) p \
+      JOIN pg_catalog.pg_class c ON c.oid = p.relid \
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 \
+      AND NOT a.attisdropped AND \(isPublished) \
       LEFT JOIN LATERAL (SELECT \(keys) AS keys FROM pg_catalog.pg_index i \
       WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'i' THEN i.indisreplident \
       WHEN 'd' THEN i.indisprimary AND i.indimmediate END LIMIT 1) d ON true \
       LEFT JOIN LATERAL (SELECT \(keys) AS keys FROM pg_catalog.pg_index i \
       WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'i' THEN i.indisreplident \
       ELSE i.indisprimary AND i.indimmediate END LIMIT 1) k ON true \
-      WHERE p.pubname = \(ReplicationCommand.literal(publication)) AND \(isPublished) \(among) \
-      ORDER BY c.oid, a.attnum
+      \(among) ORDER BY c.oid, a.attnum
       """
   }
 
-  /// Reads the answer to ``query(publication:oids:serverMajor:)``.
+  /// Reads the answer to ``query(publication:oids:serverMajor:_:)``.
   static func all(from rows: [[String?]]) -> [SnapshotTable] {
     var tables: [SnapshotTable] = []
     // Where each column of a table stands in its key.

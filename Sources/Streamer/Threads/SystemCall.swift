@@ -35,6 +35,17 @@ enum SystemCall {
 
   /// Whether the errno says that a disk, a quota or a file-size limit is full: it may become free.
   static func isFull(_ code: CInt) -> Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
+
+  /// Makes the name of a file, or that it has none any more, durable.
+  ///
+  /// Throws as the system does; `what` names the file.
+  static func syncDirectory(of path: String, _ what: String) throws(StreamerError) {
+    let descriptor = try retrying(what) {
+      unsafe open(FileAccess.directory(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    }
+    defer { close(descriptor) }
+    _ = try retrying(what) { fsync(descriptor) }
+  }
 }
 
 extension StreamerError {

@@ -11,7 +11,7 @@ struct ChaosLoad {
     CREATE TABLE counter (key int PRIMARY KEY, seq int NOT NULL, filler text);
     INSERT INTO counter SELECT key, 0, repeat('f', 50) FROM generate_series(1, 90) key;
     CREATE TABLE journal (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tx xid8 NOT NULL);
-    CREATE TABLE scratch (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tx xid8);
+    CREATE TABLE scratch (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tx xid8, filler text);
     CREATE FUNCTION bump(wanted int) RETURNS void LANGUAGE sql AS
       'UPDATE counter SET seq = seq + 1 WHERE key = wanted';
     """
@@ -22,6 +22,7 @@ struct ChaosLoad {
     \set middle random(31, 60)
     \set high random(61, 90)
     \set choice random(1, 10)
+    \set rare random(1, 200)
     BEGIN;
     SELECT bump(:low);
     INSERT INTO journal (tx) VALUES (pg_current_xact_id());
@@ -38,6 +39,15 @@ struct ChaosLoad {
     ROLLBACK TO SAVEPOINT two;
     \elif :choice <= 6
     INSERT INTO scratch (tx) SELECT pg_current_xact_id() FROM generate_series(1, 40);
+    \endif
+    \if :rare = 1
+    INSERT INTO scratch (filler) SELECT repeat('b', 300) FROM generate_series(1, 300);
+    SAVEPOINT three;
+    INSERT INTO scratch (filler) SELECT repeat('r', 300) FROM generate_series(1, 300);
+    ROLLBACK TO SAVEPOINT three;
+    INSERT INTO scratch (filler) SELECT repeat('a', 300) FROM generate_series(1, 300);
+    \elif :rare <= 5
+    COPY scratch (filler) FROM PROGRAM 'seq 30';
     \endif
     INSERT INTO journal (tx) VALUES (pg_current_xact_id());
     \if :choice = 10

@@ -11,12 +11,12 @@ final class ChaosNetwork: Sendable {
     let port: Int
     private let process: Subprocess
 
-    init(to port: Int, listening: Int, isKafka: Bool) throws {
+    init(to port: Int, listening: Int, _ options: [String]) throws {
       self.port = listening
       process = try Subprocess(
         "python3",
         ["\(Binary.project)/Tests/Chaos/proxy", "\(listening)", "127.0.0.1", "\(port)"]
-          + (isKafka ? ["--kafka"] : []), interactive: true)
+          + options, interactive: true)
       let process = process
       try eventually(within: .seconds(30), "the proxy") {
         guard process.isRunning else { throw SupportError(process.standardError) }
@@ -44,12 +44,13 @@ final class ChaosNetwork: Sendable {
   /// The broker that is reached through the proxy, by everybody.
   let broker: KafkaBroker
 
-  /// Starts a broker and both proxies.
-  init(postgres server: PostgresServer) throws {
-    postgres = try Link(to: server.port, listening: FreePort.take(), isKafka: false)
+  /// Starts a broker and both proxies, which with traps know messages and kill at one of them.
+  init(postgres server: PostgresServer, hasTraps: Bool = false) throws {
+    let traps = hasTraps ? ["--traps"] : []
+    postgres = try Link(to: server.port, listening: FreePort.take(), traps)
     let port = try FreePort.take()
     let outside = try FreePort.take()
-    kafka = try Link(to: port, listening: outside, isKafka: true)
+    kafka = try Link(to: port, listening: outside, ["--kafka"] + traps)
     broker = try KafkaBroker(
       port: port, properties: ["advertised.listeners=PLAINTEXT://127.0.0.1:\(outside)"])
   }

@@ -8,7 +8,7 @@ struct ChaosTruth {
   var rows: [String: Set<Int>]
 
   /// - Throws: `SupportError` when the database cannot be asked.
-  init(_ scenario: Scenario) throws {
+  init(_ scenario: Scenario, growing: [String] = ["journal", "scratch"]) throws {
     func table(_ sql: String) throws -> [[Int]] {
       try scenario.psql(sql).split(separator: "\n").map { line in
         line.split(separator: "|").compactMap { Int($0) }
@@ -19,7 +19,7 @@ struct ChaosTruth {
       sequences[row[0]] = row[1]
     }
     rows = [:]
-    for name in ["journal", "scratch"] {
+    for name in growing {
       rows[name] = Set(try table("SELECT id FROM \(name)").map { $0[0] })
     }
   }

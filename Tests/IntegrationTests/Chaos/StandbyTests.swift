@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.FirstHalf {
+extension Integration.FirstThird {
   /// Two processes with one configuration, and large transactions that are cut.
   @Suite(.needsKafka) struct ExactlyOnce {
     private static let delivery = "delivery = \"exactly-once\"\ntransactionalID = \"{name}\""

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Streamer
 
-extension Integration.FirstHalf.ExactlyOnce {
+extension Integration.FirstThird.ExactlyOnce {
   /// Positions of transactions whose records are not what they should be.
   @Suite(.needsKafka) struct TornTransactions {
     private let broker: KafkaBroker

@@ -13,7 +13,7 @@ extension Trait where Self == ConditionTrait {
   }
 }
 
-extension Integration.SecondHalf {
+extension Integration.LastThird {
   /// What `check --json` prints is what docs/check.schema.json says, whatever there is to tell.
   @Suite(.needsJSONSchema) struct CheckSchema {
     private static let schema =

@@ -3,7 +3,7 @@ import KafkaBridge
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.LastThird {
   /// `check` from outside: what it finds, that it tells no secret, and that it changes nothing.
   @Suite struct Check {
     private static let password = "tr0ub4dor"

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.FirstHalf {
+extension Integration.FirstThird {
   /// `demo` from outside: what it shows, and that nothing of it stays.
   @Suite struct Demo {
     private let folder: TemporaryDirectory
@@ -30,7 +30,8 @@ extension Integration.FirstHalf {
       for text in [
         #""Action":"insert""#, #""Action":"update""#, #""Action":"delete""#,
         #""Action":"truncate""#, #""Unchanged":["manual"]"#, "shop.public.orders", "20000 of 20000",
-        "captured    20009", "delivered   20009", "consumed    20009",
+        #""Action":"read""#, "existing    3 rows", "committed   20009 changes",
+        "captured    20012", "delivered   20012", "consumed    20012",
       ] {
         #expect(output.contains(text), "\(text)")
       }

@@ -3,7 +3,7 @@ import KafkaBridge
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.SecondThird {
   /// The tables of docs/OPERATING.md say what a running instance says, and nothing else.
   ///
   /// The instance has each kind of source: a server's changes go to Kafka, from there to a file, and
@@ -23,13 +23,14 @@ extension Integration.SecondHalf {
     init() throws {
       server = try Integration.postgres
       cluster = try MockCluster()
-      try cluster.createTopic("shop", partitions: 1)
+      for topic in ["shop", "large"] { try cluster.createTopic(topic, partitions: 1) }
       directory = try TemporaryDirectory("manual")
       port = try FreePort.take()
       try server.psql("CREATE DATABASE \(database)")
       try server.psql(
         """
         CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE secret (id int PRIMARY KEY);
+        CREATE TABLE large (v text);
         CREATE PUBLICATION p FOR ALL TABLES
         """, database: database)
     }
@@ -58,7 +59,9 @@ extension Integration.SecondHalf {
         sources = ["shop"]
         hosts = ["\(cluster.bootstrapServers)"]
         topicFallback = "shop"
+        tableTopicMapping = { "public.large" = "large" }
         exclude = ["public.secret"]
+        oversized = "quarantine"
         [sink.file]
         type = "file"
         sources = ["copy"]
@@ -84,9 +87,14 @@ extension Integration.SecondHalf {
       for metric in metrics where metric.isThereFromTheStart {
         #expect(first.owners(of: metric) == owners(of: metric), "\(metric.name) at the start")
       }
-      try server.psql("INSERT INTO t VALUES (1); INSERT INTO secret VALUES (1)", database: database)
-      try eventually("the row at the end of the road, and what is left out") {
+      try server.psql(
+        """
+        INSERT INTO t VALUES (1); INSERT INTO secret VALUES (1);
+        INSERT INTO large VALUES (repeat('x', 2000000))
+        """, database: database)
+      try eventually("the row at the end of the road, what is left out, and what is held") {
         try Scenario.requireAlive(streamer)
+        guard try get("/status").contains("\"records\":1,") else { return false }
         let stats = try JSON(get("/stats"))
         return stats["sinks"]?["file"]?["kafkaMessages"]?.int == 1
           && stats["sinks"]?["out"]?["noTopic"]?.int == 1

@@ -3,7 +3,7 @@ import KafkaBridge
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.SecondThird {
   /// README's first way to a row of one's own, as it stands there.
   @Suite struct Readme {
     private static func text() throws -> String {

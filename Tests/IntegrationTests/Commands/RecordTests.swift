@@ -4,7 +4,7 @@ import Recording
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.SecondThird {
   /// `record`, `replay` and `inspect` from outside, on a real server.
   @Suite struct Record {
     private let server: PostgresServer

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.SecondThird {
   /// `status` and `config migrate` from outside.
   @Suite struct Status {
     private let server: PostgresServer

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.SecondThird {
   /// `tail` from outside: what it prints, how it ends, and that nothing of it stays.
   @Suite struct Tail {
     private let server: PostgresServer

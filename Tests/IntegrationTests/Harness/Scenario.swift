@@ -14,12 +14,15 @@ final class Scenario: Sendable {
   private let lines: Lines
   private let network: ChaosNetwork?
   private let replication: Int
+  private let prefix: [String]
   private let launched = Mutex<[Subprocess]>([])
 
   /// Lines that a test adds to the parts of the configuration; `{name}` stands for the scenario's.
   struct Lines: Sendable {
     /// The store's path instead of one in the scenario's directory.
     var store: String?
+    /// How the program reaches PostgreSQL.
+    var connection = "sslmode=disable"
     var top: [String] = []
     var source: [String] = []
     var sink: [String] = []
@@ -31,18 +34,22 @@ final class Scenario: Sendable {
 
   /// Creates the database, the publication of all its tables, and the tables.
   ///
+  /// The program is started by `prefix`, a command that executes what follows it.
+  ///
   /// - Throws: `SupportError` when a server cannot be had.
   init(
-    _ title: String, postgres: PostgresServer? = nil, through network: ChaosNetwork? = nil,
+    _ title: String, postgres: PostgresServer? = nil, broker: KafkaBroker? = nil,
+    through network: ChaosNetwork? = nil, by prefix: [String] = [],
     lines: Lines = Lines(), tables: String, replication: Int = 1
   ) throws {
+    self.prefix = prefix
     self.network = network
     self.replication = replication
     let number = Self.counter.add(1, ordering: .relaxed).newValue
     name = "\(title)_\(number)"
     slot = name
     self.postgres = try postgres ?? Integration.postgres
-    broker = try network?.broker ?? Integration.kafka
+    self.broker = try broker ?? network?.broker ?? Integration.kafka
     directory = try TemporaryDirectory("run")
     httpPort = try FreePort.take()
     self.lines = lines
@@ -71,7 +78,7 @@ final class Scenario: Sendable {
 
     [source.pg]
     type = "postgres"
-    dsn = "\(postgres.dsn(database: name, port: network?.postgres.port))"
+    dsn = "\(postgres.dsn(database: name, more: lines.connection, port: network?.postgres.port))"
     publication = "everything"
     replicationSlot = "\(slot)"
     startRetryInterval = "200ms"
@@ -80,7 +87,7 @@ final class Scenario: Sendable {
     [sink.out]
     type = "kafka"
     sources = ["pg"]
-    hosts = ["\(broker.bootstrap)"]
+    hosts = "\(broker.bootstrap.replacing(",", with: " "))"
     topicFallback = "\(name)"
     createTopics = "create"
     topics = { partitions = 4, replication = \(replication) }
@@ -98,7 +105,7 @@ final class Scenario: Sendable {
   /// Starts the program and returns when it streams.
   func start() throws -> Subprocess {
     let streamer = try launch()
-    try eventually(within: .seconds(60), "the slot \(slot) in use") {
+    try eventually(within: .seconds(180), "the slot \(slot) in use") {
       try Self.requireAlive(streamer)
       return try self.postgres.psql(
         "SELECT active FROM pg_replication_slots WHERE slot_name = '\(slot)'") == "t"
@@ -107,10 +114,11 @@ final class Scenario: Sendable {
   }
 
   /// Starts the program and does not wait.
-  func launch() throws -> Subprocess {
+  func launch(environment: [String: String] = [:]) throws -> Subprocess {
     let file = directory.file("psql-streamer.toml")
     try FileBytes.write(configuration, to: file)
-    let streamer = try Subprocess(Binary.psqlStreamer, ["run", "--config", file])
+    let line = prefix + [Binary.psqlStreamer, "run", "--config", file]
+    let streamer = try Subprocess(line[0], Array(line.dropFirst()), environment: environment)
     launched.withLock { $0.append(streamer) }
     return streamer
   }
@@ -157,11 +165,12 @@ final class Scenario: Sendable {
 
   /// Waits for that many events and returns them.
   func events(
-    _ count: Int, from streamer: Subprocess, within limit: Duration = .seconds(60)
+    _ count: Int, from streamer: Subprocess, within limit: Duration = .seconds(180)
   ) throws -> [Event] {
     var found: [Event] = []
     try eventually(
-      within: limit, every: .milliseconds(200), "\(count) events (there are \(found.count))"
+      within: limit, every: .milliseconds(200),
+      "\(count) events (there are \(found.count); \(warnings))"
     ) {
       try Self.requireAlive(streamer)
       guard try topicExists() else { return false }

@@ -3,7 +3,7 @@ import PGWire
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.LastThird {
   /// A failover slot on the primary, and what becomes of it on the standby.
   @Suite(.serialized) struct Failover {
     @Test(arguments: [17, 18].filter { PostgresPrograms.installed[$0] != nil })

@@ -3,7 +3,7 @@ import Support
 import Synchronization
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.LastThird {
   /// Every version that is installed is asked for everything, what it lacks included.
   ///
   /// `PSQL_STREAMER_COMPATIBILITY=1` writes docs/COMPATIBILITY.md; otherwise the page is compared.

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.LastThird {
   /// The defects of the program that this one succeeds, each as a test that its behaviour fails.
   @Suite(.needsKafka) struct SeedDefects {
     private static let table = "CREATE TABLE t (id int PRIMARY KEY, v int NOT NULL DEFAULT 0)"

@@ -3,7 +3,7 @@ import PGWire
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.LastThird {
   /// Sessions whose settings are known, and starts that wait for something.
   @Suite(.serialized) struct Sessions {
     /// What changes what is sent, or how long a session lives.

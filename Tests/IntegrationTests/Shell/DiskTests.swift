@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.SecondThird {
   /// A position store whose disk is full, or whose turn does not come.
   @Suite struct Saving {
     /// A store on a small disk of the program's own, which goes with it.
@@ -14,18 +14,13 @@ extension Integration.SecondHalf {
       ]
     }
 
-    private static let mayMount = Requirement.present(
-      (try? Subprocess.run("unshare", ["-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]))?
-        .termination == .exited(0),
-      else: "no disk can be mounted here (unshare -m)")
-
     private static let reconnects =
       #"psql_streamer_reconnects_total{sourceName="pg",cause="connection"}"#
     private static let cannotSave = #"psql_streamer_cannot_save{sourceName="pg"}"#
 
     /// S2, S16: every answer of the worker counts, the stream goes on, also for tables whose keys
     /// would be remembered, and saving begins again by itself.
-    @Test(.enabled("a disk must be mounted") { mayMount })
+    @Test(.enabled("a disk must be mounted") { SmallDisk.isPossible })
     func `A full disk of the store pauses the saving and nothing else`() throws {
       let sinks = (1...8).map { "out\($0)" }
       var lines = Scenario.Lines()
@@ -63,7 +58,7 @@ extension Integration.SecondHalf {
     }
 
     /// A spool that finds the disk full is dropped, and the transaction comes without streaming.
-    @Test(.enabled("a disk must be mounted") { mayMount })
+    @Test(.enabled("a disk must be mounted") { SmallDisk.isPossible })
     func `A full disk of the spool costs a connection and loses nothing`() throws {
       let postgres = try PostgresServer(settings: ["logical_decoding_work_mem": "64kB"])
       var lines = Scenario.Lines()
@@ -87,7 +82,7 @@ extension Integration.SecondHalf {
     }
 
     /// A store that can only be read is refused at the start, in one line.
-    @Test(.enabled("a disk must be mounted") { mayMount })
+    @Test(.enabled("a disk must be mounted") { SmallDisk.isPossible })
     func `A store that can only be read is refused`() throws {
       let run = try LocalRun("readonly", tables: "CREATE TABLE t (id int PRIMARY KEY)")
       let first = try run.start()

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.FirstHalf {
+extension Integration.FirstThird {
   /// How a pipeline ends when something hangs, and when it ends by itself: what was delivered is
   /// saved, and one deadline holds for all of it.
   @Suite struct Ends {

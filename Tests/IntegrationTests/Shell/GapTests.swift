@@ -3,7 +3,7 @@ import PGWire
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.SecondThird {
   /// What happens to a slot while nobody is connected, or behind the program's back: it is found,
   /// refused, accepted when asked to, and in the ledger.
   @Suite struct Gaps {
@@ -18,9 +18,29 @@ extension Integration.SecondHalf {
       ).standardOutput
     }
 
-    @Test func `A slot that somebody has moved is a gap at a reconnect, and in the ledger`() throws
+    /// What is in the topic of gaps now.
+    private func told(_ run: LocalRun) throws -> [JSON] {
+      try Integration.kafka.records("\(run.name)_gaps").map { record in
+        #expect(record.key == "pg")
+        return try JSON(record.value ?? "")
+      }
+    }
+
+    @Test(.needsKafka)
+    func `A slot that somebody has moved is a gap at a reconnect, in the ledger and its topic`()
+      throws
     {
       let run = try LocalRun("moved", tables: "CREATE TABLE t (id int PRIMARY KEY)")
+      let sink = """
+        [sink.told]
+        type = "kafka"
+        sources = ["pg"]
+        hosts = ["\(try Integration.kafka.bootstrap)"]
+        createTopics = "create"
+        topicFallback = "\(run.name)"
+        gapTopic = "\(run.name)_gaps"
+        """
+      run.change { $0.more = [run.fileSink("events"), sink] }
       let streamer = try run.start()
       try run.psql("INSERT INTO t VALUES (1)")
       try run.waitUntilConfirmed(streamer)
@@ -41,8 +61,13 @@ extension Integration.SecondHalf {
 
       run.change { $0.source = [#"onGap = "accept""#] }
       let accepted = try run.start()
+      // It streams: what it has not told by now comes too late.
+      let told = try told(run)
       let found = try gaps(run)
       #expect(found.map { $0["action"]?.string } == ["stop", "accept"])
+      for name in ["source", "from", "to", "cause", "action", "at"] {
+        #expect(told.map { $0[name]?.string } == found.map { $0[name]?.string })
+      }
       for gap in found {
         #expect(gap.names == ["source", "from", "to", "cause", "action", "at"])
         #expect(gap["source"]?.string == "pg")

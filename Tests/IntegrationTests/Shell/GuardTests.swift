@@ -2,7 +2,7 @@ import PGWire
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.SecondThird {
   /// Heartbeats, and what the slot may hold.
   @Suite struct Guard {
     private static let table = "CREATE TABLE t (id int PRIMARY KEY)"

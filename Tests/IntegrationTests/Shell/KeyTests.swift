@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.SecondThird {
   /// S8: the key of a table whose replica identity does not name it is that of the catalog at the
   /// table's description, whatever was remembered before.
   @Suite struct KeysOfTheCatalog {

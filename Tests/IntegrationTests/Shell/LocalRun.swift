@@ -104,7 +104,7 @@ final class LocalRun: Sendable {
   /// Starts the program and returns when it streams.
   func start(by prefix: [String] = []) throws -> Subprocess {
     let streamer = try launch(by: prefix)
-    try eventually(within: .seconds(60), "the slot \(name) in use") {
+    try eventually(within: .seconds(180), "the slot \(name) in use") {
       try Scenario.requireAlive(streamer)
       return try self.walsender() != ""
     }

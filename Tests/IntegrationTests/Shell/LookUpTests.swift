@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-extension Integration.FirstHalf {
+extension Integration.FirstThird {
   /// S15: what many tables need to know is asked for together.
   @Suite struct LookUps {
     private static func make(_ count: Int, _ identity: String) -> String {

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.FirstHalf {
+extension Integration.SecondThird {
   /// What the program takes of memory when everything is against it at once.
   @Suite(.needsKafka) struct Memory {
     /// A thousand tables, a topic of 200 partitions, a second sink that takes 4 MB/s, and a server

@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.SecondThird {
   /// Many transactions that are open at once and too large for memory.
   @Suite struct OpenTransactions {
     /// S21: they share one file, so that few descriptors are enough.

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.SecondThird {
   /// SIGHUP: what can change while changes flow does, the rest is refused with a reason.
   @Suite struct Reload {
     /// New routes count from one transaction to the next, on the same connection: nothing is lost,

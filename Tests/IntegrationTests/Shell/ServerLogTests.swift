@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.LastThird {
   /// U23: what each command that reads a stream leaves in the server's log when it is told to end.
   @Suite struct ServerLog {
     /// Words of the server's lines for a client that went without a word.

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.SecondThird {
   /// What people meet around the stream: secrets in a dsn, one source's trouble, exit codes, and
   /// the commands that keep and end a source's life.
   @Suite struct Shell {

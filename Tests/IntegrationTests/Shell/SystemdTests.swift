@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.LastThird {
   /// What the binary does under systemd (U18), with a socket and a file in the place of systemd's.
   @Suite struct Systemd {
     private let server: PostgresServer

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.SecondThird {
   /// Rows that were there before the program.
   @Suite struct ExistingRows {
     private static let rows = 8_000
@@ -109,44 +109,5 @@ extension Integration.SecondHalf {
     private func lines(_ query: String, _ run: LocalRun) throws -> [String] {
       try run.psql(query).split(separator: "\n").map(String.init)
     }
-  }
-}
-
-/// A consumer that keeps the newest row of each key, by the place of its event.
-private struct Fold {
-  private var rows: [String: (place: [Int], columns: JSON?)] = [:]
-  private var seen: Set<String> = []
-  /// The tables of rows without a key.
-  private(set) var withoutKey: [String] = []
-  /// Events that came behind a newer one of their key, and events that came twice.
-  private(set) var older = 0
-  private(set) var repeats = 0
-
-  mutating func take(_ event: JSON) {
-    let table = event["Table"]?.string ?? ""
-    guard let key = event["Key"], case .object = key else { return withoutKey.append(table) }
-    if !seen.insert(event["UUID"]?.string ?? "").inserted { repeats += 1 }
-    let place = [event["WALPosition"]?.int ?? -1, event["Ordinal"]?.int ?? -1]
-    let name = "\(table) \(key)"
-    if let known = rows[name], known.place.lexicographicallyPrecedes(place) == false {
-      older += 1
-      return
-    }
-    let isGone = event["Action"]?.string == "delete"
-    var columns = event["Columns"]
-    // What was not sent is what it was.
-    for unsent in event["Unchanged"]?.elements ?? [] {
-      guard let column = unsent.string, case .object(let members)? = columns,
-        let value = rows[name]?.columns?[column]
-      else { continue }
-      columns = .object(members + [JSON.Member(column, value)])
-    }
-    rows[name] = (place, isGone ? nil : columns)
-  }
-
-  /// What a table's rows are made to.
-  func rows<T: Hashable>(of table: String, _ make: (JSON) -> T) -> Set<T> {
-    Set(
-      rows.filter { $0.key.hasPrefix("\(table) ") }.values.compactMap { $0.columns.map(make) })
   }
 }

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.SecondThird {
   /// Existing rows that somebody asks for while the program streams.
   @Suite struct OnDemand {
     private static let tables = """

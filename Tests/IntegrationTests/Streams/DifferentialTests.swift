@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.LastThird {
   /// The events agree with the server's own decoding, for random schemas, DDL and changes.
   ///
   /// `Tests/Differential` makes them up and judges, in Python, with a decoder of its own. Each run has

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.SecondHalf {
+extension Integration.LastThird {
   /// Transactions that come in chunks, from real servers: the events are those of protocol 1.
   @Suite struct Streams {
     private static let tables = """
@@ -118,6 +118,28 @@ extension Integration.SecondHalf {
       let outputs = try scenario.finish()
       #expect(outputs[0].split(separator: "\n").count == 4 * 100 * 210)
       #expect(outputs[0].firstDifference(from: outputs[1]) == nil)
+    }
+
+    /// A table that is described twice in what is looked up at once, with two identities, has its key
+    /// both times; of one column each, the catalog's two answers cannot be told from one.
+    @Test func `Identities that change between two rows leave the key what it is`() throws {
+      let scenario = try StreamScenario(
+        version: nil,
+        tables: """
+          CREATE TABLE twice (a int, b int, v text, PRIMARY KEY (a, b));
+          ALTER TABLE twice REPLICA IDENTITY FULL
+          """, readers: [("s", [])])
+      try scenario.postgres.psql(
+        """
+        BEGIN; INSERT INTO twice VALUES (1, 1, 'full');
+        ALTER TABLE twice REPLICA IDENTITY NOTHING; INSERT INTO twice VALUES (2, 2, 'nothing');
+        ALTER TABLE twice REPLICA IDENTITY DEFAULT; INSERT INTO twice VALUES (3, 3, 'default'); COMMIT
+        """)
+      let events = try scenario.finish()[0].split(separator: "\n")
+      #expect(events.count == 3)
+      for (number, event) in zip(1...3, events) {
+        #expect(event.contains(#""Key":{"a":\#(number),"b":\#(number)}"#), "\(event)")
+      }
     }
 
     @Test func `A transaction that is rolled back leaves nothing behind`() throws {

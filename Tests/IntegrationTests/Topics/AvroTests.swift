@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-extension Integration.FirstHalf {
+extension Integration.FirstThird {
   /// Rows as Avro and as JSON with schemas in Kafka, read back by others' readers, through a registry that has its
   /// troubles.
   @Suite(

@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-extension Integration.FirstHalf {
+extension Integration.FirstThird {
   /// Random names, the whole way from the file to topics, metrics, logs and hints.
   ///
   /// `Tests/Differential/names` makes them up and judges. `NAMES_SEEDS` says how many seeds.

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.FirstHalf {
+extension Integration.FirstThird {
   /// Topics that do not fit: names, limits, replicas.
   ///
   /// Whoever runs the program must see what and where, and everything else goes on.

@@ -69,7 +69,7 @@ import Testing
     unsafe producer.produce(
       topic: topic, partition: 0, key: nil, value: empty, headers: [], opaque: 3)
     #expect(producer.flushBatches().failed.isEmpty)
-    #expect(producer.deliver(within: .seconds(5)))
+    #expect(producer.deliver(within: .seconds(60)))
     producer.close(timeout: .seconds(1))
     var reader = try member(of: cluster)
     try reader.consumer.subscribe(["orders"])

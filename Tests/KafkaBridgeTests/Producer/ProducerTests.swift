@@ -126,7 +126,7 @@ import Testing
     let topic = try producer.topic(named: "orders", timeout: .seconds(5))
     // Let the partition's leader know the producer: else records are held for that.
     unsafe producer.enqueue(topic: topic, partition: 0, key: nil, value: nil, opaque: 9)
-    #expect(producer.deliver(within: .seconds(10)))
+    #expect(producer.deliver(within: .seconds(60)))
     try cluster.setRoundTrip(1, milliseconds: 500)
     let bytes = [UInt8](repeating: 0x61, count: 60_000)
     unsafe bytes.withUnsafeBytes { large in
@@ -142,7 +142,7 @@ import Testing
       #expect(producer.flushBatches().held == 3)
     }
     var reports: [DeliveryReport] = []
-    #expect(producer.deliver(within: .seconds(10)) { reports.append($0) })
+    #expect(producer.deliver(within: .seconds(60)) { reports.append($0) })
     #expect(reports.map(\.opaque) == [0, 1, 2, 3])
     #expect(reports.map(\.offset) == [1, 2, 3, 4])
   }
@@ -248,7 +248,7 @@ import Testing
       configuration: configuration(cluster, ("queue.buffering.max.messages", "50")))
     var work = Workload(topic: try producer.topic(named: "orders", timeout: .seconds(5)))
     work.produce(120, on: producer)
-    #expect(producer.deliver(within: .seconds(10)) { work.add($0) })
+    #expect(producer.deliver(within: .seconds(60)) { work.add($0) })
     #expect(work.isExact)
     #expect(producer.close(timeout: .seconds(5)).unreported == 0)
   }

@@ -6,8 +6,8 @@ func awaitReadable(_ descriptor: CInt, milliseconds: CInt = 100) {
   _ = unsafe poll(&waited, 1, milliseconds)
 }
 
-/// Whether a descriptor becomes readable within five seconds.
+/// Whether a descriptor becomes readable within a minute.
 func becomesReadable(_ descriptor: CInt) -> Bool {
   var waited = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-  return unsafe poll(&waited, 1, 5000) == 1
+  return unsafe poll(&waited, 1, 60_000) == 1
 }

@@ -50,10 +50,10 @@ struct ScriptedConnectionTests {
   func answersToSSLRequest(answer: [UInt8], expected: String) throws {
     let server = try #require(ScriptedServer([.receivePacket, .send(answer), .waitForEnd]))
     let error = try #require(failure(server, "sslmode=require"))
-    guard case .tls(let text) = error else {
-      Issue.record("\(error)")
-      return
-    }
+    let text = "\(error)"
+    // A server that says no may be asked for something else; whatever makes no sense may be the network's.
+    if answer == [0x4E] { #expect(!error.isGarbled) } else { #expect(error.isGarbled) }
+    #expect(!error.isRetryable)
     #expect(text.contains(expected))
     #expect(!text.contains("secret"))
     #expect(server.finish() == 1)

@@ -3,7 +3,7 @@ import Synchronization
 
 /// A server that follows a script, one for each connection it accepts, on a thread of its own.
 ///
-/// It gives up after ten seconds without the client doing what the script expects.
+/// It gives up after a minute without the client doing what the script expects.
 final class ScriptedServer: Sendable {
   /// One step of a script.
   enum Step: Sendable {
@@ -67,12 +67,12 @@ final class ScriptedServer: Sendable {
     defer { for peer in kept { close(peer) } }
     for script in scripts {
       var request = pollfd(fd: listener.descriptor, events: Int16(POLLIN), revents: 0)
-      let waiting = unsafe poll(&request, 1, 10_000)
+      let waiting = unsafe poll(&request, 1, 60_000)
       guard waiting == 1 else { return }
       let peer = accept(listener.descriptor, nil, nil)
       guard peer >= 0 else { return }
       state.withLock { $0.accepted += 1 }
-      var limit = timeval(tv_sec: 10, tv_usec: 0)
+      var limit = timeval(tv_sec: 60, tv_usec: 0)
       let size = socklen_t(MemoryLayout<timeval>.size)
       _ = unsafe setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
       for step in script { perform(step, peer) }

@@ -64,7 +64,7 @@ final class FaultyProxy: Sendable {
         pollfd(fd: stream.descriptor, events: Int16(POLLIN), revents: 0),
         pollfd(fd: server, events: Int16(POLLIN), revents: 0),
       ]
-      let count = unsafe poll(&requests, 2, 10_000)
+      let count = unsafe poll(&requests, 2, 120_000)
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { return }
       if requests[0].revents != 0 {

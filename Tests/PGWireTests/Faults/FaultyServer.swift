@@ -5,7 +5,7 @@ import Synchronization
 /// A server that plays the same script to every client, one after the other, each time with another
 /// fault in the stream.
 ///
-/// It gives up after ten seconds without the client doing what the script expects.
+/// It gives up after a minute without the client doing what the script expects.
 final class FaultyServer: Sendable {
   /// One step of a script.
   enum Turn: Sendable {

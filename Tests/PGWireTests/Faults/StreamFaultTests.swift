@@ -21,7 +21,7 @@ import Testing
 
   private static func wait(_ descriptor: Int32, for events: Int32) -> Bool {
     var request = pollfd(fd: descriptor, events: Int16(events), revents: 0)
-    return unsafe poll(&request, 1, 10_000) == 1
+    return unsafe poll(&request, 1, 60_000) == 1
   }
 
   /// What the server said last is read before the loss is told, also when a status update was the

@@ -36,14 +36,15 @@ struct TLSFaultTests {
   }
 
   /// How many bytes the server certainly sends before such a session has its answer: counted, and less
-  /// the few by which one session's signatures and keys may be shorter than another's.
+  /// the few by which one session's signatures and keys may be shorter than another's, and what a server
+  /// that is asked to go says last.
   private func sessionSize() throws -> Int {
     let counts = try (0..<3).map { _ in
       let proxy = try FaultyProxy(to: server.port, faults: [.none])
       try #require(failure(proxy) == nil)
       return proxy.bytesDelivered
     }
-    return try #require(counts.min()) - 32
+    return try #require(counts.min()) - 100
   }
 
   /// A record arrives byte by byte: OpenSSL wants to read in mid-record again and again.
@@ -60,10 +61,11 @@ struct TLSFaultTests {
 
   /// More than all buffers hold, written in parts that OpenSSL chooses.
   @Test func aQueryThatDoesNotFit() throws {
+    let text = String(repeating: "x", count: 24 << 20)
     let proxy = try FaultyProxy(to: server.port, faults: [.none])
     var connection = try connect(proxy)
-    let text = String(repeating: "x", count: 24 << 20)
-    #expect(try connection.query("SELECT length('\(text)')").first?.rows == [["25165824"]])
+    let results = try connection.query("SELECT length('\(text)')", timeout: .seconds(300))
+    #expect(results.first?.rows == [["25165824"]])
     connection.close()
   }
 
@@ -95,7 +97,8 @@ struct TLSFaultTests {
       // Forged bytes in a record's header may promise more than ever comes.
       if ending == .garbage, case .timeout = error { continue }
       let phase = try #require(Self.phase(error), "after \(offset) bytes: \(error)")
-      #expect(phase >= reached, "after \(offset) bytes: \(error)")
+      // A reset takes away what the client had not read yet.
+      if ending != .reset { #expect(phase >= reached, "after \(offset) bytes: \(error)") }
       reached = max(reached, phase)
     }
     #expect(reached == 2)
@@ -107,7 +110,7 @@ struct TLSFaultTests {
     switch error {
     case .closed(let name), .transport(_, let name): phase = name
     // Forged bytes are refused by TLS itself, in the handshake or behind it.
-    case .tls(let text): return text.contains("the server ended it") ? 1 : 0
+    case .garbled(let text): return text.contains("the server ended it") ? 1 : 0
     default: return nil
     }
     switch phase {
@@ -134,7 +137,7 @@ struct TLSFaultTests {
   @Test(arguments: [[0x52], Scripted.authenticationOk + Scripted.version + Scripted.ready])
   func bytesBehindTheAnswer(forged: [UInt8]) throws {
     let proxy = try FaultyProxy(to: server.port, faults: [.garbage(forged, after: 1)])
-    guard case .tls(let text) = failure(proxy) else {
+    guard case .garbled(let text) = failure(proxy) else {
       Issue.record("a refusal was expected")
       return
     }

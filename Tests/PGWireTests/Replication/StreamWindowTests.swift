@@ -28,7 +28,7 @@ import Testing
   private static func receive(_ stream: inout ReplicationStream) throws -> Int {
     if !stream.hasPending {
       var request = pollfd(fd: stream.descriptor, events: Int16(POLLIN), revents: 0)
-      try #require(unsafe poll(&request, 1, 10_000) == 1, "the stream stalls")
+      try #require(unsafe poll(&request, 1, 60_000) == 1, "the stream stalls")
     }
     return try stream.receive(now: .now)
   }

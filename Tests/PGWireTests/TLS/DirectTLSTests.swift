@@ -41,7 +41,7 @@ struct DirectTLSTests {
   /// A peer that insists on another protocol ends the handshake itself.
   @Test func aPeerOfAnotherProtocolIsRefused() throws {
     let listener = try TLSListener(alpn: "http/1.1")
-    guard case .tls = try failure(listener.port, "sslnegotiation=direct") else {
+    guard case .garbled = try failure(listener.port, "sslnegotiation=direct") else {
       Issue.record("a peer of another protocol was expected to be refused")
       return
     }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Streamer
 
-@Suite("Connections of the HTTP server", .timeLimit(.minutes(2)))
+@Suite("Connections of the HTTP server", .timeLimit(.minutes(15)))
 struct AdminConnectionsTests {
   private let start = ContinuousClock.now
 

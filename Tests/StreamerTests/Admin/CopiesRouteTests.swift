@@ -75,6 +75,11 @@ private final class CopyingPipelines: StatusSource {
     ("/snapshot", #"{"tables": [1]}"#, 400), ("/snapshot", #"{"tables": "public.a"}"#, 400),
     ("/snapshot", #"{"tables": ["a.b"], "where": 1}"#, 400),
     ("/snapshot", #"{"tables": ["a.b"], "Where": "1"}"#, 400),
+    ("/snapshot", #"{"tables": ["a.b"], "gone": []}"#, 400),
+    ("/snapshot", #"{"tables": ["a.b"], "gone": [{}]}"#, 400),
+    ("/snapshot", #"{"tables": ["a.b"], "gone": [{"id": [1]}]}"#, 400),
+    ("/snapshot", #"{"tables": ["a.b", "a.c"], "gone": [{"id": 1}]}"#, 400),
+    ("/snapshot", #"{"tables": ["a.b"], "gone": [{"id": 1}], "where": "true"}"#, 400),
     ("/snapshot", #"{"tables": ["a.b"], "source": 1}"#, 400),
     ("/snapshot/stop", #"{"id": "3"}"#, 400), ("/snapshot/stop", #"{"tables": []}"#, 400),
     ("/snapshot/stop", "no", 400),
@@ -98,6 +103,18 @@ private final class CopyingPipelines: StatusSource {
     #expect(answer.status == 403 && answer.body.contains("httpToken"))
     #expect(pipelines.taken.isEmpty)
     #expect(try post(server, "/snapshot", #"{"tables": ["a.b"]}"#).status == 202)
+  }
+
+  @Test func `Keys that may be gone are told without a condition`() throws {
+    let pipelines = CopyingPipelines(.success(made))
+    let answer = try post(
+      try server(pipelines), "/snapshot",
+      #"{"tables": ["a.b"], "gone": [{"id": 1, "name": "it's"}, {"id": 2, "name": "x"}]}"#)
+    #expect(answer.status == 202, "\(answer.body)")
+    #expect(
+      pipelines.taken == [
+        .tellGone(table: "a.b", keys: #"[{"id":1,"name":"it's"},{"id":2,"name":"x"}]"#)
+      ])
   }
 
   @Test func `Only who may change something does`() throws {
@@ -142,9 +159,9 @@ private final class CopyingPipelines: StatusSource {
     #expect(
       answer.body
         == #"{"copies":[{"source":"shop","id":3,"state":"running","tables":["public.*"],"#
-        + #""where":"v > 0","tablesTotal":1,"tablesDone":0,"rows":5,"error":null},"#
+        + #""where":"v > 0","gone":false,"tablesTotal":1,"tablesDone":0,"rows":5,"error":null},"#
         + #"{"source":"shop","id":4,"state":"failed","tables":["public.*"],"where":"v > 0","#
-        + #""tablesTotal":0,"tablesDone":0,"rows":0,"error":"why"}]}"# + "\n")
+        + #""gone":false,"tablesTotal":0,"tablesDone":0,"rows":0,"error":"why"}]}"# + "\n")
   }
 
   @Test func `An order is carried out once somebody has taken it, and else not at all`() throws {

@@ -127,7 +127,7 @@ import Testing
       "unknown command \"config migrat\": there is none of this name. "
         + "Did you mean \"config migrate\"?"
     ),
-    ("verify", "command verify: it comes with a later version. See psql-streamer --help."),
+    ("slot", "command slot: it comes with a later version. See psql-streamer --help."),
     (
       "record -o f",
       "nothing to record: neither a DSN nor --config is given. "

@@ -38,7 +38,7 @@ import Testing
         k.type = "kafka"
         r.type = "recording"
         [sink]
-        k = { type = "kafka", topics = {}, debezium = {}, flat = {}, table = { orders = {} } }
+        k = { type = "kafka", topics = {}, debezium = {}, flat = {}, outbox = {}, table = { orders = {} } }
         f.type = "file"
         o.type = "stdout"
         l.type = "stub_log"
@@ -67,6 +67,7 @@ import Testing
       ("Debezium's formats", documented["Debezium"] ?? []),
       ("the flat format", documented["Rows alone"] ?? []),
       ("a rule of a table", documented["Rules of tables"] ?? []),
+      ("an outbox", documented["Outbox"] ?? []),
       ("a file sink", common + (documented["Sink file"] ?? [])),
       ("a stdout sink", common),
       ("a stub_log sink", common),

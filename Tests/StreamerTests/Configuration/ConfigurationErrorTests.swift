@@ -225,24 +225,18 @@ import Testing
         + "Both give up what it promises."
     ),
     (
-      "format = \"protobuf\"",
-      "format: found \"protobuf\", expected one of \"psql-streamer\", \"debezium\", \"flat\", "
-        + "\"cloudevents\", \"text\", \"avro\", \"json-schema\". "
-        + "\"protobuf\" comes with a later version."
-    ),
-    (
       "format = \"xml\"",
       "format: found \"xml\", expected one of \"psql-streamer\", \"debezium\", \"flat\", "
-        + "\"cloudevents\", \"text\", \"avro\", \"json-schema\"."
+        + "\"cloudevents\", \"text\", \"avro\", \"json-schema\", \"protobuf\"."
     ),
     (
       "keyFormat = \"scalar\"",
       "keyFormat: found \"scalar\", expected \"json\", the only one of format = \"psql-streamer\"."
     ),
     (
-      "oversized = \"quarantine\"",
-      "oversized: found \"quarantine\", expected one of \"fail\", \"dead-letter\". "
-        + "\"quarantine\" comes with a later version."
+      "oversized = \"quarantine\"\ndelivery = \"exactly-once\"",
+      "oversized: found \"quarantine\", expected another action beside delivery = "
+        + "\"exactly-once\". What is held on disk is in no Kafka transaction."
     ),
     (
       "handlers = [\"passthrough\", \"domain\"]",
@@ -305,8 +299,9 @@ import Testing
     ("librdkafka = \"x\"", "librdkafka: found a string, expected a table."),
     (
       "[sink.k.outbox]",
-      "outbox: found a key that comes with a later version, expected a key of a kafka sink. "
-        + "Remove it."
+      "outbox: found neither table nor messages, expected one of them, or both. table = "
+        + "\"public.outbox\" names the outbox, messages = \"outbox\" what the prefixes of logical "
+        + "messages begin with."
     ),
   ]
 

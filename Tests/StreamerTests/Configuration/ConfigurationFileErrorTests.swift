@@ -34,6 +34,25 @@ import Testing
       ]
     ),
     (
+      """
+      [source.k]
+      type = "kafka"
+      hosts = ["b:1"]
+      topics = ["t"]
+      groupID = "g"
+      [sink.q]
+      type = "kafka"
+      sources = ["k"]
+      hosts = ["b:1"]
+      topicFallback = "u"
+      oversized = "quarantine"
+      """,
+      [
+        "c.toml:1: store: found nothing, expected the path of the position store, beside which "
+          + "sink.q holds records. Or name a directory: quarantine.dir."
+      ]
+    ),
+    (
       source.replacingFirst("/p.db", with: "kafka") + out,
       [
         "c.toml:1: store: found \"kafka\", expected a file, for sink.out. Only sinks with "

@@ -93,6 +93,10 @@ import Testing
         "keyFormat = \"avro\"",
         #"sink.k.keyFormat: found "avro", expected format = "avro" beside it."#
       ),
+      (
+        "keyFormat = \"protobuf\"",
+        #"sink.k.keyFormat: found "protobuf", expected format = "protobuf" beside it."#
+      ),
     ])
   func whatIsWrongIsSaid(_ lines: String, _ error: String) {
     #expect(errors(lines) == [error])

@@ -126,6 +126,22 @@ final class FaultyStore: SourceStore {
     try perform(.forget) { () throws(StreamerError) in try store.forget(copies, of: origin) }
   }
 
+  func signalOffsets(
+    source: String, topic: String
+  ) throws(StreamerError) -> [Int32: Int64] {
+    try perform(.load) { () throws(StreamerError) in
+      try store.signalOffsets(source: source, topic: topic)
+    }
+  }
+
+  func save(
+    signalOffset: Int64, of partition: Int32, topic: String, source: String
+  ) throws(StreamerError) {
+    try perform(.save) { () throws(StreamerError) in
+      try store.save(signalOffset: signalOffset, of: partition, topic: topic, source: source)
+    }
+  }
+
   func record(_ gap: Gap) throws(StreamerError) {
     try perform(.gaps) { () throws(StreamerError) in try store.record(gap) }
   }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Streamer
 
-@Suite("What every sink does", .timeLimit(.minutes(3)))
+@Suite("What every sink does", .timeLimit(.minutes(15)))
 struct SinkContract {
   @Test(
     "each record is acknowledged once, with its bytes, and has arrived",

@@ -129,6 +129,10 @@ struct StoreContract {
     ]
     var wanted = CopyRequest(
       number: 3, tables: ["public.*", "!a\nb"], filter: "a = 'b'", mark: "0/7")
+    let gone = CopyRequest(number: 4, tables: ["a.b"], keys: #"[{"id":"it's"}]"#)
+    try store.save(CopyBook([gone]), of: origin)
+    #expect(try store.copies(of: origin) == CopyBook([gone]))
+    try store.forget(CopyBook([gone]), of: origin)
     try store.save(CopyBook([CopyRequest(number: 0), wanted], tables), of: origin)
     try store.save(CopyBook([], [tables[0]]), of: other)
     tables[1].lastKey = ["a\nb", "", "c\\"]
@@ -143,6 +147,19 @@ struct StoreContract {
     try store.forget(CopyBook([], [tables[2]]), of: origin)
     #expect(try store.copies(of: origin) == CopyBook([wanted]))
     #expect(try store.copies(of: other).tables.count == 1)
+  }
+
+  @Test("how far signal topics are read is kept by source", arguments: StoreKind.allCases)
+  func signalOffsets(_ kind: StoreKind) throws {
+    let store = try kind.make(in: directory)
+    #expect(try store.signalOffsets(source: "db", topic: "signals") == [:])
+    try store.save(signalOffset: 7, of: 0, topic: "signals", source: "db")
+    try store.save(signalOffset: 1 << 40, of: 3, topic: "signals", source: "db")
+    try store.save(signalOffset: 2, of: 0, topic: "signals", source: "other")
+    try store.save(signalOffset: 0, of: 0, topic: "others", source: "db")
+    try store.save(signalOffset: 8, of: 0, topic: "signals", source: "db")
+    #expect(try store.signalOffsets(source: "db", topic: "signals") == [0: 8, 3: 1 << 40])
+    #expect(try store.signalOffsets(source: "other", topic: "signals") == [0: 2])
   }
 
   // MARK: - Faults

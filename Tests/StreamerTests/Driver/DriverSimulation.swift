@@ -486,6 +486,7 @@ extension Driver.Answer where S == PostgresSource {
     case .closed: "closed"
     case .source(.found(_, let result)): Self.kind("found", result)
     case .source(.saved(_, let error)): error == nil ? "saved" : "saved failed"
+    case .source(.topics): "topics"
     case .source(.slot): "slot"
     case .source(.recorded): "recorded"
     case .source(.heartbeat): "heartbeat"

@@ -55,6 +55,22 @@ import Testing
     #expect(error?.exit == .preflight)
   }
 
+  /// What makes no sense is somebody else at the start, and later a network that has changed it.
+  @Test func whatIsGarbledEndsAStartAndIsTriedAgainLater() {
+    let garbled = StreamerError(what: "TLS", why: "bad", exit: .preflight, cause: .garbled)
+    var machine = started()
+    _ = machine.refused(garbled, now: now)
+    let ends = isDraining(machine)
+    #expect(ends)
+    machine = started()
+    _ = machine.established(isComplete: true)
+    _ = machine.failed(lost, now: now)
+    _ = machine.tick(PipelineMachine.Rest(), now: now + .seconds(60))
+    _ = machine.refused(garbled, now: now + .seconds(60))
+    let isTriedAgain = isWaiting(machine)
+    #expect(isTriedAgain)
+  }
+
   @Test func aStandbyWaitsForEver() {
     var machine = started(PipelineMachine.Rules(startTimeout: .seconds(10)))
     _ = machine.refused(active, now: now)

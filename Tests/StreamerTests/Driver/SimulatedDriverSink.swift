@@ -63,7 +63,8 @@ final class SimulatedDriverSink: Sink, @unchecked Sendable {
   private var last: (ticket: DeliveryTracker<LSN>.Ticket, route: Int)?
 
   func prepare(topics: [String]) -> [Result<TopicID, StreamerError>] {
-    topics.map { name in
+    if !isOpen || isClosed { complain("a topic was asked of a sink that is not open") }
+    return topics.map { name in
       Result { () throws(StreamerError) in
         try all.prepare(name)
         if let known = names.firstIndex(of: name) { return TopicID(known) }
@@ -123,6 +124,7 @@ final class SimulatedDriverSink: Sink, @unchecked Sendable {
   }
 
   func durabilityJobEnded(_ error: StreamerError?) {
+    if isClosed { complain("a closed sink was told how a job ended") }
     guard let written = writing else { return complain("a job ended that was not asked for") }
     writing = nil
     if let error { failure = error } else { unreported += written }

@@ -125,6 +125,7 @@ final class SimulatedWriter: TransactionWriter, @unchecked Sendable {
     names.map { _ in .success(0) }
   }
   func claim() { epoch = cluster.initialise() }
+  var pauseOfLooks: Duration { Limits.partitionsCheck }
   func lookAtPartitions(usingNew: Bool) -> StreamerError? { nil }
   func close(within timeout: Duration) {}
   func abandonCommit() {}

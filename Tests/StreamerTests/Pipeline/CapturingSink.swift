@@ -16,6 +16,10 @@ final class CapturingSink: Sink {
   private(set) var headers: [String] = []
   /// What decides their partitions.
   private(set) var partitionHashes: [Int32] = []
+  /// The numbers of their topics.
+  private(set) var topics: [TopicID] = []
+  /// Their own times.
+  private(set) var times: [Int64?] = []
   /// The largest record that it takes.
   var maximumRecordBytes = Int.max
   /// Whether records are reported as durable.
@@ -28,6 +32,8 @@ final class CapturingSink: Sink {
   func reset() {
     values = []
     keys = []
+    topics = []
+    times = []
     receipts = []
   }
 
@@ -41,7 +47,9 @@ final class CapturingSink: Sink {
           entry.value.map { batch.bytes.bytes($0).copied }
         ))
       partitionHashes.append(entry.partitionHash)
-      headers += batch.headers[entry.headers].map {
+      topics.append(entry.topic)
+      times.append(batch.time(of: entry))
+      headers += batch.headers(of: entry).map {
         "\($0.name)=\(String(decoding: $0.value ?? [], as: UTF8.self))"
       }
       receipts.append(DeliveryReceipt(ticket: entry.ticket, count: 1, bytes: entry.size))
@@ -72,6 +80,9 @@ final class CapturingPipeline {
   var types = TypeCatalog()
   /// Whether look-ups are answered as soon as they are asked for.
   var answers = true
+  /// The numbers of the topics that outboxes have named, from 100 on; nil leaves the requests to the
+  /// test.
+  var topicNumbers: [String: TopicID]?
   /// How often look-ups were taken, and how many at each time.
   private(set) var taken: [Int] = []
   /// All look-ups that were asked for.
@@ -90,6 +101,7 @@ final class CapturingPipeline {
     maxRowSize: Int = Limits.rowBytes, invalidUTF8: InvalidUTF8? = nil,
     setup: LaneSetup = LaneSetup(routing: .init(fallback: "t")),
     messageTopic: TopicID? = 0, deadLetterTopic: TopicID? = nil,
+    transactionTopic: TopicID? = nil,
     spool: Spool.Settings = Spool.Settings(directory: "/nowhere", memory: 1 << 20)
   ) {
     let lanes = LaneSet(count: 1) { [sink] _ in
@@ -106,7 +118,8 @@ final class CapturingPipeline {
     var origin = Self.origin
     origin.holdsAnyBytes = invalidUTF8 != nil
     pipeline.connected(
-      at: position, origin, messageTopics: [messageTopic], deadLetterTopics: [deadLetterTopic])
+      at: position, origin, messageTopics: [messageTopic], deadLetterTopics: [deadLetterTopic],
+      transactionTopics: [transactionTopic])
   }
 
   /// A new connection after the old one was lost.
@@ -125,9 +138,11 @@ final class CapturingPipeline {
       bytes.removeFirst(consumed.count)
       let answered = takeRequests()
       if answers { for request in answered { answer(request) } }
+      if topicNumbers != nil { answerTopics() }
       switch consumed.pause {
       case .replaying: continue
       case .lookUp where answers: continue
+      case .budget where topicNumbers != nil && !bytes.isEmpty && sink.delivers: continue
       case .needsBytes: precondition(bytes.isEmpty, "whole messages are read whole")
       default: break
       }
@@ -135,6 +150,25 @@ final class CapturingPipeline {
     }
     rest = bytes
     try? pipeline.lanes[0].poll()
+  }
+
+  /// Answers the requests for topics of an outbox.
+  func answerTopics() {
+    let requests = pipeline.takeTopicRequests()
+    let answers = requests.map { request in
+      let number = topicNumbers?[request.topic.name] ?? TopicID(100 + (topicNumbers?.count ?? 0))
+      topicNumbers?[request.topic.name] = number
+      return Result<TopicID, StreamerError>.success(number)
+    }
+    try? pipeline.answer(requests, answers)
+    pipeline.lanes.flush()
+  }
+
+  /// The names of the topics that the records went to.
+  var topics: [String] {
+    sink.topics.map { number in
+      topicNumbers?.first { $0.value == number }?.key ?? "\(number)"
+    }
   }
 
   /// What of the last feed was not read.

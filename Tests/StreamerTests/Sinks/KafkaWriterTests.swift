@@ -198,6 +198,29 @@ import Testing
     #expect(try read("a").map { $0.hasSuffix("later") } == [true])
   }
 
+  /// A sink that has nothing to deliver is not in trouble for ever after an outage: the cluster is
+  /// asked, and its answer counts.
+  @Test func anOutageEndsWithoutARecord() throws {
+    let writer = writer()
+    try writer.open(topics: ["a"])
+    _ = try deliver(batch([("k", "v", 0)]), by: writer)
+    try cluster.setBrokerDown(1)
+    try eventually("trouble") {
+      try writer.poll { _ in }
+      return writer.trouble != nil
+    }
+    #expect(writer.lookAtPartitions(usingNew: false) == nil)
+    try writer.poll { _ in }
+    #expect(writer.trouble != nil, "nobody has answered")
+    try cluster.setBrokerUp(1)
+    try eventually("the end of the trouble") {
+      _ = writer.lookAtPartitions(usingNew: false)
+      try writer.poll { _ in }
+      return writer.trouble == nil
+    }
+    writer.close(within: .seconds(5))
+  }
+
   /// A topic that was there when it was prepared is looked for again by a fresh producer.
   @Test func recordOfATopicThatIsGoneMayBeTriedAgain() throws {
     let error = StreamerError(Self.missing(on: cluster), sink: "s", isDelivery: true)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Streamer
 
-@Suite("Lines on standard output", .timeLimit(.minutes(2)))
+@Suite("Lines on standard output", .timeLimit(.minutes(15)))
 struct StandardOutputTests {
   @Test(
     "a write that nobody reads is left behind when it is given up (S9)", arguments: [true, false])

@@ -1,3 +1,4 @@
+import KafkaBridge
 import PGWire
 import Support
 import Testing
@@ -6,12 +7,14 @@ import Testing
 
 /// Existing rows and the changes beside them, under every order of things.
 @Suite struct CopySimulationTests {
-  /// `PSQL_STREAMER_SEEDS` runs another number of them.
+  /// `PSQL_STREAMER_SEEDS` runs another number of them, `PSQL_STREAMER_FIRST_SEED` others: so a long
+  /// run can be made of short ones.
   private static let seeds = TestEnvironment["PSQL_STREAMER_SEEDS"].flatMap { UInt64($0) } ?? 200
+  private static let first = TestEnvironment["PSQL_STREAMER_FIRST_SEED"].flatMap { UInt64($0) } ?? 1
 
   @Test func `A consumer ends with what the table holds`() throws {
-    var rounds = 0, stale = 0, crashes = 0, losses = 0, requests = 0, stops = 0
-    for seed in 1...Self.seeds {
+    var rounds = 0, stale = 0, crashes = 0, losses = 0, requests = 0, stops = 0, gaps = 0
+    for seed in Self.first..<Self.first + Self.seeds {
       let simulation = CopySimulation(seed: seed)
       if let fault = try simulation.run() { Issue.record("seed \(seed): \(fault)") }
       #expect(simulation.hastySaves == 0, "seed \(seed)")
@@ -22,11 +25,14 @@ import Testing
       losses += simulation.losses
       requests += simulation.requests
       stops += simulation.stops
+      gaps += simulation.gaps
     }
     print(
-      "\(Self.seeds) seeds: \(rounds) rounds, \(stale) snapshots given up, \(crashes) crashes, "
-        + "\(losses) connections lost, \(requests) copies asked for, \(stops) stopped")
+      "\(Self.seeds) seeds from \(Self.first): \(rounds) rounds, \(stale) snapshots given up, \(crashes) crashes, "
+        + "\(losses) connections lost, \(requests) copies asked for, \(stops) stopped, "
+        + "\(gaps) gaps")
     #expect(rounds > 0 && stale > 0 && crashes > 0 && losses > 0 && stops > 0)
+    #expect(gaps > 0)
     #expect(requests > Int(Self.seeds))
   }
 }
@@ -84,6 +90,16 @@ import Testing
     #expect(
       table.query(after: [], limit: 7)
         == #"SELECT "id", "v", "big" FROM "public"."t" WHERE ((v > 0))"#)
+    #expect(!table.mayTellGone)
+    table.key = [0]
+    table.isPartitioned = false
+    table.goneKeys = #"[{"id":"it's"}]"#
+    #expect(table.mayTellGone && table.isReadWhole)
+    #expect(
+      table.query(after: [], limit: 7)
+        == #"SELECT k."id", NULL, NULL FROM pg_catalog.json_populate_recordset("#
+        + #"NULL::"public"."t", '[{"id":"it''s"}]') k WHERE NOT EXISTS ("#
+        + #"SELECT FROM ONLY "public"."t" t WHERE t."id" = k."id" AND ((v > 0)))"#)
   }
 
   @Test func `A copy begins when it should`() {
@@ -141,6 +157,30 @@ import Testing
         Issue.record("\(data)")
         continue
       }
+    }
+  }
+
+  @Test func `A record asks for what a row asks for`() throws {
+    let partition = TopicPartition(topic: "signals", partition: 2)
+    func signal(_ text: String) -> SignalRow? {
+      SignalRow(value: Array(text.utf8), of: partition, at: 7)
+    }
+    let named = try #require(
+      signal(
+        #"{"id": "a1", "type": "execute-snapshot", "data": {"data-collections": ["public.a"]}}"#))
+    #expect(
+      named.meaning
+        == .commands([.copy(tables: ["public.a"], filter: nil, mark: "signals:2:7 a1 ")]))
+    let text = try #require(
+      signal(
+        #"{"type": "stop-snapshot", "data": "{\"data-collections\": [\"public.a\"]}"}"#))
+    #expect(
+      text.id == "2-7" && text.meaning == .commands([.decide(.stopped, tables: ["public.a"])]))
+    #expect(
+      signal(#"{"type": "resume-snapshot"}"#)?.meaning == .commands([.decide(.active, tables: [])]))
+    #expect(signal(#"{"type": "log", "data": {}}"#)?.meaning == .unknown)
+    for value in ["", "no", "[]", #"{"data": {}}"#, #"{"type": 1}"#] {
+      #expect(signal(value) == nil)
     }
   }
 

@@ -7,9 +7,11 @@ import Support
 final class CopySink: Sink {
   /// What has arrived.
   private(set) var delivered: [(number: Int, value: String)] = []
+  /// What has arrived of what is told of copies.
+  private(set) var told: [String] = []
   /// How many records were handed over.
   private(set) var handed = 0
-  private var waiting: [(number: Int, value: String, receipt: DeliveryReceipt)] = []
+  private var waiting: [(number: Int, value: String, isTold: Bool, receipt: DeliveryReceipt)] = []
   private var receipts: [DeliveryReceipt] = []
 
   func send(_ batch: borrowing RecordBatch) {
@@ -17,7 +19,7 @@ final class CopySink: Sink {
       guard let value = entry.value else { continue }
       waiting.append(
         (
-          handed, batch.bytes.bytes(value).text,
+          handed, batch.bytes.bytes(value).text, entry.topic == CopySimulation.noticeTopic,
           DeliveryReceipt(ticket: entry.ticket, count: 1, bytes: entry.size)
         ))
       handed += 1
@@ -26,8 +28,8 @@ final class CopySink: Sink {
 
   /// Lets so many records arrive.
   func deliver(_ count: Int) {
-    for (number, value, receipt) in waiting.prefix(count) {
-      delivered.append((number, value))
+    for (number, value, isTold, receipt) in waiting.prefix(count) {
+      if isTold { told.append(value) } else { delivered.append((number, value)) }
       receipts.append(receipt)
     }
     waiting.removeFirst(min(count, waiting.count))
@@ -47,6 +49,41 @@ final class CopySink: Sink {
 }
 
 extension CopySimulation {
+  /// Where it goes what is told of copies.
+  static let noticeTopic: TopicID = 9
+
+  /// What is wrong with what was told of the copies that were asked for; nil for nothing.
+  func verdictOnNotices() -> String? {
+    var told: [String: [String]] = [:]
+    for record in sink.told {
+      guard let notice = try? JSON(record), let id = notice["id"]?.string,
+        let type = notice["type"]?.string
+      else { return "no notice: \(record)" }
+      let table = notice["additional_data"]?["scanned_collection"]?.string.map { " \($0)" } ?? ""
+      told[id, default: []].append(type + table)
+    }
+    for (number, tables, _, _) in asked {
+      let types = told["\(number)"] ?? []
+      if stopped.contains(number) {
+        // A crash may come between a stop and its record.
+        let isTold = types.contains("ABORTED") || types.contains("COMPLETED") || crashes > 0
+        if !isTold { return "copy \(number) was stopped: \(types)" }
+        continue
+      }
+      guard types.last == "COMPLETED", types.contains("STARTED") else {
+        return "copy \(number) was not told to have begun and ended: \(types)"
+      }
+      for table in tables where !types.contains("TABLE_SCAN_COMPLETED \(table.name)") {
+        return "copy \(number) has not told the end of \(table.name): \(types)"
+      }
+      let first = types.firstIndex(of: "STARTED") ?? 0
+      if types[..<first].contains(where: { $0 != "PAUSED" && $0 != "RESUMED" }) {
+        return "copy \(number) told something before its beginning: \(types)"
+      }
+    }
+    return nil
+  }
+
   /// The table that is written to.
   static let table = SnapshotTable(
     relation: Relation(

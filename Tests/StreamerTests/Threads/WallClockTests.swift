@@ -19,6 +19,8 @@ import Testing
     "Streamer/Observability/LaneStatus.swift": "since when a state holds",
     "Streamer/Observability/PipelineState.swift": "since when a state holds",
     "Streamer/Positions/Gap.swift": "when a gap was found",
+    "Streamer/Sinks/Quarantine/QuarantineSink.swift": "since when a topic is held",
+    "Streamer/Snapshot/CopyNotice.swift": "when something became of a copy",
     "Streamer/Recording/StreamRecorder.swift": "when a recording was made",
   ]
 

@@ -115,6 +115,27 @@ extension StatusPage {
       text: "and \(count - listed.count) more: psql_streamer_rows_total")
   }
 
+  /// The topics whose records sinks hold back.
+  func writeHeld(to html: inout HTMLText) {
+    let all = sinks.flatMap { sink in
+      (sink["quarantine"]?.elements ?? []).map { (string(sink["name"]), $0) }
+    }
+    guard !all.isEmpty else { return }
+    html.element("h2", text: "Held back")
+    html.element("table", ["class": "card", "id": "held"]) { html in
+      html.element("tbody") { html in
+        for (sink, topic) in all {
+          html.element("tr") { html in
+            writeName(string(topic["topic"]), "sink \(sink)", to: &html)
+            let records = CheckReport.count(topic["records"]?.integer ?? 0, "record")
+            html.element("td", ["data-label": "Held"], text: records)
+            html.element("td", ["data-label": "Why"], text: string(topic["reason"]))
+          }
+        }
+      }
+    }
+  }
+
   /// The tables that sinks leave out.
   func writeLeftOut(to html: inout HTMLText) {
     let all = sinks.flatMap { sink in

@@ -50,6 +50,7 @@ struct StatusPage {
       writeSources(to: &html)
       writeSinks(to: &html)
       writeTables(to: &html)
+      writeHeld(to: &html)
       writeLeftOut(to: &html)
     default: break
     }

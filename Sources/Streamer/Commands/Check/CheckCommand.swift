@@ -35,7 +35,7 @@ enum CheckCommand {
           name: source.name, source: postgres, stored: stored[source.name] ?? [],
           sinks: configuration.sinks(of: source.name).map(\.name),
           describesTables: configuration.sinks(of: source.name).contains {
-            $0.rules != TableRules()
+            $0.setup.fitsTables
           })
         tables[source.name] = check.run(&report)
       case .kafka(let kafka): KafkaSourceCheck(name: source.name, source: kafka).run(&report)
@@ -44,7 +44,9 @@ enum CheckCommand {
       }
     }
     for sink in configuration.sinks {
-      SinkCheck(sink: sink, sources: sink.sources.compactMap { tables[$0] }).run(&report)
+      SinkCheck(
+        sink: sink, sources: sink.sources.compactMap { tables[$0] }, store: configuration.store
+      ).run(&report)
     }
     if json {
       Terminal.print(String(decoding: report.json, as: UTF8.self))

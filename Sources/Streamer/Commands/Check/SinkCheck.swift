@@ -8,6 +8,8 @@ struct SinkCheck {
   let sink: SinkConfiguration
   /// The tables of its sources, as far as they are known.
   let sources: [PublishedTables]
+  /// The file of the position store; nil without one.
+  var store: String?
 
   private var target: String { "sink \(sink.name)" }
 
@@ -17,6 +19,8 @@ struct SinkCheck {
       examine(registry, &report)
     }
     examineRules(&report)
+    examineOutbox(&report)
+    examineQuarantine(&report)
     switch sink.kind {
     case .kafka(let kafka): examine(kafka, &report)
     case .file(let file): for source in sink.sources { examine(file.path(for: source), &report) }
@@ -44,7 +48,7 @@ struct SinkCheck {
       return report.add(
         .init("path", target, .fail, "\(path) is a directory", "Let path name a file."))
     }
-    let exists = unsafe access(path, F_OK) == 0
+    let exists = FileAccess.exists(path)
     let examined = exists ? path : FileAccess.directory(of: path)
     if let reason = FileAccess.whyNotWritable(examined) {
       return report.add(
@@ -54,6 +58,33 @@ struct SinkCheck {
     }
     report.add(
       .init("path", target, .ok, exists ? "\(path) is writable" : "\(path) will be created"))
+  }
+
+  /// Whether records can be held, and whether there are some.
+  private func examineQuarantine(_ report: inout CheckReport) {
+    guard case .kafka(let kafka) = sink.kind else { return }
+    for source in sink.sources {
+      guard let path = kafka.quarantine.path(store: store, source: source, sink: sink.name) else {
+        continue
+      }
+      do throws(StreamerError) {
+        guard kafka.oversized == .quarantine else {
+          try sink.checkNothingIsHeld(of: source, store: store)
+          continue
+        }
+        let file = QuarantineFile(path: path)
+        defer { file.close() }
+        let held = try file.open().filter { $0.records > 0 }
+        for topic in held {
+          report.add(
+            .init(
+              "quarantine", target, .warn,
+              "\(topic.records) records of topic \(topic.topic) are held: \(topic.reason.text)",
+              "Let the topic take them, and restart."))
+        }
+        if held.isEmpty { report.add(.init("quarantine", target, .ok, "holds no record")) }
+      } catch { report.add("quarantine", target, error) }
+    }
   }
 
   /// Whether the rules for tables fit the tables that there are.
@@ -91,6 +122,36 @@ struct SinkCheck {
     if fitting > 0 {
       report.add(
         .init("rules", target, .ok, "they fit " + CheckReport.count(fitting, "table")))
+    }
+  }
+
+  /// Whether the outbox is there and has the columns that it needs.
+  private func examineOutbox(_ report: inout CheckReport) {
+    guard let outbox = sink.setup.outbox, let pattern = outbox.table, !sources.isEmpty else {
+      return
+    }
+    var found: [String] = []
+    for table in sources.flatMap(\.described)
+    where outbox.covers(schema: table.relation.schema, table: table.relation.name) {
+      let name = "\(table.relation.schema).\(table.relation.name)"
+      found.append(name)
+      guard let error = sink.setup.misfit(table, of: sink.name) else {
+        report.add(
+          .init(
+            "outbox", target, .ok,
+            "\(name): a topic by \"\(outbox.routeBy)\", as \"\(outbox.topicTemplate)\""))
+        continue
+      }
+      report.add(
+        .init(
+          "outbox", target, sink.setup.onTableError == .exclude ? .warn : .fail,
+          "table \(name): \(error.why)", error.hint))
+    }
+    if found.isEmpty {
+      report.add(
+        .init(
+          "outbox", target, .warn, "no published table is the outbox \(pattern)",
+          "Correct its name, or publish the table."))
     }
   }
 
@@ -186,7 +247,8 @@ struct SinkCheck {
   private func addShared(_ kafka: KafkaSinkConfiguration, _ report: inout CheckReport) {
     for source in sources {
       var owners = TopicOwners(most: source.tables.count)
-      for table in source.tables {
+      for table in source.tables
+      where !sink.setup.isOutbox(schema: table.schema, table: table.name) {
         let name = TablePolicy.Name(schema: table.schema, table: table.name)
         guard let shared = owners.claim(name, database: source.database, kafka.topics) else {
           continue
@@ -205,10 +267,11 @@ struct SinkCheck {
   private func topics(
     of kafka: KafkaSinkConfiguration
   ) -> (topics: [String], homeless: [String]) {
-    var topics = sink.setup.namedTopics
+    var topics = sink.setup.namedTopics + sink.fixedTopics
     var homeless: [String] = []
     for source in sources {
-      for table in source.tables {
+      for table in source.tables
+      where !sink.setup.isOutbox(schema: table.schema, table: table.name) {
         let topic = kafka.topics.topic(
           database: source.database, schema: table.schema, table: table.name)
         if let topic {

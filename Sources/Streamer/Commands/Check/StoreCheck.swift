@@ -1,5 +1,3 @@
-import Glibc
-
 /// Examines the position store, and reads what is in it.
 enum StoreCheck {
   /// The stored positions by source; a store that does not exist yet has none.
@@ -13,7 +11,7 @@ enum StoreCheck {
       return [:]
     }
     let target = "store \(path)"
-    guard unsafe access(path, F_OK) == 0 else {
+    guard FileAccess.exists(path) else {
       let directory = FileAccess.directory(of: path)
       if let reason = FileAccess.whyNotWritable(directory) {
         report.add(
@@ -41,25 +39,5 @@ enum StoreCheck {
       )
     }
     return positions
-  }
-}
-
-/// Asks whether this user may write somewhere, without writing.
-enum FileAccess {
-  /// The directory that holds `path`.
-  static func directory(of path: String) -> String {
-    guard let slash = path.lastIndex(of: "/") else { return "." }
-    return slash == path.startIndex ? "/" : String(path[..<slash])
-  }
-
-  /// Why a file or directory cannot be written; nil when it can.
-  static func whyNotWritable(_ path: String) -> String? {
-    unsafe access(path, W_OK) == 0 ? nil : SystemCall.text(of: errno)
-  }
-
-  /// Whether `path` is a directory.
-  static func isDirectory(_ path: String) -> Bool {
-    var status = stat()
-    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 }

@@ -30,6 +30,7 @@ enum DemoCommand {
     var show = try DemoShow(
       pipeline, reader: reader(cluster, topics), interruption: consume interruption)
     try show.awaitStreaming()
+    try show.showExisting()
     for step in DemoStory.steps { try show.play(step, in: &shop) }
     try show.playLoad(dsn: server.dsn(database: DemoStory.database))
     return try show.conclude()
@@ -62,6 +63,7 @@ enum DemoCommand {
       postgres.close()
       var shop = try ThrowAwayServer.connect(server.dsn(database: DemoStory.database))
       _ = try shop.query(DemoStory.schema)
+      _ = try shop.query(DemoStory.existing.sql)
       return shop
     } catch { throw StreamerError(what: "shop", why: "\(error)") }
   }

@@ -72,7 +72,7 @@ struct DemoReader: ~Copyable {
 
 extension RawSpan {
   /// A copy of the bytes.
-  fileprivate var array: [UInt8] {
+  var array: [UInt8] {
     // SAFETY: the buffer does not leave the closure.
     unsafe withUnsafeBytes { unsafe Array($0) }
   }

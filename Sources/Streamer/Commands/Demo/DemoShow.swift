@@ -26,7 +26,7 @@ struct DemoShow: ~Copyable {
   /// Waits until changes flow.
   mutating func awaitStreaming() throws(StreamerError) {
     let deadline = ContinuousClock.now + Self.patience
-    while pipeline.source.state.state != .streaming {
+    while !pipeline.source.state.state.isUp {
       try pipeline.check()
       guard .now < deadline else {
         throw StreamerError(
@@ -34,6 +34,21 @@ struct DemoShow: ~Copyable {
       }
       try interruption.pause(.milliseconds(5))
     }
+  }
+
+  /// Shows the rows that were there before.
+  mutating func showExisting() throws(StreamerError) {
+    let step = DemoStory.existing
+    Terminal.print("\(style.bold(step.title))\n\(step.sql.indented(by: 2))\n\n")
+    expect(step.events)
+    try collect(count: expected.values.reduce(0, +)) { (_: Int) in }
+    for (record, value) in reader.takeRecords() {
+      show(record, value)
+      guard value["Action"]?.string == "read" else {
+        throw StreamerError(what: "demo", why: "a row that was there before did not come as read")
+      }
+    }
+    Terminal.print("\n")
   }
 
   /// Runs a step's statements and shows the records that come of them.
@@ -80,12 +95,14 @@ struct DemoShow: ~Copyable {
     try interruption.pause(.milliseconds(50))
     try reader.poll()
     let sum = expected.values.reduce(0, +)
+    let existing = DemoStory.existing.events.values.reduce(0, +)
     let usage = ProcessUsage()
     Terminal.print(
       """
 
       \(style.bold("Summary"))
-        committed   \(sum) changes that must arrive
+        existing    \(existing) rows that were there before
+        committed   \(sum - existing) changes that must arrive
         captured    \(pipeline.source.events.value) events
         delivered   \(pipeline.sink.kafkaMessages) records, acknowledged by the broker
         consumed    \(reader.count) records, \(reader.bytes) bytes
@@ -98,10 +115,10 @@ struct DemoShow: ~Copyable {
       let (came, wanted) = (reader.counts[DemoStory.topic(of: table)] ?? 0, expected[table] ?? 0)
       guard came == wanted else {
         throw StreamerError(
-          what: "demo", why: "\(wanted) changes of \(table) were committed, \(came) records came")
+          what: "demo", why: "\(wanted) records of \(table) must arrive, \(came) came")
       }
     }
-    Terminal.print("Every committed change has arrived, none twice. Cleaning up …")
+    Terminal.print("Every row and every committed change has arrived, none twice. Cleaning up …")
     return 0
   }
 

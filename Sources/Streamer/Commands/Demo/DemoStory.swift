@@ -31,6 +31,15 @@ enum DemoStory {
     CREATE PUBLICATION \(publication) FOR ALL TABLES
     """
 
+  /// What is in the tables before anything is streamed.
+  static let existing = Step(
+    title: "Rows that were there before: each arrives once, as \"read\"",
+    sql: """
+      INSERT INTO customers VALUES (100, 'grace@example.org', '{vip}', '{"city": "New York"}');
+      INSERT INTO products VALUES ('desk', 'Desk', 249.00, 'four screws'), ('chair', 'Chair', 89.00, NULL)
+      """,
+    events: ["customers": 1, "products": 2])
+
   /// The steps whose records are shown.
   static let steps = [
     Step(
@@ -89,6 +98,7 @@ enum DemoStory {
     dsn = "\(dsn)"
     publication = "\(publication)"
     replicationSlot = "psql_streamer_demo"
+    snapshot = "initial"
 
     [sink.kafka]
     type = "kafka"

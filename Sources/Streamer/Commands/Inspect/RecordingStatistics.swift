@@ -174,6 +174,7 @@ extension RecordingStatistics.Messages {
     case .origin: return "Origin"
     case .type: return "Type"
     case .message: return "Message"
+    case .abridged: return "Abridged"
     case .streamStart: return "Stream Start"
     case .streamStop: return "Stream Stop"
     case .commitPrepared: return "Commit Prepared"

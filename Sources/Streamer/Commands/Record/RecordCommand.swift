@@ -62,7 +62,7 @@ enum RecordCommand {
     _ options: CommandLineRequest.RecordOptions,
     _ interruption: borrowing Interruption
   ) throws(StreamerError) -> Int32 {
-    let isTerminal = isatty(STDERR_FILENO) == 1
+    let isTerminal = LiveLine.isPossible
     var recorder = StreamRecorder(
       source.name, source.1, reconnects: reconnects, to: options.output, options.limits,
       log: Log(level: .error, descriptor: -1), interruption: interruption.breaker)
@@ -71,17 +71,17 @@ enum RecordCommand {
       try recorder.run(interruption) { summary in
         guard isTerminal, ContinuousClock.now >= nextProgress else { return }
         nextProgress = .now + .milliseconds(500)
-        Terminal.progress(text(summary))
+        LiveLine.show(text(summary))
       }
     } catch {
-      if isTerminal { Terminal.progress("") }
+      LiveLine.end()
       guard recorder.hasBegun else { throw error }
       let end = "Everything up to \(recorder.summary.complete) is in \(options.output)."
       throw StreamerError(
         what: error.what, why: error.why,
         hint: [error.hint, end].filter { !$0.isEmpty }.joined(separator: " "), exit: error.exit)
     }
-    if isTerminal { Terminal.progress("") }
+    LiveLine.end()
     Terminal.complain("\(text(recorder.summary)), in \(options.output)")
     return 0
   }
@@ -90,16 +90,6 @@ enum RecordCommand {
     "recorded \(summary.transactions) transactions, \(summary.messages) messages, "
       + "\(summary.bytes) bytes in \(summary.duration.components.seconds)s "
       + "(\(summary.fileSize) in the file)"
-  }
-}
-
-extension Terminal {
-  /// Shows a line on standard error that the next one replaces; an empty one clears it.
-  static func progress(_ line: String) {
-    let text = "\r\u{1B}[K\(line)"
-    _ = unsafe text.utf8.withContiguousStorageIfAvailable { bytes in
-      unsafe Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count)
-    }
   }
 }
 

@@ -26,7 +26,7 @@ enum SnapshotCommand {
     let tables = answer["tables"]?.elements.count ?? 0
     let text = numbers.joined(separator: ", ")
     switch command {
-    case .decide: break
+    case .decide, .tellGone: break
     case .copy:
       Terminal.print(
         "copy \(text) of source \(source): \(tables) \(tables == 1 ? "table" : "tables")")
@@ -37,7 +37,8 @@ enum SnapshotCommand {
     return 0
   }
 
-  private static func message(_ command: CopyCommand, source: String?) -> HTTPMessage {
+  /// What asks the instance for it.
+  static func message(_ command: CopyCommand, source: String?) -> HTTPMessage {
     var json = JSONText()
     var path = "/snapshot"
     json.object { json in
@@ -57,6 +58,11 @@ enum SnapshotCommand {
         json.array { json in for table in tables { json.value(table) } }
         json.key("where")
         json.value(filter)
+      case .tellGone(let table, let keys):
+        json.key("tables")
+        json.array { json in json.value(table) }
+        json.key("gone")
+        json.plain(keys)
       case .decide: break
       case .pause(let number): id(number, "/pause")
       case .resume(let number): id(number, "/resume")
@@ -66,7 +72,8 @@ enum SnapshotCommand {
     return HTTPMessage("POST", path, json.bytes)
   }
 
-  private static func ask(
+  /// Asks the instance, and gives its answer.
+  static func ask(
     _ message: HTTPMessage, at location: HTTPLocation, _ token: String?
   ) throws(StreamerError) -> JSONValue {
     let answer = try HTTPRequest.send(
@@ -93,7 +100,8 @@ enum SnapshotCommand {
         copy["source"]?.string ?? "", "\(copy["id"]?.integer ?? 0)", copy["state"]?.string ?? "",
         "\(done)/\(copy["tablesTotal"]?.integer ?? 0)", "\(copy["rows"]?.integer ?? 0)",
         patterns.isEmpty ? "the start" : patterns.joined(separator: " "),
-        copy["where"]?.string ?? "–", copy["error"]?.string ?? "–",
+        copy["gone"]?.bool == true ? "deleted keys" : copy["where"]?.string ?? "–",
+        copy["error"]?.string ?? "–",
       ]
       table.add(cells.map { .init($0.singleLine) })
     }

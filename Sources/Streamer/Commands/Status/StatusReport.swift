@@ -35,6 +35,14 @@ struct StatusReport {
       guard let error = object["error"]?.string else { return nil }
       return "\(text(object["name"])): \(error)".singleLine
     }
+    let held = sinks.flatMap { sink in
+      (sink["quarantine"]?.elements ?? []).map { topic in
+        "\(text(sink["name"])): \(text(topic["topic"])) is held: \(text(topic["records"])) records, "
+          + "\(size(topic["bytes"])), since \(text(topic["since"])): \(text(topic["reason"]))"
+          .singleLine
+      }
+    }
+    if !held.isEmpty { parts.append(held.map(style.red).joined(separator: "\n")) }
     let lines = errors + reasons.map { "not ready: \($0)".singleLine }
     if !lines.isEmpty { parts.append(lines.map(style.red).joined(separator: "\n")) }
     return parts.joined(separator: "\n\n")

@@ -55,7 +55,9 @@ enum TailCommand {
     let pipeline = try PipelineThread(
       configuration, store: MemoryPositionStore(), reconnects: false,
       log: Log(level: .error, descriptor: -1))
-    wait(for: pipeline, interruption, patience: patience)
+    wait(
+      for: pipeline, interruption, patience: patience,
+      line: options.copies ? CopyLine(printsRows: true) : nil)
     do throws(StreamerError) {
       try pipeline.check()
       return 0
@@ -78,23 +80,33 @@ enum TailCommand {
   }
 
   /// Waits until the pipeline has ended; a signal, or a reader that has gone, stops it.
+  ///
+  /// A line says how far its copy of existing rows is.
   static func wait(
-    for pipeline: PipelineThread, _ interruption: borrowing Interruption, patience: Duration
+    for pipeline: PipelineThread, _ interruption: borrowing Interruption, patience: Duration,
+    line: CopyLine? = nil
   ) {
+    var line = line
+    defer { line?.end() }
     var deadline: ContinuousClock.Instant?
     while !pipeline.hasEnded {
+      if let (copied, time) = line?.look([pipeline.source.snapshot]) {
+        Terminal.note(CopyLine.summary(copied, time))
+      }
       var entries = [
         pollfd(fd: interruption.descriptor, events: Int16(POLLIN), revents: 0),
         pollfd(fd: pipeline.descriptor, events: Int16(POLLIN), revents: 0),
       ]
       // A pipe whose reader has gone reports it without being asked; once is enough.
       if deadline == nil { entries.append(pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)) }
-      _ = unsafe poll(&entries, nfds_t(entries.count), deadline == nil ? -1 : 100)
+      let time = line?.next.map { CInt(max(($0 - .now).inSeconds * 1_000, 0).rounded(.up)) } ?? -1
+      _ = unsafe poll(&entries, nfds_t(entries.count), deadline == nil ? time : 100)
       let isReaderGone = entries.count == 3 && entries[2].revents & Int16(POLLERR) != 0
       if interruption.next() != nil || isReaderGone {
         // The second one does not wait.
         if deadline != nil { return }
         deadline = .now + patience
+        line?.end()
         pipeline.requestStop()
       }
       if let deadline, .now >= deadline { return }

@@ -1,93 +1,41 @@
 import PGWire
 
-/// How the columns of one table are written as the fields of an Avro record.
-struct AvroColumns: ~Copyable {
-  /// One column; not private, see ``DebeziumKey/Column``.
-  struct Column: BitwiseCopyable {
-    /// Its rule; a column that is left out has none.
-    let encoder: DebeziumEncoder
-    let isOmitted: Bool
-    /// Whether it stands in a union with null.
-    let isOptional: Bool
-    /// Whether the server sends it where it sends a row's identity only.
-    let isIdentity: Bool
-    /// Where the stand-in for a value that was not sent is; empty where its type has none.
-    let placeholder: PreparedRange
+/// Writes columns as the fields of an Avro record.
+enum AvroWriter: ColumnWriter {
+  static let leavesOutUnsent = false
+
+  @inline(__always)
+  static func append(
+    _ text: RawSpan, _ column: RowColumn, _ prepared: borrowing PreparedBytes, isFirst: Bool,
+    _ scratch: inout DebeziumScratch, to bytes: inout ByteWriter
+  ) -> Bool {
+    if column.isOptional { bytes.append(AvroUnion.value) }
+    return column.encoder.encode(avro: text, &scratch, into: &bytes)
   }
 
-  private let prepared: PreparedBytes
-  private let columns: OwnedArray<Column>
-
-  /// Works them out.
-  init(_ table: Table, types: TypeCatalog, _ writer: SchemaWriter) {
-    let relation = table.relation
-    var prepared = ByteWriter()
-    columns = OwnedArray(count: relation.columns.count) { index in
-      let column = relation.columns[index]
-      let encoder = writer.encoder(column, types)
-      let start = prepared.count
-      encoder?.append(avroPlaceholder: writer.options, of: column.type, to: &prepared)
-      return Column(
-        encoder: encoder ?? DebeziumEncoder(.string), isOmitted: encoder == nil,
-        isOptional: writer.isOptional(index, of: table), isIdentity: column.isKey,
-        placeholder: PreparedRange(start, prepared.count))
-    }
-    self.prepared = PreparedBytes(prepared)
+  @inline(__always)
+  static func appendPlaceholder(
+    _ column: RowColumn, _ prepared: borrowing PreparedBytes, isFirst: Bool,
+    to bytes: inout ByteWriter
+  ) {
+    if column.isOptional { bytes.append(AvroUnion.value) }
+    prepared.append(column.placeholder.offsets, to: &bytes)
   }
 
-  /// Bytes that were prepared.
-  var ownedBytes: Int { prepared.count }
-
-  /// Appends the fields of the new row; gives the column whose value cannot be said, nil for none.
-  func appendNew(
-    _ event: borrowing RowEvent, _ scratch: inout DebeziumScratch, to bytes: inout ByteWriter
-  ) -> Int? {
-    var cursor = event.row.columns
-    for index in columns.indices {
-      let column = columns[index]
-      let value = cursor.next()
-      if column.isOmitted { continue }
-      switch value {
-      case .text(let text):
-        if column.isOptional { bytes.append(AvroUnion.value) }
-        guard column.encoder.encode(avro: text, &scratch, into: &bytes) else { return index }
-      case .unchangedToast:
-        if event.oldImage == .full, case .text(let text) = event.old.value(at: index) {
-          if column.isOptional { bytes.append(AvroUnion.value) }
-          guard column.encoder.encode(avro: text, &scratch, into: &bytes) else { return index }
-        } else if !column.placeholder.isEmpty {
-          if column.isOptional { bytes.append(AvroUnion.value) }
-          prepared.append(column.placeholder.offsets, to: &bytes)
-        } else {
-          guard column.isOptional else { return index }
-          bytes.append(AvroUnion.null)
-        }
-      case .null, .binary:
-        guard column.isOptional else { return index }
-        bytes.append(AvroUnion.null)
-      }
-    }
-    return nil
+  @inline(__always)
+  static func appendNull(
+    _ column: RowColumn, _ prepared: borrowing PreparedBytes, isFirst: Bool,
+    to bytes: inout ByteWriter
+  ) -> Bool {
+    bytes.append(AvroUnion.null)
+    return column.isOptional
   }
 
-  /// The same of the old row; what the server did not send of it is null.
-  func appendOld(
-    _ event: borrowing RowEvent, _ scratch: inout DebeziumScratch, to bytes: inout ByteWriter
-  ) -> Int? {
-    var cursor = event.old.columns
-    for index in columns.indices {
-      let column = columns[index]
-      let value = cursor.next()
-      if column.isOmitted { continue }
-      if case .text(let text) = value, event.oldImage == .full || column.isIdentity {
-        if column.isOptional { bytes.append(AvroUnion.value) }
-        guard column.encoder.encode(avro: text, &scratch, into: &bytes) else { return index }
-      } else {
-        guard column.isOptional else { return index }
-        bytes.append(AvroUnion.null)
-      }
-    }
-    return nil
+  static func append(
+    placeholderOf encoder: DebeziumEncoder, type: UInt32, _ column: RowColumn,
+    _ options: DebeziumOptions, to bytes: inout ByteWriter
+  ) {
+    encoder.append(avroPlaceholder: options, of: type, to: &bytes)
   }
 }
 

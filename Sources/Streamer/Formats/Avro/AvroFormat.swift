@@ -35,43 +35,21 @@ final class AvroFormat: RegisteredFormat {
     roundMiddle = middle("true")
   }
 
-  /// Appends what stands before each key and value.
-  @inline(__always)
-  static func append(schema number: UInt32, to bytes: inout ByteWriter) {
-    bytes.append(0 as UInt8)
-    bytes.append(bigEndian: number)
-  }
-
   func plan(_ table: Table, types: TypeCatalog, schemas: SchemaNumbers?) -> any TablePlan {
-    AvroTablePlan(table, types: types, writer, schemas ?? SchemaNumbers(key: 0))
+    RegisteredTablePlan<AvroWriter>(
+      table, types: types, writer, schemas ?? SchemaNumbers(key: 0))
   }
 
   func begin(_ transaction: Transaction, _ state: inout EncodingState) {
-    // A message outside has no time: the last one that is known stands for it.
-    if let time = transaction.commitTime {
-      state.debezium.time = time + EventTimestamp.epochOffset * 1_000_000
-    }
-    let time = state.debezium.time
-    let isAlone = transaction.xid == nil && !transaction.isRound
-    let last = isAlone ? transaction.commitLSN.value + 1 : state.lastEnd.value
-    state.debezium.isRound = transaction.isRound
-    state.debezium.previousEnd = last
-    state.debezium.transaction = transaction.xid
+    let (milliseconds, time, exact) = keep(transaction, &state)
     state.debezium.head.removeAll()
     start.append(to: &state.debezium.head)
-    state.debezium.head.append(zigzag: time.flooredQuotient(1_000))
+    state.debezium.head.append(zigzag: milliseconds)
     if transaction.isRound {
       roundMiddle.append(to: &state.debezium.head)
     } else {
       middle.append(to: &state.debezium.head)
     }
-    state.debezium.sequence.removeAll()
-    state.debezium.sequence.append("[\"")
-    state.debezium.sequence.append(decimal: last)
-    state.debezium.sequence.append("\",\"")
-
-    let (nanoseconds, overflows) = time.multipliedReportingOverflow(by: 1_000)
-    let exact = overflows ? .max : nanoseconds
     state.debezium.times.removeAll()
     for number in [time, exact] {
       state.debezium.times.append(AvroUnion.value)
@@ -86,7 +64,7 @@ final class AvroFormat: RegisteredFormat {
     }
     state.debezium.xid.append(AvroUnion.value)
     state.debezium.end.removeAll()
-    for number in [time.flooredQuotient(1_000), time, exact] {
+    for number in [milliseconds, time, exact] {
       state.debezium.end.append(AvroUnion.value)
       state.debezium.end.append(zigzag: number)
     }

@@ -41,7 +41,7 @@ extension DebeziumEncoder {
   }
 
   /// How many elements an array has; nil when it has several dimensions, which the schema has not.
-  private func elements(of text: RawSpan) throws(DecodingError) -> Int? {
+  func elements(of text: RawSpan) throws(DecodingError) -> Int? {
     var cursor = try ArrayText(text, delimiter: delimiter)
     var count = 0
     var depth = 0
@@ -128,14 +128,16 @@ extension DebeziumEncoder {
     case .vector, .embedding, .sparse: return encode(avroVector: text, into: &bytes)
     case .decimalString, .dateISO, .timestampISO, .zonedTimestamp, .timeISO, .zonedTime,
       .intervalISO, .base64, .base64URL, .hex, .textBase64URL, .textHex:
-      return encode(avroText: text, &scratch, into: &bytes)
+      return encode(plain: text, &scratch, into: &bytes) { $1.append(avro: $0) }
+    case .instant, .calendarDate, .timeOfDay: return false
     }
     return true
   }
 
-  /// Appends what JSON has as a string without an escape in it.
-  private func encode(
-    avroText text: RawSpan, _ scratch: inout DebeziumScratch, into bytes: inout ByteWriter
+  /// Appends, in the way that is given, what JSON has as a string without an escape in it.
+  func encode(
+    plain text: RawSpan, _ scratch: inout DebeziumScratch, into bytes: inout ByteWriter,
+    as append: (RawSpan, inout ByteWriter) -> Void
   ) -> Bool {
     encode(written: text, &scratch, into: &bytes) { encoder, text, json in
       switch encoder.rule {
@@ -148,13 +150,13 @@ extension DebeziumEncoder {
       return true
     } as: { json, bytes in
       guard json.byteCount >= 2, json[0] == 0x22 else { return false }
-      bytes.append(avro: json.extracting(1..<json.byteCount &- 1))
+      append(json.extracting(1..<json.byteCount &- 1), &bytes)
       return true
     }
   }
 
   /// Writes a value as JSON first, and appends what is made of that.
-  private func encode(
+  func encode(
     written text: RawSpan, _ scratch: inout DebeziumScratch, into bytes: inout ByteWriter,
     _ write: (DebeziumEncoder, RawSpan, inout ByteWriter) -> Bool,
     as append: (RawSpan, inout ByteWriter) -> Bool

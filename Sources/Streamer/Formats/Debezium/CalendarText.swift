@@ -148,8 +148,8 @@ struct CalendarText: BitwiseCopyable {
 }
 
 extension CalendarText {
-  /// Appends year, month and day as ISO 8601 has them: `-0043-03-15`, `+10000-01-01`.
-  func append(date json: inout ByteWriter) {
+  /// Year, month and day of the Gregorian calendar.
+  var date: (year: Int64, month: Int64, day: Int64) {
     let shifted = days + 719_468
     let cycle = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
     let dayOfCycle = shifted - cycle * 146_097
@@ -159,6 +159,12 @@ extension CalendarText {
     let fromMarch = (5 * dayOfYear + 2) / 153
     let month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9
     let year = cycle * 400 + yearOfCycle + (month <= 2 ? 1 : 0)
+    return (year, month, dayOfYear - (153 * fromMarch + 2) / 5 + 1)
+  }
+
+  /// Appends year, month and day as ISO 8601 has them: `-0043-03-15`, `+10000-01-01`.
+  func append(date json: inout ByteWriter) {
+    let (year, month, day) = date
     if year < 0 { json.append(0x2D as UInt8) }
     if year > 9999 { json.append(0x2B as UInt8) }
     if year.magnitude < 10_000 {
@@ -169,7 +175,7 @@ extension CalendarText {
     json.append(0x2D as UInt8)
     json.append(decimal: UInt64(month), digits: 2)
     json.append(0x2D as UInt8)
-    json.append(decimal: UInt64(dayOfYear - (153 * fromMarch + 2) / 5 + 1), digits: 2)
+    json.append(decimal: UInt64(day), digits: 2)
   }
 
   /// Appends the time of day with this many digits of a second; nil for those that are not zero.

@@ -1,34 +1,18 @@
 import PGWire
 
 /// How the columns of one table are written as members of a JSON object, as Debezium's formats have
-/// them.
-struct DebeziumColumns: ~Copyable {
-  /// One column; not private, see ``DebeziumKey/Column``.
-  struct Column: BitwiseCopyable {
-    /// Its rule; a column that is left out has none.
-    let encoder: DebeziumEncoder
-    let isOmitted: Bool
-    /// Whether the server sends it where it sends a row's identity only.
-    let isIdentity: Bool
-    /// Where its name stands, with a comma before and a colon after it.
-    let name: PreparedRange
-    /// Where the stand-in for a value that was not sent is; empty where its type has none.
-    let placeholder: PreparedRange
-  }
+/// them: without braces.
+typealias DebeziumColumns = RowColumns<JSONColumnWriter>
 
-  private let prepared: PreparedBytes
-  private let columns: OwnedArray<Column>
-
+extension RowColumns where Writer == JSONColumnWriter {
   /// Works them out; with schemas `fields` gets those that are written.
   init(
     _ table: Table, types: TypeCatalog, _ options: DebeziumOptions,
     fields: inout [DebeziumSchema.Field]
   ) {
-    let relation = table.relation
     var prepared = ByteWriter()
-    var written: [DebeziumSchema.Field] = []
-    columns = OwnedArray(count: relation.columns.count) { index in
-      let column = relation.columns[index]
+    var columns: [RowColumn] = []
+    for (index, column) in table.relation.columns.enumerated() {
       let encoder = DebeziumEncoder(column.type, column.typeModifier, types, options)
       let start = prepared.count
       prepared.append(0x2C as UInt8)
@@ -36,82 +20,53 @@ struct DebeziumColumns: ~Copyable {
       prepared.append(0x3A as UInt8)
       let end = prepared.count
       if let encoder, options.schemas {
-        written.append(
+        fields.append(
           DebeziumSchema.Field(
             name: column.name, type: column.type, modifier: column.typeModifier, encoder: encoder,
             isOptional: !table.key.contains(index)))
       }
       encoder?.append(placeholder: options, of: column.type, to: &prepared)
-      return Column(
-        encoder: encoder ?? DebeziumEncoder(.string), isOmitted: encoder == nil,
-        isIdentity: column.isKey, name: PreparedRange(start, end),
-        placeholder: PreparedRange(end, prepared.count))
+      columns.append(
+        RowColumn(
+          encoder: encoder ?? DebeziumEncoder(.string), isOmitted: encoder == nil,
+          isIdentity: column.isKey, name: PreparedRange(start, end),
+          placeholder: PreparedRange(end, prepared.count)))
     }
-    fields = written
-    self.prepared = PreparedBytes(prepared)
+    self.init(columns, prepared)
   }
+}
 
-  /// Bytes that were prepared.
-  var ownedBytes: Int { prepared.count }
+/// Writes columns as members of a JSON object, which needs no schema to say a value.
+enum JSONColumnWriter: ColumnWriter {
+  static let leavesOutUnsent = true
 
-  /// Appends a member's name, after a comma unless it is the first.
   @inline(__always)
-  private func append(_ column: Column, isFirst: Bool, to json: inout ByteWriter) {
-    prepared.append(column.name.offsets(without: isFirst ? 1 : 0), to: &json)
+  static func append(
+    _ text: RawSpan, _ column: RowColumn, _ prepared: borrowing PreparedBytes, isFirst: Bool,
+    _ scratch: inout DebeziumScratch, to bytes: inout ByteWriter
+  ) -> Bool {
+    prepared.append(column.name.offsets(without: isFirst ? 1 : 0), to: &bytes)
+    column.encoder.encode(text, &scratch, into: &bytes)
+    return true
   }
 
-  /// Appends the members of the new row, without braces; says whether there is none.
-  func appendNew(
-    _ event: borrowing RowEvent, _ scratch: inout DebeziumScratch, to json: inout ByteWriter
-  ) -> Bool {
-    var cursor = event.row.columns
-    var isFirst = true
-    for index in columns.indices {
-      let column = columns[index]
-      let value = cursor.next()
-      if column.isOmitted { continue }
-      switch value {
-      case .text(let text):
-        append(column, isFirst: isFirst, to: &json)
-        column.encoder.encode(text, &scratch, into: &json)
-      case .unchangedToast:
-        if event.oldImage == .full, case .text(let text) = event.old.value(at: index) {
-          append(column, isFirst: isFirst, to: &json)
-          column.encoder.encode(text, &scratch, into: &json)
-        } else if !column.placeholder.isEmpty {
-          append(column, isFirst: isFirst, to: &json)
-          prepared.append(column.placeholder.offsets, to: &json)
-        } else {
-          continue
-        }
-      case .null, .binary:
-        append(column, isFirst: isFirst, to: &json)
-        json.append("null")
-      }
-      isFirst = false
-    }
-    return isFirst
+  @inline(__always)
+  static func appendPlaceholder(
+    _ column: RowColumn, _ prepared: borrowing PreparedBytes, isFirst: Bool,
+    to bytes: inout ByteWriter
+  ) {
+    prepared.append(column.name.offsets(without: isFirst ? 1 : 0), to: &bytes)
+    prepared.append(column.placeholder.offsets, to: &bytes)
   }
 
-  /// The same of the old row; what the server did not send of it is null.
-  func appendOld(
-    _ event: borrowing RowEvent, _ scratch: inout DebeziumScratch, to json: inout ByteWriter
+  @inline(__always)
+  static func appendNull(
+    _ column: RowColumn, _ prepared: borrowing PreparedBytes, isFirst: Bool,
+    to bytes: inout ByteWriter
   ) -> Bool {
-    var cursor = event.old.columns
-    var isFirst = true
-    for index in columns.indices {
-      let column = columns[index]
-      let value = cursor.next()
-      if column.isOmitted { continue }
-      append(column, isFirst: isFirst, to: &json)
-      isFirst = false
-      if case .text(let text) = value, event.oldImage == .full || column.isIdentity {
-        column.encoder.encode(text, &scratch, into: &json)
-      } else {
-        json.append("null")
-      }
-    }
-    return isFirst
+    prepared.append(column.name.offsets(without: isFirst ? 1 : 0), to: &bytes)
+    bytes.append("null")
+    return true
   }
 }
 

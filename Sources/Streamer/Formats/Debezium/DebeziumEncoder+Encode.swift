@@ -104,6 +104,7 @@ extension DebeziumEncoder {
     case .point, .geometry: return encode(geometry: text, &scratch, into: &json)
     case .hstoreJSON, .hstoreMap: return encode(hstore: text, &scratch, into: &json)
     case .vector, .embedding, .sparse: return encode(vector: text, into: &json)
+    case .instant, .calendarDate, .timeOfDay: return false
     }
     return true
   }

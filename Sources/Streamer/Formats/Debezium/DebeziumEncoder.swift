@@ -30,6 +30,8 @@ struct DebeziumEncoder: Hashable, BitwiseCopyable {
     case vector, embedding, sparse
     /// The bytes of a text, in the same forms.
     case textBytes, textBase64URL, textHex
+    /// Messages that Protobuf has for a moment, a date and a time of day; only there.
+    case instant, calendarDate, timeOfDay
   }
 
   let rule: Rule

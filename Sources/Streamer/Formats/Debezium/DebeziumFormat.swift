@@ -26,9 +26,15 @@ final class DebeziumFormat: Format {
   /// From the time to the sequence, for what is committed and for rows that existed.
   private let middle: PreparedBytes
   private let roundMiddle: PreparedBytes
+  /// Whether records say where in their transaction they stand.
+  private let countsTransactions: Bool
 
-  init(_ origin: StreamOrigin, options: DebeziumOptions, key: KeyFormat) {
+  init(
+    _ origin: StreamOrigin, options: DebeziumOptions, key: KeyFormat,
+    countsTransactions: Bool = false
+  ) {
     self.origin = origin
+    self.countsTransactions = countsTransactions
     self.options = options
     self.key = key
     content = DebeziumEncoder(DebeziumEncoder.textBytes(options))
@@ -84,6 +90,8 @@ final class DebeziumFormat: Format {
     state.debezium.head.append(decimal: last)
     state.debezium.previousEnd = last
     state.debezium.transaction = transaction.xid
+    state.debezium.counts.begin(
+      isOn: countsTransactions && transaction.xid != nil && !transaction.isRound)
     state.debezium.head.append("\\\",\\\"")
 
     state.debezium.times.removeAll()
@@ -130,7 +138,7 @@ final class DebeziumFormat: Format {
     names.append(part, to: &json)
     json.append(state.debezium.xid.bytes)
     json.append(decimal: lsn.value)
-    json.append(",\"xmin\":null,\"origin\":null,\"origin_lsn\":null},\"transaction\":null")
+    json.append(",\"xmin\":null,\"origin\":null,\"origin_lsn\":null}")
   }
 
   func encode(
@@ -153,6 +161,13 @@ final class DebeziumFormat: Format {
     batch.bytes.append(decimal: state.debezium.time.flooredQuotient(1_000))
     Self.appendSource(
       state, lsn: record.event.lsn, names: noNames, 0..<noNames.count, to: &batch.bytes)
+    if state.debezium.counts.isOn {
+      let number = state.debezium.counts.countMessage()
+      state.debezium.counts.append(
+        number, of: state.debezium.transaction ?? 0, at: record.event.lsn, to: &batch.bytes)
+    } else {
+      batch.bytes.append(",\"transaction\":null")
+    }
     batch.bytes.append(",\"message\":{\"prefix\":")
     ConnectText.append(message.prefix, to: &batch.bytes)
     batch.bytes.append(",\"content\":")
@@ -191,6 +206,8 @@ struct DebeziumState: ~Copyable {
   var xid = ByteWriter(capacity: 32)
   /// From the operation to the end.
   var end = ByteWriter(capacity: 32)
+  /// What was written of the transaction, by table.
+  var counts = TransactionCounts()
   /// Buffers for values.
   var scratch = DebeziumScratch()
 }

@@ -28,7 +28,7 @@ struct DebeziumKey: ~Copyable {
     var prepared = ByteWriter(capacity: 64)
     closes = format == .jsonSchema && number == nil
     if let number {
-      AvroFormat.append(schema: number, to: &prepared)
+      AvroWriter.append(schema: number, to: &prepared)
     } else if format == .jsonSchema {
       let fields = Self.fields(table, types, options)
       DebeziumSchema.append(

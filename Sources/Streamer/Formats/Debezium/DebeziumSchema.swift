@@ -134,7 +134,7 @@ struct DebeziumSchema {
     }
   }
 
-  private static let decimal = "org.apache.kafka.connect.data.Decimal"
+  static let decimal = "org.apache.kafka.connect.data.Decimal"
   /// Microseconds of a moment with a zone, which Debezium writes as a text: only plain schemas have it.
   static let instant = "instant-micros"
 
@@ -189,8 +189,12 @@ struct DebeziumSchema {
     switch field.encoder.rule {
     case .days:
       return ConnectSchema(.int32, isConnect ? connect + "Date" : "io.debezium.time.Date")
-    case .timestamp where element(field, types) == 1184:
+    case .timestamp where element(field, types) == 1184,
+      .instant where element(field, types) == 1184:
       return ConnectSchema(.int64, Self.instant)
+    case .instant: return ConnectSchema(.int64, connect + "Timestamp")
+    case .calendarDate: return ConnectSchema(.int32, connect + "Date")
+    case .timeOfDay: return ConnectSchema(.int32, connect + "Time")
     case .timestamp:
       return ConnectSchema(
         .int64, isConnect ? connect + "Timestamp" : "io.debezium.time.\(unit)Timestamp")

@@ -18,6 +18,11 @@ final class DebeziumTablePlan: TablePlan {
   private let hasPartialOldRows: Bool
   private let hasTombstones: Bool
   private let skips: SkippedOperations
+  /// What the table is called where a transaction's events are counted, its place there, and in which
+  /// transaction that was asked for.
+  private let collection: String
+  private var place = 0
+  private var counted: UInt64 = 0
 
   let holdsComposites = false
 
@@ -36,7 +41,7 @@ final class DebeziumTablePlan: TablePlan {
     let start = prepared.count
     closes = options.schemas && numbers == nil
     if let numbers {
-      AvroFormat.append(schema: numbers.value, to: &prepared)
+      AvroWriter.append(schema: numbers.value, to: &prepared)
     } else if options.schemas {
       DebeziumSchema.append(
         DebeziumSchema(options).envelope(of: "\(name).\(table.qualifiedName)", fields, types),
@@ -44,6 +49,7 @@ final class DebeziumTablePlan: TablePlan {
     }
     schema = start..<prepared.count
     self.prepared = PreparedBytes(prepared)
+    collection = "\(relation.schema).\(relation.name)"
     key = DebeziumKey(
       table, types: types, options, format: format, name: name,
       number: format == .jsonSchema ? numbers?.key : nil)
@@ -84,7 +90,7 @@ final class DebeziumTablePlan: TablePlan {
     let start = batch.bytes.count
     prepared.append(schema, to: &batch.bytes)
     batch.bytes.append("{\"before\":null,\"after\":null")
-    appendEnd("t", record.event.lsn, state, to: &batch.bytes)
+    appendEnd("t", record.event.lsn, &state, to: &batch.bytes)
     batch.add(
       key: nil, value: start..<batch.bytes.count, route: record.route, ticket: record.ticket)
   }
@@ -118,19 +124,34 @@ final class DebeziumTablePlan: TablePlan {
       case .read: "r"
       default: "c"
       }
-    appendEnd(operation, event.place.lsn, state, to: &json)
+    appendEnd(operation, event.place.lsn, &state, to: &json)
   }
 
   @inline(__always)
   private func appendEnd(
-    _ operation: StaticString, _ lsn: LSN, _ state: borrowing EncodingState,
+    _ operation: StaticString, _ lsn: LSN, _ state: inout EncodingState,
     to json: inout ByteWriter
   ) {
     DebeziumFormat.appendSource(state, lsn: lsn, names: prepared, names, to: &json)
+    if state.debezium.counts.isOn {
+      count(lsn, &state.debezium, to: &json)
+    } else {
+      json.append(",\"transaction\":null")
+    }
     json.append(",\"op\":\"")
     json.append(operation)
     json.append(state.debezium.end.bytes)
     if closes { json.append("}") }
+  }
+
+  /// Counts an event in its transaction, and appends what that comes to.
+  private func count(_ lsn: LSN, _ state: inout DebeziumState, to json: inout ByteWriter) {
+    if counted != state.counts.number {
+      counted = state.counts.number
+      place = state.counts.place(of: collection)
+    }
+    let number = state.counts.count(place)
+    state.counts.append(number, of: state.transaction ?? 0, at: lsn, to: &json)
   }
 }
 

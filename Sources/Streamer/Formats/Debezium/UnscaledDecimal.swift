@@ -95,6 +95,46 @@ struct UnscaledDecimal: ~Copyable {
     return true
   }
 
+  /// Appends a decimal of this scale as Confluent's message: its bytes, how many digits it has, its
+  /// scale.
+  mutating func append(protobuf text: RawSpan, scale: Int, to bytes: inout ByteWriter) -> Bool {
+    guard let parts = Parts(text) else { return false }
+    let more = scale &- parts.scale
+    fill(text, parts, more: more)
+    // Zeros before the first other digit count for nothing.
+    var zeros = 0
+    var at = parts.start
+    while at < parts.end, text[at] == 0x30 || text[at] == 0x2E {
+      if text[at] == 0x30 { zeros &+= 1 }
+      at &+= 1
+    }
+    let precision = zeros == parts.digits ? 1 : max(1, parts.digits &- zeros &+ more)
+    let start = bytes.beginPart()
+    append(protobufBytes: 1, to: &bytes)
+    bytes.append(field: 2, value: Int64(precision))
+    if scale != 0 { bytes.append(field: 3, value: Int64(scale)) }
+    bytes.endPart(from: start)
+    return true
+  }
+
+  /// Appends its own scale and its bytes as a message, like ``append(variable:to:)``.
+  mutating func append(protobufVariable text: RawSpan, to bytes: inout ByteWriter) -> Bool {
+    guard let parts = Parts(text) else { return false }
+    var zeros = 0
+    while zeros < parts.scale, text[parts.end &- 1 &- zeros] == 0x30 { zeros &+= 1 }
+    fill(text, parts, more: -zeros)
+    let start = bytes.beginPart()
+    if parts.scale > zeros { bytes.append(field: 1, value: Int64(parts.scale &- zeros)) }
+    append(protobufBytes: 2, to: &bytes)
+    bytes.endPart(from: start)
+    return true
+  }
+
+  private func append(protobufBytes number: Int32, to output: inout ByteWriter) {
+    output.append(field: number, ProtobufWire.bytes)
+    output.append(protobuf: bytes.bytes)
+  }
+
   /// Makes ``bytes`` those of the digits, like ``append(_:_:more:to:)``.
   private mutating func fill(_ text: RawSpan, _ parts: Parts, more: Int) {
     let digits = parts.digits

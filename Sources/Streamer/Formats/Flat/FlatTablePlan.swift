@@ -45,7 +45,7 @@ final class FlatTablePlan: TablePlan {
     let saysDeleted = options.deletes.isRow && !names.contains(Self.deleted)
     closes = debezium.schemas && numbers == nil
     if let numbers {
-      AvroFormat.append(schema: numbers.value, to: &prepared)
+      AvroWriter.append(schema: numbers.value, to: &prepared)
     } else if debezium.schemas {
       let deleted = saysDeleted ? [(name: Self.deleted, type: ConnectSchema.Kind.string)] : []
       let row = DebeziumSchema(debezium).row(
@@ -130,7 +130,7 @@ final class FlatTablePlan: TablePlan {
     prepared.append(schema, to: &json)
     json.append(0x7B as UInt8)
     let start = json.count
-    let isEmpty =
+    let outcome =
       isDelete
       ? columns.appendOld(event, &state.debezium.scratch, to: &json)
       : columns.appendNew(event, &state.debezium.scratch, to: &json)
@@ -144,7 +144,7 @@ final class FlatTablePlan: TablePlan {
       append(field.member, event, state.debezium, to: &json)
     }
     // Without a column the first member has a comma too many.
-    if isEmpty, json.count > start { json.set(byte: 0x20, at: start) }
+    if outcome.isEmpty, json.count > start { json.set(byte: 0x20, at: start) }
     json.append(0x7D as UInt8)
     if closes { json.append(0x7D as UInt8) }
   }

@@ -27,14 +27,15 @@ extension Pipeline {
   mutating func keep(_ payload: RawSpan, at lsn: LSN) throws(DecodingError) -> Bool {
     guard payload.byteCount > 0 else { return false }
     let xid: UInt32
+    let tag = AbridgedMessage.message(of: payload)[0]
     if let keptPrepare {
-      guard Self.isChange(payload[0]) else { return false }
+      guard Self.isChange(tag) else { return false }
       xid = keptPrepare
     } else {
       guard let subtransaction = try decoder.subtransaction(of: payload) else { return false }
       xid = subtransaction
     }
-    switch payload[0] {
+    switch tag {
     case UInt8(ascii: "Y"): break  // types are looked up in the catalog
     case UInt8(ascii: "R"): spool.keep(relation: payload, place: tables.count(), of: xid)
     case UInt8(ascii: "M"): spool.keep(message: payload, place: lsn.value)
@@ -111,6 +112,7 @@ extension Pipeline {
       described(relation, number: place, at: .kept(place), LSN.zero)
     case .truncate(let truncate): try truncated(truncate, at: LSN(place))
     case .message(let message): try logical(message, size: size)
+    case .abridged(let abridged): try refuse(abridged, decoder, at: LSN(place))
     default: throw violation("a kept message is no change")
     }
   }

@@ -13,7 +13,7 @@ struct DescribedRelation: Sendable {
   static func read<Failure: Error>(
     publication: String, serverMajor: Int, _ ask: (String) throws(Failure) -> [[String?]]
   ) throws(Failure) -> [DescribedRelation] {
-    var tables = all(try ask(query(publication: publication)))
+    var tables = all(try ask(query(publication: publication, serverMajor: serverMajor)))
     var types = TypeCatalog()
     let used = tables.flatMap { $0.relation.columns.map(\.type) }
     // A domain is over another type, which is asked for in its turn.
@@ -29,18 +29,18 @@ struct DescribedRelation: Sendable {
   }
 
   /// Asks the catalog for the tables of a publication: a row for each column, in the tables' order.
-  private static func query(publication: String) -> String {
+  private static func query(publication: String, serverMajor: Int) -> String {
     """
-    SELECT c.oid, p.schemaname, p.tablename, c.relreplident, a.attname, a.atttypid, a.atttypmod, \
+    SELECT c.oid, n.nspname, c.relname, c.relreplident, a.attname, a.atttypid, a.atttypmod, \
     COALESCE(a.attnum = ANY (i.indkey), false), COALESCE(a.attnum = ANY (k.indkey), false) \
-    FROM pg_catalog.pg_publication_tables p \
-    JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname \
-    JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename \
+    FROM (\(Publication.members(publication, serverMajor: serverMajor))) p \
+    JOIN pg_catalog.pg_class c ON c.oid = p.relid \
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
     LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND CASE c.relreplident \
     WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate END \
     LEFT JOIN pg_catalog.pg_index k ON k.indrelid = c.oid AND k.indisprimary AND k.indimmediate \
-    WHERE p.pubname = \(ReplicationCommand.literal(publication)) ORDER BY 1, a.attnum
+    ORDER BY 1, a.attnum
     """
   }
 

@@ -18,7 +18,8 @@ extension StreamerError {
           ? "A lock on the server's catalogs may hold it up, or a pooler without a free connection."
           : ""),
       exit: isUsage ? .usage : error.isRetryable ? .failure : .preflight,
-      retryable: error.isRetryable, cause: cause?.code == "55006" ? .slotActive : .other)
+      retryable: error.isRetryable,
+      cause: cause?.code == "55006" ? .slotActive : error.isGarbled ? .garbled : .other)
   }
 
   /// What a fault of the stream means; `streams` says whether open transactions came in chunks.

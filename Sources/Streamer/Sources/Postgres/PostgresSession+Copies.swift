@@ -18,6 +18,7 @@ extension PostgresSession {
       guard !server.isInRecovery else { throw onStandby }
       try store.forget(start, of: origin)
       copy.book.forget(start)
+      if reason.isOverGap { warnOfDeleted() }
     } else if rules.mode == .never, source.onGap != .snapshot, !rules.newTables {
       copy.book.forget(start)
     }
@@ -25,8 +26,13 @@ extension PostgresSession {
     if reason.isFirstConnection { try warnOfSignals(&plain) }
     // A standby has nothing to give; new tables are looked for once it is promoted.
     guard copy.isNew || rules.newTables && !server.isInRecovery else { return copy }
-    let published = SnapshotTable.all(
-      from: try ask(&plain, describing(oids: nil, server.version.major)))
+    let published = try mapped { () throws(PGError) in
+      try Self.measuring { (detail) throws(PGError) in
+        let sql = describing(oids: nil, server.version.major, detail)
+        return SnapshotTable.all(
+          from: try plain.query(sql, timeout: timeLeft).last?.rows ?? [])
+      }
+    }
     if copy.isNew || copy.book[CopyRequest.start] == nil {
       // Where nothing is copied they are no news.
       let begun = CopyBook(
@@ -41,15 +47,24 @@ extension PostgresSession {
     return copy
   }
 
+  /// Says what a copy over a gap does not tell.
+  private func warnOfDeleted() {
+    log.warning(
+      "the copy tells nobody of rows that were deleted in the gap",
+      ["remedy": "psql-streamer verify --repair, once the rows are copied"])
+  }
+
   /// Says that nobody hears of signals whose table is not published.
   private func warnOfSignals(_ plain: inout Connection) throws(StreamerError) {
     guard let pattern = source.snapshot.signalTable, let schema = pattern.schema else { return }
-    let names = [source.publication, schema.text, pattern.table.text]
-    let literals = names.map(ReplicationCommand.literal)
+    let literals = [schema.text, pattern.table.text].map(ReplicationCommand.literal)
+    let members = Publication.members(
+      source.publication, serverMajor: plain.serverVersion.major)
     let found = try ask(
       &plain,
-      "SELECT FROM pg_catalog.pg_publication_tables WHERE pubname = \(literals[0]) "
-        + "AND schemaname = \(literals[1]) AND tablename = \(literals[2])")
+      "SELECT FROM (\(members)) p JOIN pg_catalog.pg_class c ON c.oid = p.relid "
+        + "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        + "WHERE n.nspname = \(literals[0]) AND c.relname = \(literals[1])")
     guard found.isEmpty else { return }
     log.warning(
       "signalTable is not in the publication: no signal is heard",
@@ -68,17 +83,20 @@ extension PostgresSession {
       }
   }
 
-  private func describing(oids: [UInt32]?, _ major: Int) -> String {
-    SnapshotTable.query(publication: source.publication, oids: oids, serverMajor: major)
+  private func describing(
+    oids: [UInt32]?, _ major: Int, _ detail: SnapshotTable.Detail
+  ) -> String {
+    Self.impatient
+      + SnapshotTable.query(
+        publication: source.publication, oids: oids, serverMajor: major, detail)
   }
 
   func newTables(of origin: SourceOrigin) -> Result<CopyBook, StreamerError> {
     guard let known, let catalog else { return .success(CopyBook()) }
     do throws(StreamerError) {
-      let publication = ReplicationCommand.literal(source.publication)
       let published = try mapped { () throws(PGError) in
-        try catalog.rows(within: Limits.slotAnswer) { _ in
-          "SELECT relid FROM pg_catalog.pg_get_publication_tables(\(publication))"
+        try catalog.rows(within: Limits.slotAnswer) { major in
+          "SELECT relid FROM (\(Publication.members(source.publication, serverMajor: major))) p"
         }
       }
       let oids = Set(published.compactMap { $0.first?.flatMap { UInt32($0) } })
@@ -113,8 +131,12 @@ extension PostgresSession {
   private func describe(_ oids: [UInt32]?) throws(StreamerError) -> [SnapshotTable] {
     guard let catalog else { throw notConnected }
     return try mapped { () throws(PGError) in
-      SnapshotTable.all(
-        from: try catalog.rows(within: Limits.snapshotQuestion) { describing(oids: oids, $0) })
+      try Self.measuring { (detail) throws(PGError) in
+        SnapshotTable.all(
+          from: try catalog.rows(within: Limits.snapshotQuestion) {
+            describing(oids: oids, $0, detail)
+          })
+      }
     }
   }
 
@@ -131,6 +153,8 @@ extension PostgresSession {
           return .success(CopyBook())
         }
         return .success(try add(tables, filter, mark, to: book, of: origin))
+      case .tellGone(let table, let keys):
+        return .success(try add([table], nil, nil, keys: keys, to: book, of: origin))
       case .pause(let number):
         return .success(try decide(.paused, about: number, in: book, of: origin))
       case .resume(let number):
@@ -148,8 +172,8 @@ extension PostgresSession {
   }
 
   private func add(
-    _ patterns: [String], _ filter: String?, _ mark: String?, to book: CopyBook,
-    of origin: SourceOrigin
+    _ patterns: [String], _ filter: String?, _ mark: String?, keys: String? = nil,
+    to book: CopyBook, of origin: SourceOrigin
   ) throws(StreamerError) -> CopyBook {
     guard !source.output.twoPhase else {
       throw refusal(
@@ -157,9 +181,17 @@ extension PostgresSession {
         hint: "What is prepared is delivered before a snapshot sees it.")
     }
     let chosen = try choose(patterns)
-    try examine(filter, of: chosen)
+    if keys != nil {
+      guard chosen.count == 1 else { throw refusal("keys are those of one table", hint: "") }
+      guard chosen[0].mayTellGone else {
+        throw refusal(
+          "\(chosen[0].name) has no key that tells a deleted row",
+          hint: "It takes a primary key or an index as its replica identity, and not FULL.")
+      }
+    }
+    try examine(filter, keys, of: chosen)
     let added = book.next(
-      patterns, filter: filter, mark: mark,
+      patterns, filter: filter, keys: keys, mark: mark,
       of: chosen.sorted { ($0.bytes, $0.name) < ($1.bytes, $1.name) })
     try store.save(added, of: origin)
     var all = book
@@ -197,7 +229,7 @@ extension PostgresSession {
 
   /// Lets the server say what it thinks of a condition, and that rows can be read here at all.
   private func examine(
-    _ filter: String?, of tables: [SnapshotTable]
+    _ filter: String?, _ keys: String?, of tables: [SnapshotTable]
   ) throws(StreamerError) {
     if let filter, let fault = SQLCondition.fault(in: filter) {
       throw refusal("the condition \(fault)", hint: "It has to be one expression of SQL.")
@@ -209,11 +241,14 @@ extension PostgresSession {
     guard recovery.first?.first == "f" else { throw onStandby }
     for var table in tables {
       table.condition = filter
+      table.goneKeys = keys
       do throws(PGError) {
         _ = try catalog.rows(within: Limits.slotAnswer) { _ in
-          "EXPLAIN \(table.query(after: [], limit: 1))"
+          "\(Self.impatient)EXPLAIN \(table.query(after: [], limit: 1))"
         }
       } catch {
+        // Whoever holds it keeps it from being judged; the copy finds out.
+        guard !Self.isOfLock(error) else { continue }
         throw unreadable(table, error)
       }
     }
@@ -255,7 +290,8 @@ extension PostgresSession {
   func refusedCondition(of table: SnapshotTable, _ error: ServerError) -> StreamerError {
     StreamerError(
       what: "source \(name)",
-      why: "the condition for existing rows of \(table.name) is refused: \(error.message)",
+      why: "the \(table.goneKeys == nil ? "condition for existing rows" : "keys") of \(table.name) "
+        + "\(table.goneKeys == nil ? "is" : "are") refused: \(error.message)",
       hint: "It stands in snapshotWhere, or beside the tables of the request.", exit: .preflight)
   }
 

@@ -76,6 +76,7 @@ extension PostgresSession {
       source: name, sinks: sinks, store: store, override: source.walPositionOverride,
       onGap: source.acceptsFirstGap && isFirst ? .accept : source.onGap, log: log)
     start.note = note
+    start.announce = announce
     return start
   }
 

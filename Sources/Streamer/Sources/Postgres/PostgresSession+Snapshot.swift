@@ -5,9 +5,13 @@ extension PostgresSession {
   func snapshot(_ step: SnapshotStep) -> SnapshotAnswer {
     do throws(StreamerError) {
       switch step {
-      case .open(let tables, let filter):
+      case .lock(let tables, let uncounted):
         copied = tables.first?.request ?? CopyRequest.start
-        return .opened(try openSnapshot(tables, filter: filter))
+        estimates = try lock(tables, uncounted: uncounted)
+        return .locked
+      case .open(let tables, let filter, let keys):
+        copied = tables.first?.request ?? CopyRequest.start
+        return .opened(try openSnapshot(tables, filter: filter, goneKeys: keys))
       case .read(let table, let last, let limit, let block):
         try startRows(of: table, table.query(after: last, limit: limit))
         return .rows(try fill(block, of: table))
@@ -22,6 +26,7 @@ extension PostgresSession {
     } catch {
       if case .save = step { return .failed(error) }
       snapshotConnection = nil
+      estimates = nil
       isReadingRows = false
       guard copied != CopyRequest.start, !error.isRetryable else { return .failed(error) }
       // A copy that somebody has asked for is no reason for the source to stop.
@@ -31,11 +36,13 @@ extension PostgresSession {
     }
   }
 
-  /// Takes a snapshot that has the tables in it, and keeps them from being altered until it is let go
-  /// of: a table that is rewritten or emptied is empty for older snapshots.
-  private func openSnapshot(
-    _ tables: [TableProgress], filter: String?
-  ) throws(StreamerError) -> SnapshotPoint {
+  /// Begins the transaction of a snapshot and gives the estimates.
+  ///
+  /// It keeps the tables from being altered until it is let go of: one that is rewritten or emptied is
+  /// empty for older snapshots.
+  private func lock(
+    _ tables: [TableProgress], uncounted: [UInt32]
+  ) throws(StreamerError) -> [UInt32: Int64] {
     var connection: Connection
     if let kept = snapshotConnection.take() {
       connection = kept
@@ -48,9 +55,10 @@ extension PostgresSession {
     }
     let major = connection.serverVersion.major
     let describe = SnapshotTable.query(
-      publication: source.publication, oids: tables.map(\.relation), serverMajor: major)
+      publication: source.publication, oids: tables.map(\.relation), serverMajor: major, .known)
     deadline = .now + Limits.snapshotQuestion
     let present = SnapshotTable.all(from: try ask(&connection, describe))
+    let estimates = try estimate(uncounted, &connection)
     _ = try ask(
       &connection,
       "SET row_security = off; SET lock_timeout = \(Limits.snapshotLock / .milliseconds(1)); "
@@ -61,6 +69,61 @@ extension PostgresSession {
           "LOCK TABLE \(table.source) IN ACCESS SHARE MODE", timeout: timeLeft)
       } catch { throw unreadable(table, error) }
     }
+    snapshotConnection = consume connection
+    return estimates
+  }
+
+  /// How many rows the server believes tables have; what cannot be said while somebody holds one of
+  /// them is asked again.
+  private func estimate(
+    _ tables: [UInt32], _ connection: inout Connection
+  ) throws(StreamerError) -> [UInt32: Int64] {
+    guard !tables.isEmpty else { return [:] }
+    var isMeasured = true
+    let rows = try mapped { () throws(PGError) in
+      try Self.measuring { (detail) throws(PGError) in
+        isMeasured = detail == .measured
+        let sql = Self.impatient + SnapshotTable.estimates(of: tables, detail)
+        return try connection.query(sql, timeout: timeLeft).last?.rows ?? []
+      }
+    }
+    let estimates = SnapshotTable.estimates(of: tables, from: rows)
+    return isMeasured ? estimates : estimates.filter { $0.value >= 0 }
+  }
+
+  /// What keeps the questions behind it, in the same text, from waiting for a table's lock.
+  static let impatient = "SET LOCAL lock_timeout = \(Limits.sizeLock / .milliseconds(1)); "
+
+  /// Asks for the sizes of files, and does without where somebody holds one of the tables.
+  static func measuring<Answer>(
+    _ ask: (SnapshotTable.Detail) throws(PGError) -> Answer
+  ) throws(PGError) -> Answer {
+    do throws(PGError) { return try ask(.measured) } catch {
+      guard isOfLock(error) else { throw error }
+      return try ask(.known)
+    }
+  }
+
+  /// Whether a lock was not free in the time that it was waited for.
+  static func isOfLock(_ error: PGError) -> Bool { error.serverError?.code == "55P03" }
+
+  /// Takes a snapshot that has the tables in it.
+  ///
+  /// No transaction of the stream begins meanwhile, so nothing here waits for anybody.
+  private func openSnapshot(
+    _ tables: [TableProgress], filter: String?, goneKeys: String?
+  ) throws(StreamerError) -> SnapshotPoint {
+    var estimates: [UInt32: Int64]
+    if let known = self.estimates.take() {
+      estimates = known
+    } else {
+      estimates = try lock(tables, uncounted: [])
+    }
+    guard var connection = snapshotConnection.take() else { throw lostSnapshot }
+    deadline = .now + Limits.slotAnswer
+    let major = connection.serverVersion.major
+    let describe = SnapshotTable.query(
+      publication: source.publication, oids: tables.map(\.relation), serverMajor: major, .published)
     let current = major >= 13 ? "pg_current_snapshot" : "txid_current_snapshot"
     let seen = try ask(
       &connection,
@@ -76,13 +139,33 @@ extension PostgresSession {
     }
     var described = SnapshotTable.all(from: try ask(&connection, describe))
     for index in described.indices {
-      described[index].condition = filter ?? source.snapshot.condition(of: described[index])
+      described[index].goneKeys = goneKeys
+      if goneKeys == nil {
+        described[index].condition = filter ?? source.snapshot.condition(of: described[index])
+      }
+      let table = described[index]
+      guard let known = estimates[table.relation.oid], known < 0 || table.hasCondition else {
+        continue
+      }
+      estimates[table.relation.oid] = try plannedRows(of: table, &connection)
     }
     snapshotConnection = consume connection
     // It makes the log be flushed and the place be passed at once; where nothing may be written, the
     // server's own keepalives come later.
     if source.heartbeat.interval > .zero { _ = heartbeat() }
-    return SnapshotPoint(snapshot: snapshot, limit: limit, time: time, tables: described)
+    return SnapshotPoint(
+      snapshot: snapshot, limit: limit, time: time, tables: described, estimates: estimates)
+  }
+
+  /// How many rows the planner expects of a table.
+  private func plannedRows(
+    of table: SnapshotTable, _ connection: inout Connection
+  ) throws(StreamerError) -> Int64 {
+    do throws(PGError) {
+      let plan = try connection.query(
+        "EXPLAIN \(table.query(after: [], limit: Int.max))", timeout: timeLeft)
+      return SnapshotTable.rows(ofPlan: (plan.first?.rows.first?.first ?? nil) ?? "") ?? -1
+    } catch { throw unreadable(table, error) }
   }
 
   /// Fills a block, and notes the key of its last row.
@@ -97,14 +180,14 @@ extension PostgresSession {
     do throws(PGError) {
       block.read = try connection.readRows(
         of: table.relation.oid, into: &bytes, upTo: Limits.rowBlockBytes,
-        patience: Limits.snapshotPatience)
+        patience: Limits.snapshotPatience, areGone: table.goneKeys != nil)
     } catch {
       // The block and what it holds go with the snapshot.
       throw unreadable(table, error)
     }
     snapshotConnection = consume connection
     isReadingRows = !block.read.isEnd
-    if let last = block.read.last, !table.key.isEmpty {
+    if let last = block.read.last, !table.isReadWhole {
       block.lastKey = Self.key(table.key, ofRowAt: last, in: bytes.bytes)
     }
     block.put(bytes)
@@ -150,7 +233,9 @@ extension PostgresSession {
   }
 
   func unreadable(_ table: SnapshotTable, _ error: PGError) -> StreamerError {
-    if table.condition != nil, let server = error.serverError, Self.isOfCondition(server) {
+    if table.condition != nil || table.goneKeys != nil, let server = error.serverError,
+      Self.isOfCondition(server)
+    {
       return refusedCondition(of: table, server)
     }
     guard error.serverError?.code == "42501" else { return retried(mapped(error)) }

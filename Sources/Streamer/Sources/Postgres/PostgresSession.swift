@@ -111,6 +111,8 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   let log: Log
   /// Is told of each gap, with the whole ledger.
   let note: @Sendable (Gap, [Gap]) -> Void
+  /// Tells whoever reads the sinks of each gap, before what lies behind it.
+  let announce: @Sendable (Gap) throws(StreamerError) -> Void
   private(set) var catalog: TableCatalog?
   /// The connection for heartbeats that are written elsewhere.
   var elsewhere: Connection?
@@ -118,6 +120,8 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   var snapshotConnection: Connection?
   /// Whether rows come on it that nobody has read.
   var isReadingRows = false
+  /// What is believed of the tables that are locked for a snapshot; nil where none is being taken.
+  var estimates: [UInt32: Int64]?
   /// The copy that they are of.
   var copied = CopyRequest.start
   /// The published tables that are no news; nil where none is looked for.
@@ -141,9 +145,11 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   init(
     name: String, _ source: PostgresSourceConfiguration, sinks: [String],
     store: any SourceStore, log: Log, interruption: WaitBreaker = WaitBreaker(),
-    note: @escaping @Sendable (Gap, [Gap]) -> Void = { _, _ in }
+    note: @escaping @Sendable (Gap, [Gap]) -> Void = { _, _ in },
+    announce: @escaping @Sendable (Gap) throws(StreamerError) -> Void = { _ in }
   ) {
     self.note = note
+    self.announce = announce
     lateInterruption = interruption.later(by: Limits.lookUpGrace)
     self.interruption = interruption
     self.name = name
@@ -380,8 +386,12 @@ extension PostgresSession {
   private func publishedNow(
     _ plain: inout Connection
   ) throws(StreamerError) -> [TablePolicy.Name] {
-    let sql = "SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables WHERE pubname = "
-    return try ask(&plain, sql + ReplicationCommand.literal(source.publication)).compactMap { row in
+    let members = Publication.members(
+      source.publication, serverMajor: plain.serverVersion.major)
+    let sql =
+      "SELECT n.nspname, c.relname FROM (\(members)) p JOIN pg_catalog.pg_class c ON c.oid = p.relid "
+      + "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    return try ask(&plain, sql).compactMap { row in
       guard row.count == 2, let schema = row[0], let table = row[1] else { return nil }
       return TablePolicy.Name(schema: schema, table: table)
     }

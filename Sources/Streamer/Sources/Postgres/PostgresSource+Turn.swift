@@ -74,7 +74,11 @@ extension PostgresSource {
     let isDue = stream.pace.readBy.map { now >= $0 } ?? isReadable
     guard isDue || stream.hasPending else { return false }
     isReadable = false
-    let count = try mapped { () throws(PGError) in try stream.receive(now: now) }
+    let abridging = ReplicationStream.Abridging(
+      beyond: configuration.maxRowSize.bytes, isInChunk: pipeline.isInChunk)
+    let count = try mapped { () throws(PGError) in
+      try stream.receive(now: now, abridging: abridging)
+    }
     if count > 0 { heard(now: now) }
     return count > 0
   }
@@ -95,6 +99,7 @@ extension PostgresSource {
     for end in pipeline.takeStreamEnds() { report(end) }
     tellNotices()
     for index in pipeline.lanes.indices { tellBuried(index) }
+    tellOutboxes()
     guard !feedback.isSilent(now: now) else {
       throw StreamerError(
         what: "source \(plan.name)",
@@ -132,6 +137,21 @@ extension PostgresSource {
           "sink": pipeline.lanes[index].name, "table": change.table, "lsn": change.lsn,
           "topic": change.topic, "cause": change.cause.rawValue, "bytes": change.size,
         ])
+    }
+  }
+
+  /// Says what of outboxes was passed over.
+  private func tellOutboxes() {
+    for notice in pipeline.takeOutboxNotices() {
+      let fields: Log.Pairs = [
+        "sink": notice.sink, "table": notice.table, "lsn": notice.lsn, "error": notice.why,
+      ]
+      let log = log.limited("outbox")
+      if notice.isError {
+        log?.error("an event of an outbox is passed over", fields)
+      } else {
+        log?.warning("an event of an outbox is passed over", fields)
+      }
     }
   }
 

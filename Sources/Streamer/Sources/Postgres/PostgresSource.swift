@@ -15,11 +15,15 @@ final class PostgresSource: PipelineSource {
     let messageTopics: [TopicID?]
     /// Each sink's topic of what cannot be delivered; nil stops the source over it.
     let deadLetterTopics: [TopicID?]
+    let notificationTopics: [TopicID?]
+    /// Those of what is told of transactions.
+    let transactionTopics: [TopicID?]
   }
 
   /// What its jobs bring back.
   enum Answer: Sendable {
     case found([TableRequest], Result<[TableAnswer], StreamerError>)
+    case topics([TopicRequest], [Result<TopicID, StreamerError>])
     case saved([LSN], StreamerError?)
     case slot(ReplicationSlot?)
     case recorded
@@ -93,8 +97,9 @@ final class PostgresSource: PipelineSource {
     heartbeat = Heartbeat(interval: configuration.heartbeat.interval, now: .now)
     walGuard = WALGuard(configuration.walBudget)
     snapshot = Snapshot(pause: configuration.snapshot.pause)
+    snapshot.tells = plan.sinks.contains { $0.setup.notificationTopic != nil }
     policy = TablePolicy(sinks: plan.sinks, log: log)
-    schemas = SchemaBook(sinks: plan.sinks, log: log)
+    schemas = SchemaBook(sinks: plan.sinks, cache: plan.schemaCache, log: log)
     pipeline = try plan.pipeline(
       maxRowSize: configuration.maxRowSize.bytes, invalidUTF8: configuration.invalidUTF8,
       signalTable: configuration.snapshot.signalTable, observer: observer, log: log)
@@ -123,8 +128,11 @@ final class PostgresSource: PipelineSource {
       limit: identity == nil ? plan.firstAttempt : Limits.question,
       examine: { [policy] tables, described, database throws(StreamerError) in
         try policy.start(tables, described, database: database)
-      }, describesTables: plan.sinks.contains { $0.setup.rules != TableRules() })
-    let topics = [plan.sinks.map(\.setup.messageTopic), plan.sinks.map(\.setup.deadLetterTopic)]
+      }, describesTables: plan.sinks.contains { $0.setup.fitsTables })
+    let topics = [
+      plan.sinks.map(\.setup.messageTopic), plan.sinks.map(\.setup.deadLetterTopic),
+      plan.sinks.map(\.setup.notificationTopic), plan.sinks.map(\.setup.transactionTopic),
+    ]
     return { [server] in
       Result { () throws(StreamerError) in
         let topics = try sinks.prepare(topics)
@@ -133,7 +141,8 @@ final class PostgresSource: PipelineSource {
         let session = try server.establish(attempt).get()
         return Established(
           session: session, isElsewhere: attempt.known?.map(\.lsn) != session.positions,
-          messageTopics: topics[0], deadLetterTopics: topics[1])
+          messageTopics: topics[0], deadLetterTopics: topics[1], notificationTopics: topics[2],
+          transactionTopics: topics[3])
       }
     }
   }
@@ -159,7 +168,9 @@ final class PostgresSource: PipelineSource {
     }
     pipeline.connected(
       at: session.start, session.origin, messageTopics: established.messageTopics,
-      deadLetterTopics: established.deadLetterTopics)
+      deadLetterTopics: established.deadLetterTopics,
+      notificationTopics: established.notificationTopics,
+      transactionTopics: established.transactionTopics)
     avoidsStreaming = false
     isStreamed = session.streams
     feedback.connected(statusInterval: session.statusInterval, now: now)
@@ -226,6 +237,7 @@ final class PostgresSource: PipelineSource {
       isLookingUp = true
       jobs.append(job)
     }
+    if let job = pipeline.topicJob() { jobs.append { .topics(job.requests, job.run()) } }
     for index in pipeline.lanes.indices {
       feedback.delivered(bytes: pipeline.lanes[index].takeDeliveredBytes())
       guard let settled = pipeline.lanes[index].takeSettled() else { continue }
@@ -296,6 +308,7 @@ final class PostgresSource: PipelineSource {
     case .found(let requests, let result):
       isLookingUp = false
       for (request, answer) in zip(requests, try result.get()) { pipeline.answer(request, answer) }
+    case .topics(let requests, let answers): try pipeline.answer(requests, answers)
     case .saved(let positions, let error):
       feedback.saveEnded(positions, error == nil)
       guard let error else {

@@ -40,6 +40,8 @@ struct PostgresStart: Sendable {
   let log: Log
   /// Is told of each gap, once it is in the ledger.
   var note: @Sendable (Gap, [Gap]) -> Void = { _, _ in }
+  /// Tells whoever reads the sinks of a gap that is in the ledger.
+  var announce: @Sendable (Gap) throws(StreamerError) -> Void = { _ in }
 
   /// Decides where each sink's reading begins; `known` is nil at the process's start, when what is
   /// stored counts.
@@ -67,10 +69,11 @@ struct PostgresStart: Sendable {
     }
   }
 
-  /// Writes a gap into the ledger.
+  /// Writes a gap into the ledger, and where the sinks want it.
   private func record(_ gap: Gap) throws(StreamerError) {
     try store.record(gap)
     note(gap, try store.gaps(source: source))
+    try announce(gap)
   }
 
   /// Makes a decision durable and gives each sink's position; `newSlot` is the consistent point of

@@ -67,19 +67,22 @@ final class TableCatalog {
       }
     }
     guard !unknown.isEmpty else { return .success(keys) }
-    var found: [UInt32: [String]] = [:]
+    // A table may be described twice, with another identity each time: both answers are kept apart.
+    var found: (primary: [UInt32: [String]], identity: [UInt32: [String]]) = ([:], [:])
     // By table, how many columns were marked.
     var unsent: [UInt32: Set<Int>] = [:]
     let relations = unknown.map { requests[$0].relation }
     do throws(PGError) {
       for row in try query({ keyQuery(relations, serverMajor: $0) }) {
-        guard row.count == 3, let oid = row[0].flatMap({ UInt32($0) }), let name = row[1] else {
+        guard row.count == 4, let oid = row[0].flatMap({ UInt32($0) }), let name = row[1] else {
           continue
         }
         if let marked = row[2].flatMap({ Int($0) }), marked <= 0 {
           unsent[oid, default: []].insert(-marked)
+        } else if row[3] == "t" {
+          found.primary[oid, default: []].append(name)
         } else {
-          found[oid, default: []].append(name)
+          found.identity[oid, default: []].append(name)
         }
       }
     } catch { return .failure(error) }
@@ -88,10 +91,10 @@ final class TableCatalog {
       let relation = request.relation
       guard Self.needsCatalog(relation) else {
         let isUnsent = unsent[relation.oid]?.contains(Self.marked(relation)) == true
-        keys[index] = isUnsent ? [Table.unsentKey] : found[relation.oid] ?? []
+        keys[index] = isUnsent ? [Table.unsentKey] : found.identity[relation.oid] ?? []
         continue
       }
-      keys[index] = found[relation.oid] ?? []
+      keys[index] = found.primary[relation.oid] ?? []
       guard let table = described(relation) else { continue }
       do throws(StreamerError) {
         try memory.rememberKeyColumns(keys[index], of: table, at: request.position)
@@ -173,10 +176,11 @@ final class TableCatalog {
   /// Columns that an index only carries (INCLUDE, from 11) are no part of the key. The last row of a
   /// table that can be published as the root of partitions (from 13) says whether one of them has
   /// another identity than the whole row: see ``Table/partialOldRows``. The root's own is as the
-  /// stream says, and may be another by now.
+  /// stream says, and may be another by now. They are found without `pg_partition_tree`, which waits
+  /// for whoever holds one of them.
   private static func primaryKeys(of oids: String, serverMajor: Int) -> [String] {
     let keys = """
-      SELECT i.indrelid, a.attname, \(keyPlace) FROM pg_catalog.pg_index i \
+      SELECT i.indrelid, a.attname, \(keyPlace), true FROM pg_catalog.pg_index i \
       JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid \
       AND a.attnum = ANY (\(keyColumns(serverMajor))) \
       WHERE i.indrelid IN (\(oids)) AND i.indisprimary AND i.indimmediate
@@ -185,11 +189,12 @@ final class TableCatalog {
     return [
       keys,
       """
-      SELECT c.oid, '\(Table.partialOldRows)', 32767 FROM pg_catalog.pg_class c \
-      WHERE c.oid IN (\(oids)) AND c.relkind = 'p' AND EXISTS (\
-      SELECT FROM pg_catalog.pg_partition_tree(c.oid) t \
-      JOIN pg_catalog.pg_class l ON l.oid = t.relid \
-      WHERE t.isleaf AND l.relkind = 'r' AND l.relreplident <> 'f')
+      SELECT c.oid, '\(Table.partialOldRows)', 32767, true FROM pg_catalog.pg_class c \
+      WHERE c.oid IN (\(oids)) AND c.relkind = 'p' AND EXISTS (WITH RECURSIVE tree AS (\
+      SELECT c.oid AS relid UNION ALL SELECT i.inhrelid FROM tree \
+      JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.relid) \
+      SELECT FROM tree JOIN pg_catalog.pg_class l ON l.oid = tree.relid \
+      WHERE l.relkind = 'r' AND l.relreplident <> 'f')
       """,
     ]
   }
@@ -200,7 +205,7 @@ final class TableCatalog {
   /// The columns of identities in the order of their index, which a description does not say.
   private static func identities(of oids: String, _ serverMajor: Int) -> String {
     """
-    SELECT i.indrelid, a.attname, \(keyPlace) FROM pg_catalog.pg_index i \
+    SELECT i.indrelid, a.attname, \(keyPlace), false FROM pg_catalog.pg_index i \
     JOIN pg_catalog.pg_class c ON c.oid = i.indrelid \
     JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid \
     AND a.attnum = ANY (\(keyColumns(serverMajor))) \
@@ -228,7 +233,7 @@ final class TableCatalog {
       ? "(l.attnums IS NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication p "
         + "WHERE p.pubname = \(name) AND p.pubgencols = 's'))" : "true"
     return """
-      SELECT c.oid, '', -v.marked FROM (VALUES \(marked.joined(separator: ", "))) \
+      SELECT c.oid, '', -v.marked, false FROM (VALUES \(marked.joined(separator: ", "))) \
       v (relation, marked) JOIN pg_catalog.pg_class c ON c.oid = v.relation \
       JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indnkeyatts > v.marked \
       AND CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary \

@@ -14,6 +14,7 @@ final class RecordingSource: PipelineSource {
   struct Established: Sendable {
     fileprivate let feed: OpenedFeed
     fileprivate let messageTopics: [TopicID?]
+    fileprivate let transactionTopics: [TopicID?]
     fileprivate let deadLetterTopics: [TopicID?]
   }
 
@@ -23,6 +24,7 @@ final class RecordingSource: PipelineSource {
     case topics([TableRequest], Result<[TableTopics], StreamerError>)
     /// All that was found, with the numbers of the tables' schemas.
     case schemas([TableRequest], Result<[TableAnswer], StreamerError>)
+    case outbox([TopicRequest], [Result<TopicID, StreamerError>])
   }
 
   var plan: DriverPlan
@@ -53,7 +55,7 @@ final class RecordingSource: PipelineSource {
     self.observer = observer
     self.log = log
     policy = TablePolicy(sinks: plan.sinks, log: log)
-    schemas = SchemaBook(sinks: plan.sinks, log: log)
+    schemas = SchemaBook(sinks: plan.sinks, cache: plan.schemaCache, log: log)
     pipeline = try plan.pipeline(observer: observer, log: log)
   }
 
@@ -65,13 +67,18 @@ final class RecordingSource: PipelineSource {
   // MARK: - Connections
 
   func attempt(_ sinks: SinkList) -> @Sendable () -> Result<Established, StreamerError> {
-    let wanted = [plan.sinks.map(\.setup.messageTopic), plan.sinks.map(\.setup.deadLetterTopic)]
+    let wanted = [
+      plan.sinks.map(\.setup.messageTopic), plan.sinks.map(\.setup.deadLetterTopic),
+      plan.sinks.map(\.setup.transactionTopic),
+    ]
     let path = configuration.path
     return {
       Result { () throws(StreamerError) in
         let feed = OpenedFeed(try RecordingFeed(path))
         let topics = try sinks.prepare(wanted)
-        return Established(feed: feed, messageTopics: topics[0], deadLetterTopics: topics[1])
+        return Established(
+          feed: feed, messageTopics: topics[0], transactionTopics: topics[2],
+          deadLetterTopics: topics[1])
       }
     }
   }
@@ -86,7 +93,8 @@ final class RecordingSource: PipelineSource {
       holdsAnyBytes: feed.firstConnection?.holdsAnyBytes ?? false)
     pipeline.connected(
       at: feed.firstConnection?.startLSN ?? .zero, origin,
-      messageTopics: established.messageTopics, deadLetterTopics: established.deadLetterTopics)
+      messageTopics: established.messageTopics, deadLetterTopics: established.deadLetterTopics,
+      transactionTopics: established.transactionTopics)
     start = now
     hasProgressed = true
     log.info("reading the recording", ["path": configuration.path, "slot": feed.header.slot])
@@ -198,6 +206,7 @@ final class RecordingSource: PipelineSource {
         }
       ]
     }
+    if let job = pipeline.topicJob() { return [{ .outbox(job.requests, job.run()) }] }
     guard !isLookingUp else { return [] }
     let requests = pipeline.takeRequests()
     guard !requests.isEmpty else { return [] }
@@ -219,8 +228,12 @@ final class RecordingSource: PipelineSource {
   func take(
     _ answer: Answer, _ poller: inout Poller, now: Instant
   ) throws(StreamerError) {
+    if case .outbox(let requests, let answers) = answer {
+      return try pipeline.answer(requests, answers)
+    }
     isLookingUp = false
     switch answer {
+    case .outbox: break
     case .topics(let requests, let result):
       var answers: [TableAnswer] = []
       for (request, table) in zip(requests, try result.get()) {

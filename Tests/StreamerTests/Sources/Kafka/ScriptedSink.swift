@@ -70,8 +70,7 @@ final class ScriptedSink: Sink {
       script.state.withLock {
         $0.records.append(
           SinkScript.Record(
-            key: key, value: value, topic: entry.topic, headers: Array(batch.headers[entry.headers])
-          ))
+            key: key, value: value, topic: entry.topic, headers: batch.headers(of: entry)))
       }
       waiting.append(DeliveryReceipt(ticket: entry.ticket, count: 1, bytes: entry.size))
     }

@@ -36,7 +36,7 @@ extension SchemaOptions {
     isRowAlone = style == .plain || reader.has("flat")
     guard !isUsed else { return }
     for key in ["schemaStyle", "onSchemaError"] {
-      reader.note(key, "has no effect without format = \"avro\" or \"json-schema\"")
+      reader.note(key, "has no effect without format = \"avro\", \"protobuf\" or \"json-schema\"")
     }
   }
 }

@@ -1,6 +1,7 @@
 import PGWire
 
-/// Writes the schemas of tables for one lane; what it says of a column, ``AvroColumns`` writes.
+/// Writes the schemas of tables for one lane; what it says of a column, a ``RecordWriter``
+/// writes.
 ///
 /// A value, so that it goes with a table to the worker that asks the registry.
 struct SchemaWriter: Hashable, Sendable {
@@ -32,9 +33,14 @@ struct SchemaWriter: Hashable, Sendable {
     registry = setup.schemas.registry ?? RegistryConfiguration()
     onSchemaError = setup.schemas.onError
     rules = setup.rules
-    kind = setup.format == .avro ? .avro : .json
+    kind =
+      switch setup.format {
+      case .avro: .avro
+      case .protobuf: .protobuf
+      default: .json
+      }
     options =
-      setup.format == .avro ? setup.debezium.named(setup.schemas.style) : setup.debezium.unwrapped
+      kind == .json ? setup.debezium.unwrapped : setup.debezium.named(setup.schemas.style)
     flat = setup.flat
     key = setup.key
     style = setup.schemas.style
@@ -50,6 +56,7 @@ struct SchemaWriter: Hashable, Sendable {
     guard
       let encoder = DebeziumEncoder(column.type, column.typeModifier, types, options)
     else { return nil }
+    guard kind != .protobuf else { return protobuf(encoder) }
     guard style == .plain, kind == .avro else { return encoder }
     switch encoder.rule {
     case .zonedTimestamp: return encoder.changed(to: .timestamp, scale: 1_000_000)
@@ -62,6 +69,26 @@ struct SchemaWriter: Hashable, Sendable {
     default: return encoder
     }
   }
+
+  /// The same in Protobuf, which has messages for moments, and no lists of lists.
+  private func protobuf(_ encoder: DebeziumEncoder) -> DebeziumEncoder {
+    switch (encoder.rule, style) {
+    case (.vector, _) where encoder.isArray, (.embedding, _) where encoder.isArray,
+      (.hstoreMap, _) where encoder.isArray:
+      encoder.changed(to: .string)
+    case (.zonedTimestamp, .plain): encoder.changed(to: .instant, scale: 1_000_000)
+    case (.decimal, .plain), (.variableDecimal, .plain): encoder.changed(to: .decimalString)
+    case (.money, .plain): encoder.changed(to: .moneyString)
+    case (.days, .debezium) where options.time == .connect: encoder.changed(to: .calendarDate)
+    case (.timestamp, .debezium) where options.time == .connect:
+      encoder.changed(to: .instant, scale: 1_000)
+    case (.time, .debezium) where options.time == .connect: encoder.changed(to: .timeOfDay)
+    default: encoder
+    }
+  }
+
+  /// Whether a list is a message of its own, so that it, and each element, may be null.
+  var wrapsLists: Bool { kind == .protobuf && style == .plain }
 
   /// The columns that values have.
   ///
@@ -106,14 +133,26 @@ struct SchemaWriter: Hashable, Sendable {
 
   // MARK: - Schemas
 
-  /// The schemas of a table, that of its keys first.
-  func schemas(of table: Table, _ types: TypeCatalog) -> [RegisteredSchema] {
+  /// A schema that has no number yet.
+  struct Draft {
+    /// What it says.
+    let schema: ConnectSchema
+    /// Whether it is that of keys.
+    let isKey: Bool
+    /// The full name of the message with the table's columns, within the schema.
+    let record: String
+    /// The names of that message's fields.
+    let fields: [String]
+  }
+
+  /// The schemas of a table, that of its keys first, before their fields have numbers.
+  func drafts(of table: Table, _ types: TypeCatalog) -> [Draft] {
     let schema = DebeziumSchema(options)
     let name = "\(source).\(table.qualifiedName)"
-    var schemas: [RegisteredSchema] = []
-    if key == (kind == .avro ? .avro : .jsonSchema), !table.keyOrder.isEmpty {
-      schemas.append(
-        registered(schema.key(of: name, keyFields(table, types), types), isKey: true))
+    var drafts: [Draft] = []
+    if key == kind.keyFormat, !table.keyOrder.isEmpty {
+      drafts.append(
+        draft(schema.key(of: name, keyFields(table, types), types), isKey: true))
     }
     var value = schema.envelope(of: name, fields(table, types), types)
     if isRow {
@@ -124,8 +163,25 @@ struct SchemaWriter: Hashable, Sendable {
       // A record at the top is what most readers expect.
       if style == .plain { value.isOptional = false }
     }
-    schemas.append(registered(value, isKey: false))
-    return schemas
+    return drafts + [draft(value, isKey: false)]
+  }
+
+  private func draft(_ schema: ConnectSchema, isKey: Bool) -> Draft {
+    guard case .structure(let members) = schema.kind else {
+      return Draft(schema: schema, isKey: isKey, record: "", fields: [])
+    }
+    // An envelope's row is its first member, nested in it.
+    if !isKey, !isRow, let row = members.first?.schema, case .structure(let columns) = row.kind {
+      return Draft(
+        schema: schema, isKey: isKey, record: row.name ?? "", fields: columns.map(\.name))
+    }
+    return Draft(
+      schema: schema, isKey: isKey, record: schema.name ?? "", fields: members.map(\.name))
+  }
+
+  /// The schemas of a table, that of its keys first; fields are counted from 1 on.
+  func schemas(of table: Table, _ types: TypeCatalog) -> [RegisteredSchema] {
+    drafts(of: table, types).map { registered($0, FieldNumbers()) }
   }
 
   /// Whether values stand in a union with null, as rows alone do in Debezium's style.
@@ -133,12 +189,37 @@ struct SchemaWriter: Hashable, Sendable {
     isRow && kind == .avro && style == .debezium && !saysDeleted(table) && members(table).isEmpty
   }
 
-  private func registered(_ schema: ConnectSchema, isKey: Bool) -> RegisteredSchema {
-    RegisteredSchema(
-      kind: kind,
-      text: kind == .avro
-        ? AvroSchema.text(of: schema, style) : JSONSchema.text(of: schema, style),
-      name: schema.name ?? "", isKey: isKey)
+  /// A draft's text, with these numbers of its fields.
+  func registered(_ draft: Draft, _ numbers: FieldNumbers) -> RegisteredSchema {
+    let text =
+      switch kind {
+      case .avro: AvroSchema.text(of: draft.schema, style)
+      case .json: JSONSchema.text(of: draft.schema, style)
+      case .protobuf:
+        ProtobufSchema.text(of: draft.schema, style, numbers, of: draft.record)
+      }
+    return RegisteredSchema(
+      kind: kind, text: text, name: draft.schema.name ?? "", isKey: draft.isKey)
+  }
+}
+
+extension SchemaWriter.Draft {
+  /// The path of ``record`` from the schema's package on: a message that is nested has the other's
+  /// name before its own.
+  var path: String {
+    guard let top = schema.name, top != record else { return record }
+    return "\(top).\(record.split(separator: ".").last ?? "")"
+  }
+}
+
+extension RegisteredSchema.Kind {
+  /// How keys are written whose schema is of this kind.
+  fileprivate var keyFormat: KeyFormat {
+    switch self {
+    case .avro: .avro
+    case .json: .jsonSchema
+    case .protobuf: .protobuf
+    }
   }
 }
 

@@ -1,0 +1,52 @@
+import Support
+
+/// A consumer that keeps the newest row of each key, by the place of its event.
+struct Fold {
+  private var rows: [String: (place: [Int], columns: JSON?)] = [:]
+  /// Where tables were emptied last.
+  private var emptied: [String: [Int]] = [:]
+  private var seen: Set<String> = []
+  /// The tables of rows without a key.
+  private(set) var withoutKey: [String] = []
+  /// Events that came behind a newer one of their key, and events that came twice.
+  private(set) var older = 0
+  private(set) var repeats = 0
+
+  mutating func take(_ event: JSON) {
+    let table = event["Table"]?.string ?? ""
+    let place = [event["WALPosition"]?.int ?? -1, event["Ordinal"]?.int ?? -1]
+    if event["Action"]?.string == "truncate" { return empty(table, at: place) }
+    guard let key = event["Key"], case .object = key else { return withoutKey.append(table) }
+    if !seen.insert(event["UUID"]?.string ?? "").inserted { repeats += 1 }
+    if let end = emptied[table], place.lexicographicallyPrecedes(end) { return }
+    let name = "\(table) \(key)"
+    if let known = rows[name], known.place.lexicographicallyPrecedes(place) == false {
+      older += 1
+      return
+    }
+    let isGone = event["Action"]?.string == "delete"
+    var columns = event["Columns"]
+    // What was not sent is what it was.
+    for unsent in event["Unchanged"]?.elements ?? [] {
+      guard let column = unsent.string, case .object(let members)? = columns,
+        let value = rows[name]?.columns?[column]
+      else { continue }
+      columns = .object(members + [JSON.Member(column, value)])
+    }
+    rows[name] = (place, isGone ? nil : columns)
+  }
+
+  private mutating func empty(_ table: String, at place: [Int]) {
+    emptied[table] = [emptied[table] ?? place, place].max { $0.lexicographicallyPrecedes($1) }
+    for (name, row) in rows
+    where name.hasPrefix("\(table) ") && row.place.lexicographicallyPrecedes(place) {
+      rows[name] = nil
+    }
+  }
+
+  /// What a table's rows are made to.
+  func rows<T: Hashable>(of table: String, _ make: (JSON) -> T) -> Set<T> {
+    Set(
+      rows.filter { $0.key.hasPrefix("\(table) ") }.values.compactMap { $0.columns.map(make) })
+  }
+}
