@@ -8,7 +8,7 @@ SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
 .PHONY: help setup servers readers build install uninstall deb demo check unit test integration compose-test \
   differential compat-debezium test-allocations fuzz fuzz-selftest lint format bench bench-decode \
-  bench-reader bench-stream bench-probes chaos librdkafka-test compatibility package-use fixtures deploy-test \
+  bench-reader bench-stream bench-formats bench-latency bench-probes chaos librdkafka-test compatibility package-use fixtures deploy-test \
   page-test ci clean
 
 help:
@@ -164,6 +164,12 @@ bench-reader: ## drain a slot into nothing; READ="'host=… dbname=…' slot pub
 
 bench-stream: build ## memory and spool of one streamed transaction of BENCH_ROWS (10 000 000) rows
 	@python3 Benchmarks/stream
+
+bench-formats: build ## each format and a table's rules beside the native format, to discard; BENCH_ROWS
+	@python3 Benchmarks/formats
+
+bench-latency: build ## from a commit to the reader, and how long a standby takes to take over
+	@python3 Benchmarks/latency
 
 bench-probes: build ## /health beside BENCH_CLIENTS (1000) slow HTTP clients for BENCH_SECONDS (1200)
 	@python3 Benchmarks/probes
