@@ -52,6 +52,9 @@ enum Limits {
   static let signalRecords = 1_000
   /// Bytes that a request to the HTTP server may bring.
   static let adminBody = 64 << 10
+  /// Rows of a table that are read once more, each by itself, since their keys were changed while it is
+  /// copied; with more the whole table is.
+  static let movedRows = 100
   /// Copies of existing rows that have ended and are still listed.
   static let keptCopies = 100
   /// Bytes of memory that a block of them begins with.

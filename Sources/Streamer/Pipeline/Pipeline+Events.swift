@@ -83,6 +83,7 @@ extension Pipeline {
       signals.append(SignalRow(change, of: table.table.relation, at: lsn))
     }
     if change.kind == .update, table.table.changesKey(change) {
+      if read.isNeeded, let row = MovedRow(change, of: table.table, at: lsn) { moved.append(row) }
       let first = EventPlace(lsn: lsn, ordinal: try takeOrdinal(at: lsn))
       emit(RowEvent(deletingOldKeyOf: change, at: first), table)
       let second = EventPlace(lsn: lsn, ordinal: try takeOrdinal(at: lsn))

@@ -104,6 +104,8 @@ struct Pipeline: ~Copyable {
   var awaitsSnapshot = false
   /// Rows of the signal table; the reader takes them.
   var signals: [SignalRow] = []
+  /// Rows whose keys were changed while existing rows are copied; the reader takes them.
+  var moved: [MovedRow] = []
   /// The transactions that were read of late.
   var read = ReadTransactions()
 

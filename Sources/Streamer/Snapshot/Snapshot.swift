@@ -81,6 +81,7 @@ struct Snapshot {
   var telling: [CopyNotice] = []
   /// The copy that was told to have begun.
   var begun: Int?
+  private var rereads = Rereads()
 
   init(
     pause: Duration, windowLimit: Int = Limits.fenceWindow,
@@ -96,6 +97,7 @@ struct Snapshot {
     self.origin = origin
     self.book = book
     saved = book
+    rereads = Rereads()
     announced = nil
     begun = nil
     // Whether that was told before is not known.
@@ -124,6 +126,11 @@ struct Snapshot {
     book.forget(surplus)
     if case .off = state { state = .resting(until: now) }
     look()
+  }
+
+  /// What has to be copied once more since these rows were moved, so that every value arrives.
+  mutating func rereads(for rows: [MovedRow]) -> [CopyCommand] {
+    rereads.commands(for: rows, saved, book)
   }
 
   /// Finds the copy whose turn it is, after the book has changed.

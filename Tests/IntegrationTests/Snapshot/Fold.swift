@@ -6,6 +6,8 @@ struct Fold {
   /// Where tables were emptied last.
   private var emptied: [String: [Int]] = [:]
   private var seen: Set<String> = []
+  /// The row whose deletion came last.
+  private var left: (table: String, place: [Int], columns: JSON?) = ("", [], nil)
   /// The tables of rows without a key.
   private(set) var withoutKey: [String] = []
   /// Events that came behind a newer one of their key, and events that came twice.
@@ -25,11 +27,16 @@ struct Fold {
       return
     }
     let isGone = event["Action"]?.string == "delete"
+    if isGone { left = (table, place, rows[name]?.columns) }
+    // A changed key is a delete and, right behind it, an insert.
+    let isMoved =
+      event["Action"]?.string == "insert" && left.table == table
+      && left.place == [place[0], place[1] - 1]
     var columns = event["Columns"]
     // What was not sent is what it was.
     for unsent in event["Unchanged"]?.elements ?? [] {
       guard let column = unsent.string, case .object(let members)? = columns,
-        let value = rows[name]?.columns?[column]
+        let value = (isMoved ? left.columns : rows[name]?.columns)?[column]
       else { continue }
       columns = .object(members + [JSON.Member(column, value)])
     }

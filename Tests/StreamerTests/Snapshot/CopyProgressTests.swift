@@ -1,3 +1,4 @@
+import PGWire
 import Support
 import Testing
 
@@ -23,6 +24,41 @@ import Testing
     #expect(status.secondsLeft == nil)
     status = SnapshotStatus(tables: 3, tablesDone: 3, rows: 50, estimatedRows: 200)
     #expect(status.percent == nil)
+  }
+
+  /// Some rows whose keys were changed are read again one by one, many with their whole table, once.
+  @Test func `Moved rows are read again while their table is read in parts`() {
+    let table = CopySimulation.table
+    func row(_ key: String, _ lsn: UInt64) -> MovedRow {
+      MovedRow(
+        relation: table.relation.oid, table: table.name, lsn: LSN(lsn),
+        key: [MovedRow.Column(name: "id", value: key)])
+    }
+    var book = CopyBook([CopyRequest(number: CopyRequest.start)])
+    book.put(book.next([table.name], filter: nil, mark: nil, of: [table]))
+    var rereads = Rereads()
+    // Not begun, or done: its rows come whole, or have.
+    #expect(rereads.commands(for: [row("1", 1)], book, book).isEmpty)
+    var begun = book
+    begun.change(0) { $0.lastKey = ["5"] }
+    var done = begun
+    done.change(0) { $0.isDone = true }
+    #expect(rereads.commands(for: [row("1", 1)], done, done).isEmpty)
+    #expect(
+      rereads.commands(for: [row("it's", 0x10)], book, begun) == [
+        .copy(tables: ["public.t"], filter: "(\"id\") = ('it''s')", mark: "moved 0/10")
+      ])
+    // All of it has been read, and not everything delivered.
+    #expect(rereads.commands(for: [row("2", 2)], book, done).count == 1)
+    let many = (0..<UInt64(Limits.movedRows) * 2).map { row("\($0)", $0) }
+    let commands = rereads.commands(for: many, begun, begun)
+    #expect(commands.count == Limits.movedRows - 1)
+    #expect(commands.last == .copy(tables: ["public.t"], filter: nil, mark: "moved 1 public.t"))
+    // A key that is no condition asks for the whole table at once.
+    var others = Rereads()
+    #expect(
+      others.commands(for: [row("a\\", 1), row("b", 2)], begun, begun)
+        == [.copy(tables: ["public.t"], filter: nil, mark: "moved 1 public.t")])
   }
 
   @Test func `A line says what fits into it`() {

@@ -8,6 +8,10 @@ extension CopySimulation {
   /// What is wrong with what the consumer has; nil for nothing.
   func verdict() -> String? {
     var rows: [String: (place: [Int], version: Int, row: Row?)] = [:]
+    // The large value that a key had last, and that of the row whose deletion came last: an event of a
+    // key that was changed leaves it out.
+    var bigs: [String: Int] = [:]
+    var left: (place: [Int], big: Int?) = ([], nil)
     for (_, record) in sink.delivered {
       guard let event = try? JSON(record), let columns = event["Columns"],
         let key = columns["id"]?.string
@@ -16,6 +20,7 @@ extension CopySimulation {
       let place = [event["WALPosition"]?.int ?? -1, event["Ordinal"]?.int ?? -1]
       let version = columns["v"]?.int ?? -1
       let known = rows[key]
+      if event["Action"]?.string == "delete" { left = (place, bigs[key]) }
       if let known, place.lexicographicallyPrecedes(known.place) || place == known.place {
         // Only what comes again after a loss is older than what is known.
         if crashes + losses == 0 { return "an older place after a newer one: \(record)" }
@@ -30,7 +35,11 @@ extension CopySimulation {
       if let known, version == known.version, event["Action"]?.string != "read" {
         return "a change behind the row that has it: \(record)"
       }
-      let big = columns["big"]?.string.flatMap { Int($0) } ?? known?.row?.big
+      let isMoved =
+        event["Action"]?.string == "insert" && left.place == [place[0], place[1] - 1]
+      let big =
+        columns["big"]?.string.flatMap { Int($0) } ?? (isMoved ? left.big : known?.row?.big)
+      bigs[key] = big
       rows[key] = (place, version, Row(version: version, big: big ?? -1))
     }
     for key in Self.keys where rows[Self.name(key)]?.row != row(key) {

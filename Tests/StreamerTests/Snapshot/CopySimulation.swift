@@ -12,25 +12,6 @@ import Support
 final class CopySimulation {
   typealias Instant = ContinuousClock.Instant
 
-  /// A transaction.
-  struct Writer {
-    let xid: UInt64
-    /// The rows that it leaves, by key; nil for one that is gone.
-    var changes: [(key: Int, row: Row?, old: Row?)] = []
-    /// Where its commit record begins; nil while it is open.
-    var commit: LSN?
-    /// Whether the stream does not have it: it fell into a gap.
-    var isMissed = false
-  }
-
-  /// A row's values.
-  struct Row: Equatable {
-    /// Rises with each change of any row.
-    var version: Int
-    /// A large value that updates leave alone.
-    var big: Int
-  }
-
   static let keys = 0..<40
   static let origin = SourceOrigin(source: "db", systemIdentifier: "7", database: "d")
 
@@ -38,6 +19,7 @@ final class CopySimulation {
   var now = Instant.now
   /// What has happened, for a look at a seed that fails.
   private(set) var rounds = 0, stale = 0, crashes = 0, losses = 0, requests = 0, stops = 0, gaps = 0
+  private(set) var moves = 0
   /// How often a copy was unknown to the program that it had heard of and that the store has.
   private(set) var forgotten = 0
   /// Whether nothing goes wrong, and nobody stops anything.
@@ -93,7 +75,7 @@ final class CopySimulation {
     var first = Writer(xid: nextXID)
     for key in Self.keys where key % 3 != 0 {
       version += 1
-      first.changes.append((key, Row(version: version, big: version), nil))
+      first.changes.append(Change(key: key, row: Row(version: version, big: version)))
     }
     first.commit = LSN(0x10)
     nextXID += 1
@@ -134,8 +116,7 @@ final class CopySimulation {
   func run() throws -> String? {
     for _ in 0..<600 { try turn(isCalm: false) }
     decide(.active, about: nil)
-    if let fault = try settle() { return fault }
-    if let fault = verdictOnRequests() { return fault }
+    if let fault = try settle() ?? verdict() ?? verdictOnRequests() { return fault }
     // With nothing else going on all rows come once more.
     ask(Self.tables)
     return try settle() ?? verdict() ?? verdictOnRequests() ?? verdictOnNotices()
@@ -216,7 +197,22 @@ final class CopySimulation {
     var new: Row? = newRow()
     if let old, Int.random(in: 0..<4, using: &random) != 0 { new?.big = old.big }
     if old != nil, Int.random(in: 0..<6, using: &random) == 0 { new = nil }
-    open[index].changes.append((key, new, old))
+    if let old, let new, new.big == old.big, Int.random(in: 0..<3, using: &random) == 0,
+      let other = freeKey()
+    {
+      moves += 1
+      open[index].changes.append(Change(key: key, row: nil, old: old, isMoved: true))
+      open[index].changes.append(Change(key: other, row: new, old: old, movedFrom: key))
+      return
+    }
+    open[index].changes.append(Change(key: key, row: new, old: old))
+  }
+
+  /// A key that has no row, and that nobody is about to give one.
+  private func freeKey() -> Int? {
+    let key = Int.random(in: Self.keys, using: &random)
+    let isLocked = (open + hidden).contains { $0.changes.contains { $0.key == key } }
+    return isLocked || row(key) != nil ? nil : key
   }
 
   private func commit() {
@@ -242,10 +238,16 @@ final class CopySimulation {
     server.begin(commit, xid: UInt32(truncatingIfNeeded: writer.xid))
     if !described { server.relation(Self.table.relation) }
     described = true
-    for change in writer.changes {
+    for change in writer.changes where !change.isMoved {
       let oid = Self.table.relation.oid
       let name = Self.name(change.key)
-      if let row = change.row {
+      if let row = change.row, let from = change.movedFrom {
+        server.xLogData(
+          commit,
+          ServerBytes.update(
+            oid, old: (.key, [.text(Self.name(from)), .null, .null]),
+            [.text(name), .text("\(row.version)"), .unchanged]))
+      } else if let row = change.row {
         let isSame = change.old?.big == row.big
         let cells: [ServerBytes.Cell] = [
           .text(name), .text("\(row.version)"), isSame ? .unchanged : .text("\(row.big)"),
@@ -285,7 +287,7 @@ final class CopySimulation {
       let key = Int.random(in: Self.keys, using: &random)
       let isLocked = (open + hidden).contains { $0.changes.contains { $0.key == key } }
       guard !isLocked, let old = row(key) else { continue }
-      writer.changes.append((key, nil, old))
+      writer.changes.append(Change(key: key, row: nil, old: old))
     }
     writer.commit = end
     writer.isMissed = true
@@ -342,7 +344,7 @@ final class CopySimulation {
     var answer: SnapshotAnswer
     switch step {
     case .lock: answer = .locked
-    case .open(_, _, let keys):
+    case .open(_, let filter, let keys):
       let running = (open + hidden).map(\.xid)
       let xmin = running.min() ?? nextXID
       let text = "\(xmin):\(nextXID):\(running.map(String.init).joined(separator: ","))"
@@ -353,7 +355,10 @@ final class CopySimulation {
       seen = rows.sorted { $0.key < $1.key }.map { (Self.name($0.key), $0.value) }
       guard let snapshot = ServerSnapshot(text) else { preconditionFailure("a snapshot's text") }
       var tables = Self.tables
-      for index in tables.indices { tables[index].goneKeys = keys }
+      for index in tables.indices {
+        tables[index].goneKeys = keys
+        tables[index].condition = filter
+      }
       answer = .opened(SnapshotPoint(snapshot: snapshot, limit: end, time: 0, tables: tables))
     case .read(let table, _, _, let block) where table.goneKeys != nil:
       let present = Set(seen.map(\.key))
@@ -365,7 +370,11 @@ final class CopySimulation {
       unread = (0..<5).map { (Self.name($0), Row(version: $0, big: $0)) }[...]
       answer = .rows(fill(block, of: table))
     case .read(let table, let last, let limit, let block):
-      unread = seen.filter { last.isEmpty || $0.key > last[0] }.prefix(limit)[...]
+      unread =
+        seen.filter { row in
+          (last.isEmpty || row.key > last[0])
+            && table.condition.map { $0 == "(\"id\") = ('\(row.key)')" } ?? true
+        }.prefix(limit)[...]
       answer = .rows(fill(block, of: table))
     case .readOn(let table, let block): answer = .rows(fill(block, of: table))
     case .close: answer = .closed
@@ -416,6 +425,7 @@ final class CopySimulation {
       window.removeFirst(consumed.count)
       if answerLookUps() == 0 { break }
     }
+    readAgain()
     let roundsBefore = pipeline.isInRound
     let bytes = window
     repeat {
@@ -432,6 +442,20 @@ final class CopySimulation {
     pipeline.read.isNeeded = snapshot.isOn
     if !snapshot.isOn { pipeline.read = ReadTransactions() }
     for remark in snapshot.takeRemarks() { if case .stale = remark { stale += 1 } }
+  }
+
+  /// What has to be read once more is written down before the position passes what asks for it.
+  private func readAgain() {
+    for command in snapshot.rereads(for: pipeline.moved) {
+      guard case .copy(let tables, let filter, let mark) = command,
+        !kept.requests.contains(where: { $0.mark == mark })
+      else { continue }
+      let added = kept.settled.next(tables, filter: filter, mark: mark, of: [Self.table])
+      kept.put(added)
+      kept.forget(kept.settled.surplus)
+      changed.append(added)
+    }
+    pipeline.moved = []
   }
 
   private func answerLookUps() -> Int {

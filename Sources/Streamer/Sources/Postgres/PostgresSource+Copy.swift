@@ -46,7 +46,8 @@ extension PostgresSource {
     }
   }
 
-  /// Takes down what the signal table asks for; the job that does what is next.
+  /// Takes down what the signal table asks for, and which rows have to be read once more; the job that
+  /// does what is next.
   func signal(now: Instant) -> (@Sendable () -> Answer)? {
     for row in pipeline.signals {
       let fields: Log.Pairs = ["id": row.id.singleLine, "type": row.type.singleLine]
@@ -61,6 +62,10 @@ extension PostgresSource {
       }
     }
     pipeline.signals.removeAll()
+    if !pipeline.moved.isEmpty {
+      signals.waiting += snapshot.rereads(for: pipeline.moved)
+      pipeline.moved.removeAll()
+    }
     guard let origin = identity?.origin, let command = signals.begin(now: now) else { return nil }
     return { [server] in .signalled(server.carryOut(command, of: origin)) }
   }
@@ -125,7 +130,7 @@ extension PostgresSource {
   }
 }
 
-/// What signals ask for, one after the other, until each is done or refused.
+/// What signals ask for, and rows that were moved, one after the other, until each is done or refused.
 struct SignalQueue {
   typealias Instant = ContinuousClock.Instant
 

@@ -408,7 +408,9 @@ final class PostgresSource: PipelineSource {
       isUnsaved: identity != nil && (!feedback.isSaved(confirmed) || snapshot.isUnsaved))
   }
 
-  var isExhausted: Bool { hasCopied && !snapshot.isOn }
+  var isExhausted: Bool {
+    hasCopied && !snapshot.isOn && signals.isEmpty && pipeline.moved.isEmpty
+  }
 
   func observe(now: Instant) {
     pipeline.report(saved: feedback.saved.min() ?? .zero, now: now)
