@@ -1,7 +1,7 @@
 /// What made psql-streamer, or one pipeline of it, give up: what failed, why, and the remedy.
 ///
-/// Its description is one line, `WHAT: WHY. HINT`, and holds no secret and no row value: whoever
-/// makes one sees to that.
+/// Its description is one line, `WHAT: WHY. HINT`, and holds no secret, and of a row no value but those
+/// of the key of a record that cannot be delivered: whoever makes one sees to that.
 public struct StreamerError: Error, Hashable, Sendable {
   /// How the process ends, the same for every command.
   public enum Exit: Int32, Hashable, Sendable {
@@ -48,6 +48,8 @@ public struct StreamerError: Error, Hashable, Sendable {
     case tableRule
     /// The schema registry refuses a table's schema: nothing else is concerned.
     case schema
+    /// A record is larger than its topic takes: it may go to a dead letter topic instead.
+    case recordTooLarge
   }
 
   /// What failed, as a short noun: "source db1", "unknown option --confg".
@@ -89,6 +91,15 @@ public struct StreamerError: Error, Hashable, Sendable {
   /// The same, which trying again overcomes.
   func retried(_ hint: String) -> StreamerError {
     var error = StreamerError(what: what, why: why, hint: hint, exit: .failure, retryable: true)
+    error.kafkaCode = kafkaCode
+    error.sink = sink
+    return error
+  }
+
+  /// The same, told in other words.
+  func saying(_ why: String) -> StreamerError {
+    var error = StreamerError(
+      what: what, why: why, hint: hint, exit: exit, retryable: isRetryable, cause: cause)
     error.kafkaCode = kafkaCode
     error.sink = sink
     return error

@@ -102,7 +102,8 @@ struct KafkaSinkConfiguration: Hashable, Sendable {
   let onPartitionsChanged: PartitionsAction
   /// What to do with a record that is larger than the broker takes.
   let oversized: OversizedAction
-  /// Where what cannot be delivered goes.
+  /// Where what cannot be delivered goes; with `oversized = "quarantine"` only changes of which no record
+  /// can be made, and so held.
   let deadLetterTopic: String?
   /// Where each gap of its sources is told; `nil` for nowhere.
   let gapTopic: String?
@@ -235,8 +236,10 @@ extension ConfigurationReader {
         "deadLetterTopic", at: entry("deadLetterTopic")?.position, found: "a topic of events",
         expected: "another topic")
     }
-    if action != .deadLetter {
-      note("deadLetterTopic", "has no effect without oversized = \"dead-letter\"")
+    if action == .fail {
+      note(
+        "deadLetterTopic",
+        "has no effect without oversized = \"dead-letter\" or oversized = \"quarantine\"")
     }
   }
 

@@ -78,6 +78,11 @@ struct SinkConfiguration: Hashable, Sendable {
 }
 
 extension SinkConfiguration {
+  /// Whether it holds back what cannot be delivered.
+  private var holdsRecords: Bool {
+    if case .kafka(let kafka) = kind { kafka.oversized == .quarantine } else { false }
+  }
+
   /// Checks that the sink can carry records that are no text, and no others than rows.
   private func checkSchemas(_ type: TypeName, in reader: inout ConfigurationReader) {
     if type != .kafka, type != .stubDiscard {
@@ -85,6 +90,11 @@ extension SinkConfiguration {
         "format", at: reader.entry("format")?.position, found: "\"\(format.name.rawValue)\"",
         expected: "another format: its records are no lines",
         hint: "A sink of type \"kafka\" takes it.")
+    }
+    if format.schemas.onError == .quarantine, !holdsRecords {
+      reader.fail(
+        "onSchemaError", at: reader.entry("onSchemaError")?.position, found: "\"quarantine\"",
+        expected: "oversized = \"quarantine\" beside it, in a sink of type \"kafka\"")
     }
     if case .kafka(let kafka) = kind, kafka.messageTopic != nil {
       reader.fail(

@@ -45,6 +45,8 @@ struct SinkPlan {
   let name: String
   /// How its lane's events are routed and written.
   var setup: LaneSetup
+  /// Where it holds back what cannot be delivered; nil when it does not.
+  var quarantine: QuarantineFile?
   /// Makes a sink that is not open yet, with the topics that must be there.
   let make: (_ topics: [String], Log) throws(StreamerError) -> any Sink
 

@@ -93,8 +93,6 @@ struct RefusedRecord: Hashable, Sendable {
   var topic: String
   /// Its key and value together, in bytes.
   var bytes: Int
-  /// Whether that was for its size.
-  var isTooLarge = true
 }
 
 /// A change that went to the dead letter topic, for the log.

@@ -12,13 +12,11 @@ extension Lane where Position == LSN {
   ) {
     for index in first..<batch.count {
       let size = batch.size(index)
-      let isRefused =
-        !refusedRecords.isEmpty
-        && refusedRecords.contains(
-          RefusedRecord(
-            topic: sink.topic(batch.entries[index].topic).name, bytes: size.payload))
-      guard isRefused || size.whole > sink.maximumRecordBytes else { continue }
+      guard size.whole > sink.maximumRecordBytes || !refusedRecords.isEmpty else { continue }
       let topic = sink.topic(batch.entries[index].topic)
+      let refusal = refusedRecords[RefusedRecord(topic: topic.name, bytes: size.payload)]
+      let isRefused = refusal?.cause == .recordTooLarge
+      guard isRefused || size.whole > sink.maximumRecordBytes else { continue }
       let (key, value) = batch.parts(index)
       var letter = DeadLetter(
         source: source, sink: name, topic: topic.name, table: table, place: place,

@@ -117,7 +117,7 @@ extension Lane where Position == LSN {
   mutating func produced(from first: Int, _ place: EventPlace, table: @autoclosure () -> String) {
     passed(place)
     let commitLSN = reading.mark.commitLSN
-    if let deadLetters {
+    if let deadLetters, quarantine == nil {
       buryOversized(
         from: first, place, commitLSN: commitLSN, table: table(), source: sourceName,
         into: deadLetters)

@@ -55,8 +55,8 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   var deadLetters: Route?
   /// Where it goes what is told of copies of existing rows; nil where nobody wants to know.
   var notices: Route?
-  /// The records that a broker has refused, which go there when they are read again.
-  private(set) var refusedRecords: Set<RefusedRecord> = []
+  /// The records that a broker has refused, and how: read again, they are known by it.
+  private(set) var refusedRecords: [RefusedRecord: StreamerError] = [:]
   /// Changes that went there and were not told.
   var buried: [BuriedChange] = []
 
@@ -268,27 +268,17 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
       let size = batch.size(index)
       strands[strand].tracker.produced()
       counts.events &+= 1
-      let isTooLarge = size.whole > sink.maximumRecordBytes
-      if let quarantine, isTooLarge || !refusedRecords.isEmpty {
-        hold(index, isTooLarge: isTooLarge, in: quarantine, table(), place())
-      } else if isTooLarge {
+      if size.whole > sink.maximumRecordBytes || !refusedRecords.isEmpty,
+        let refusal = refusal(index, table(), place())
+      {
         // A position between two records of one event does not exist.
         batch.truncate(to: keeper == nil ? index : first)
-        return refuse(tooLarge(size.whole, table(), place()))
+        return refuse(refusal)
       }
       inFlightBytes &+= size.payload
       index += 1
     }
     if batch.isLarge, !sink.isClosedToRecords { handOver() }
-  }
-
-  private func tooLarge(_ size: Int, _ table: String, _ place: String) -> StreamerError {
-    StreamerError(
-      what: "sink \(name)",
-      why: "a record of \(table) at \(place) takes \(size) bytes, more than the "
-        + "\(sink.maximumRecordBytes) that the sink takes",
-      hint: "Raise message.max.bytes in [sink.\(name).librdkafka] and the topic's "
-        + "max.message.bytes, or leave the table out.")
   }
 
   /// Counts a record that waits for its topic.
@@ -302,13 +292,12 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   /// it took then.
   mutating func released(_ index: Int, was before: Int, table: String, place: String) -> Bool {
     let size = batch.size(index)
-    let isTooLarge = size.whole > sink.maximumRecordBytes
-    if let quarantine, isTooLarge || !refusedRecords.isEmpty {
-      hold(index, isTooLarge: isTooLarge, in: quarantine, table, place)
-    } else if isTooLarge {
+    if size.whole > sink.maximumRecordBytes || !refusedRecords.isEmpty,
+      let refusal = refusal(index, table, place)
+    {
       batch.truncate(to: index)
       inFlightBytes -= before
-      refuse(tooLarge(size.whole, table, place))
+      refuse(refusal)
       return false
     }
     inFlightBytes += size.payload - before
@@ -334,33 +323,6 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   mutating func waits() {
     let isHeld = !awaited.isEmpty && (keeper != nil || awaited.isFull)
     gatheringLimit = isHeld ? 0 : Limits.gatheredBytes
-  }
-
-  /// Holds a record of the batch, and what follows it in its topic, if it can never be delivered.
-  private func hold(
-    _ index: Int, isTooLarge: Bool, in quarantine: QuarantineSink, _ table: String, _ place: String
-  ) {
-    let number = batch.entries[index].topic
-    guard !quarantine.holds(number) else { return }
-    let (size, topic) = (batch.size(index), sink.topic(number))
-    var reason =
-      "a record takes \(size.whole) bytes, the sink takes \(sink.maximumRecordBytes) at most"
-    if !isTooLarge {
-      let refused = refusedRecords.first { $0.topic == topic.name && $0.bytes == size.payload }
-      guard let refused else { return }
-      reason =
-        refused.isTooLarge
-        ? "the broker refused a record: the topic takes \(topic.maximumRecordBytes) bytes at most"
-        : "the broker refused a record: the topic takes no such one"
-    }
-    let key = batch.parts(index).key.flatMap { bytes in
-      bytes.count <= Limits.shownKeyBytes ? String(validating: bytes, as: UTF8.self) : nil
-    }
-    quarantine.hold(
-      number,
-      because: HeldTopic.Reason(
-        table: table, place: place.last == "," ? String(place.dropLast()) : place, key: key,
-        size: size.payload, text: reason))
   }
 
   /// Counts a record that was not made because it can never be delivered.
@@ -438,13 +400,14 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
       }
     } catch {
       guard !error.isRetryable, let record = error.refusedRecord,
-        quarantine != nil || deadLetters != nil && record.isTooLarge,
-        refusedRecords.insert(record).inserted
+        refusedRecords.updateValue(error, forKey: record) == nil
       else { throw error }
       throw error.retried(
         quarantine != nil
           ? "It comes again, and is held with what follows it in its topic."
-          : "It comes again, and goes to the dead letter topic.")
+          : deadLetters != nil && error.cause == .recordTooLarge
+            ? "It comes again, and goes to the dead letter topic."
+            : "It comes again, which tells its table and place.")
     }
     if let lsn = keeper?.takeCommitted(), let position = Position(lsn: lsn) { kept = position }
     flush()

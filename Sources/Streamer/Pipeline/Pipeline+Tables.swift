@@ -132,6 +132,11 @@ extension Pipeline {
         tableLanes.append(nil)
         continue
       }
+      let schemas = index < answer.schemas.count ? answer.schemas[index] : nil
+      if let refusal = schemas?.refusal {
+        lanes[index].hold(
+          topic, of: table.qualifiedName, at: "LSN \(request.position)", because: refusal)
+      }
       let rules = rules[index]
       let shown = rules?.view ?? table
       let outbox =
@@ -148,7 +153,7 @@ extension Pipeline {
           plan: outbox
             ?? encodings[index].format.plan(
               shown, types: answer.types,
-              schemas: index < answer.schemas.count ? answer.schemas[index] : nil), rules: rules,
+              schemas: schemas), rules: rules,
           metrics: metrics.sinks[index]))
     }
     tables.learn(

@@ -43,4 +43,7 @@ struct SchemaNumbers: Hashable, Sendable {
   /// where they are counted from 1 on.
   var keyFields: [Int32] = []
   var valueFields: [Int32] = []
+  /// Why the registry has refused one of them, which is held: its number is the quarantine's; nil where
+  /// the registry knows them.
+  var refusal: String?
 }

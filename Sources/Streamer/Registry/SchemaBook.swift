@@ -10,13 +10,13 @@ final class SchemaBook: @unchecked Sendable {
   private var registries: [RegistryConfiguration: SchemaRegistry] = [:]
   /// The refusals that were logged.
   private var told: Set<String> = []
-  private let names: [String]
+  private let sinks: [SinkPlan]
   private let log: Log
   private let cache: SchemaCache?
 
   /// Makes an empty one for a source's sinks; what registries answer is kept in the file `cache`.
   init(sinks: [SinkPlan], cache: String? = nil, log: Log) {
-    names = sinks.map(\.name)
+    self.sinks = sinks
     self.log = log
     self.cache = cache.map { SchemaCache(path: $0, log: log) }
   }
@@ -43,9 +43,9 @@ final class SchemaBook: @unchecked Sendable {
     _ answer: inout TableAnswer
   ) throws(StreamerError) {
     let table = Table(relation, catalogKey: answer.catalogKey)
-    let sink = names[lane]
+    let sink = sinks[lane].name
     do throws(StreamerError) {
-      let numbers = try numbers(of: table, writer, answer.types, topic: topic, sink: sink)
+      let numbers = try numbers(of: table, writer, answer.types, topic: topic, sinks[lane])
       while answer.schemas.count <= lane { answer.schemas.append(nil) }
       answer.schemas[lane] = numbers
     } catch {
@@ -71,8 +71,9 @@ final class SchemaBook: @unchecked Sendable {
   }
 
   private func numbers(
-    of table: Table, _ writer: SchemaWriter, _ types: TypeCatalog, topic: String, sink: String
+    of table: Table, _ writer: SchemaWriter, _ types: TypeCatalog, topic: String, _ plan: SinkPlan
   ) throws(StreamerError) -> SchemaNumbers {
+    let sink = plan.name
     // What does not fit was found when the topics were.
     let rule = writer.rules.rule(schema: table.relation.schema, table: table.relation.name)
     let own = rule.isEmpty ? table : (try? RowRules(rule, table, types))?.view ?? table
@@ -88,8 +89,19 @@ final class SchemaBook: @unchecked Sendable {
         writer.registry.subjects)
       let fields = try fields(of: draft, writer, registry, subject: subject, sink: sink)
       let schema = writer.registered(draft, fields)
-      let number = try registry.number(
-        of: schema.text, kind: schema.kind, subject: subject, sink: sink)
+      let number: UInt32
+      do throws(StreamerError) {
+        number = try registry.number(
+          of: schema.text, kind: schema.kind, subject: subject, sink: sink)
+      } catch {
+        guard error.cause == .schema, writer.onSchemaError == .quarantine,
+          let file = plan.quarantine
+        else { throw error }
+        number = try file.number(
+          of: HeldSchema(kind: schema.kind, subject: subject, text: schema.text), topic: topic)
+        registry.hold(schema.text, subject: subject)
+        numbers.refusal = error.why
+      }
       if draft.isKey {
         numbers.key = number
         numbers.keyFields = fields.numbers

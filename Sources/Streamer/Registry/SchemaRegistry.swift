@@ -75,6 +75,9 @@ final class SchemaRegistry: @unchecked Sendable {
     return answer
   }
 
+  /// Takes a schema that the registry has refused, and that is held, for its subject's last version.
+  func hold(_ schema: String, subject: String) { lastTexts[subject] = schema }
+
   /// The text of a subject's last version; nil where there is none.
   ///
   /// It is asked for once: after that it is what was registered last.
@@ -189,7 +192,8 @@ final class SchemaRegistry: @unchecked Sendable {
       why: "the schema registry \(url.shown) refuses the schema of subject \(subject): \(text)",
       hint: isMissing
         ? "Register the schema, or set register = \"auto\" in [sink.\(sink).registry]."
-        : "Change the subject's compatibility or the table, or set onSchemaError = \"exclude\".",
+        : "Change the subject's compatibility or the table, or set onSchemaError = \"exclude\" "
+          + "or \"quarantine\".",
       exit: .preflight, cause: .schema)
   }
 

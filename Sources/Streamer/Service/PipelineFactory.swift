@@ -64,7 +64,8 @@ enum PipelineFactory {
     let start = configuration.startTimeout ?? Limits.kafkaStart
     let rivalry = Rivalry()
     let quarantine = sink.quarantine(of: source, store: configuration.store)
-    return SinkPlan(name: sink.name, setup: sink.setup) { (topics, log) throws(StreamerError) in
+    return SinkPlan(name: sink.name, setup: sink.setup, quarantine: quarantine?.file) {
+      (topics, log) throws(StreamerError) in
       let topics = topics + sink.fixedTopics
       let log = log.with(["sink": sink.name])
       if quarantine == nil {
@@ -115,7 +116,9 @@ extension SinkConfiguration {
     guard case .kafka(let kafka) = kind, kafka.oversized == .quarantine,
       let path = kafka.quarantine.path(store: store, source: source, sink: name)
     else { return nil }
-    return Quarantine(path: path, limit: kafka.quarantine.limit.bytes)
+    return Quarantine(
+      path: path, limit: kafka.quarantine.limit.bytes,
+      registry: format.schemas.registry.map { SchemaRegistry($0) })
   }
 
   /// Throws when records of an earlier start are held and this sink, which does not hold any, would
@@ -193,7 +196,7 @@ extension SinkConfiguration {
     if case .kafka(let kafka) = kind {
       setup = LaneSetup(
         routing: kafka.topics, messageTopic: kafka.messageTopic,
-        deadLetterTopic: kafka.oversized == .deadLetter ? kafka.deadLetterTopic : nil,
+        deadLetterTopic: kafka.oversized == .fail ? nil : kafka.deadLetterTopic,
         notificationTopic: kafka.notificationTopic,
         transactionTopic: format.name == .debezium ? kafka.transactionTopic : nil,
         headers: kafka.headers, onTableError: kafka.onTableError, routesTables: true,

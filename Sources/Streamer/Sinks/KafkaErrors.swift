@@ -22,7 +22,9 @@ extension StreamerError {
       isRefusal = true
       cause = .topicName
     // The topic's limit may have changed since it was asked for: a fresh producer learns it.
-    case .recordTooLarge: isRefusal = !(isDelivery && error.isRetriable)
+    case .recordTooLarge:
+      isRefusal = !(isDelivery && error.isRetriable)
+      cause = .recordTooLarge
     case .fenced:
       isRefusal = false
       cause = .fenced

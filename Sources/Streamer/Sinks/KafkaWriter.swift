@@ -379,10 +379,8 @@ extension KafkaWriter {
     // What follows a fatal error says less than its reason, and may come before it.
     guard isDecisive(error) else { return }
     failure = explain(error, true)
-    let isTooLarge = error.category == .recordTooLarge
-    if isTooLarge || error.category == .recordRefused, let topic = report.topicName {
-      failure?.refusedRecord = RefusedRecord(
-        topic: topic, bytes: report.byteCount, isTooLarge: isTooLarge)
+    if [.recordTooLarge, .recordRefused].contains(error.category), let topic = report.topicName {
+      failure?.refusedRecord = RefusedRecord(topic: topic, bytes: report.byteCount)
     }
   }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import Support
 import Testing
 
@@ -99,6 +100,58 @@ extension Integration.FirstThird {
       try scenario.waitUntilConfirmed(streamer)
       #expect(try scenario.stop(streamer) == .exited(0))
       #expect(streamer.standardError.contains("a table is left out"))
+    }
+
+    /// A table whose schema is refused holds up no other, and misses nothing in the end, over a change of the
+    /// table, a crash and a start at which it is refused still.
+    @Test func `What a registry refuses is held until it takes it`() throws {
+      let registry = try ScriptedRegistry()
+      var lines = Scenario.Lines()
+      lines.sink = [
+        #"topicTemplate = "{database}.{schema}.{table}""#, #"format = "avro""#,
+        #"onSchemaError = "quarantine""#, #"oversized = "quarantine""#,
+      ]
+      lines.more = ["[sink.out.registry]", "urls = [\"\(registry.url)\"]"]
+      let scenario = try Scenario(
+        "refused", lines: lines,
+        tables: """
+          CREATE TABLE good (id int PRIMARY KEY); CREATE TABLE bad (id int PRIMARY KEY, note text)
+          """)
+      try registry.answer(#"{"path":"public.bad","status":409,"message":"incompatible"}"#)
+      var streamer = try scenario.start()
+      try scenario.psql(
+        """
+        INSERT INTO bad VALUES (1, 'a'); INSERT INTO good VALUES (1); INSERT INTO bad VALUES (2, 'b');
+        ALTER TABLE bad ADD COLUMN more int; INSERT INTO bad VALUES (3, 'c', 3); INSERT INTO good VALUES (2)
+        """)
+      #expect(try Self.wait(2, in: "good", scenario, registry).count == 2)
+      try scenario.waitUntilConfirmed(streamer)
+      let status = try scenario.get("/status").body
+      #expect(status.contains("\"table\":\"public.bad\"") && status.contains("incompatible"))
+      streamer.send(SIGKILL)
+      try streamer.wait()
+
+      streamer = try scenario.start()
+      try scenario.psql("UPDATE bad SET note = 'd' WHERE id = 1; DELETE FROM bad WHERE id = 2")
+      try scenario.waitUntilConfirmed(streamer)
+      #expect(Self.rows("bad", scenario, registry).isEmpty)
+      #expect(try scenario.stop(streamer) == .exited(0))
+
+      try registry.answer()
+      streamer = try scenario.start()
+      try scenario.psql("INSERT INTO bad VALUES (4, 'e', 4)")
+      let rows = try Self.wait(7, in: "bad", scenario, registry)
+      let told = rows.map { row in
+        let after = row["value"]?["after"]
+        return "\(row["key"]?["id"]?.int ?? 0)\(row["value"]?["op"]?.string ?? "-")"
+          + "\(after?["note"]?.string ?? "")\(after?["more"]?.int ?? 0)"
+      }
+      #expect(
+        Set(told) == ["1ca0", "2cb0", "3cc3", "1ud0", "2d0", "2-0", "4ce4"], "\(told)")
+      #expect(told.filter { $0.hasPrefix("2") }.first == "2cb0")
+      try scenario.waitUntilConfirmed(streamer)
+      #expect(try !scenario.get("/status").body.contains("\"table\":\"public.bad\",\"place"))
+      #expect(try scenario.stop(streamer) == .exited(0))
     }
   }
 }

@@ -90,6 +90,11 @@ import Testing
         "sink.k.registry.token: found a token beside user or password, expected one of them."
       ),
       (
+        "format = \"avro\"\nonSchemaError = \"quarantine\"\nregistry = { urls = [\"http://r\"] }",
+        #"sink.k.onSchemaError: found "quarantine", expected oversized = "quarantine" beside it, "#
+          + #"in a sink of type "kafka"."#
+      ),
+      (
         "keyFormat = \"avro\"",
         #"sink.k.keyFormat: found "avro", expected format = "avro" beside it."#
       ),

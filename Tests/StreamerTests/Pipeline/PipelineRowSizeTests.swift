@@ -85,35 +85,53 @@ import Testing
     #expect(pipeline.pipeline.lanes[0].inFlightBytes == 0)
   }
 
-  @Test("a record that a broker has refused is a dead letter when it comes again, once")
-  func refusedRecord() throws {
-    let pipeline = CapturingPipeline(deadLetterTopic: 9)
+  /// A broker refuses the second of three records, twice, and all are read again.
+  private func refuse(_ pipeline: CapturingPipeline) throws -> StreamerError {
     pipeline.sink.delivers = false
     try feed(pipeline, [10, 500, 10])
+    var refusal = StreamerError(
+      what: "sink", why: "too large", hint: "Make it larger.", exit: .preflight,
+      cause: .recordTooLarge)
     let size = try #require(pipeline.sink.values.dropFirst().first?.utf8.count) + 8
-    var refusal = StreamerError(what: "sink", why: "too large", exit: .preflight)
     refusal.refusedRecord = RefusedRecord(topic: "events", bytes: size)
-    pipeline.sink.error = refusal
-    let error = #expect(throws: StreamerError.self) {
-      try pipeline.pipeline.lanes[0].takeReports()
+    // What is refused again although it is known is no matter of that record.
+    for isRetried in [true, false] {
+      pipeline.sink.error = refusal
+      let error = #expect(throws: StreamerError.self) {
+        try pipeline.pipeline.lanes[0].takeReports()
+      }
+      #expect(error?.isRetryable == isRetried)
     }
-    #expect(error?.isRetryable == true)
-    // What is refused again although it is known is no matter of size.
-    pipeline.sink.error = refusal
-    let again = #expect(throws: StreamerError.self) {
-      try pipeline.pipeline.lanes[0].takeReports()
-    }
-    #expect(again?.isRetryable == false)
     pipeline.pipeline.lanes[0].restart(with: pipeline.sink)
     pipeline.pipeline.lanes[0].opened()
     pipeline.sink.delivers = true
     pipeline.sink.reset()
     pipeline.reconnect()
     try feed(pipeline, [10, 500, 10])
+    return refusal
+  }
+
+  @Test("a record that a broker has refused is a dead letter when it comes again, once")
+  func refusedRecord() throws {
+    let pipeline = CapturingPipeline(deadLetterTopic: 9)
+    _ = try refuse(pipeline)
     let letter = try #require(try letters(pipeline).first)
     #expect(try letters(pipeline).count == 1 && letter["Key"]?.string == #"{"id":1}"#)
     #expect(letter["Payload"]?.string?.hasPrefix("{\"Host\"") == true)
     #expect(pipeline.confirmed == LSN(0x108))
+  }
+
+  @Test("a record that a broker has refused says its table, place and key when it comes again")
+  func toldRecord() throws {
+    let pipeline = CapturingPipeline()
+    let refusal = try refuse(pipeline)
+    #expect(pipeline.sink.keys == [#"{"id":0}"#] && pipeline.confirmed == .zero)
+    let error = #expect(throws: StreamerError.self) { try pipeline.pipeline.lanes[0].poll() }
+    let size = try #require(refusal.refusedRecord).bytes
+    #expect(
+      error?.why == "a record of public.t at LSN 0/90, transaction 0/100, takes \(size) bytes "
+        + #"(key {"id":1}): too large"#)
+    #expect(error?.hint == refusal.hint && error?.exitCode == 3 && error?.isRetryable == false)
   }
 
   @Test("a message beyond maxRowSize becomes a dead letter")

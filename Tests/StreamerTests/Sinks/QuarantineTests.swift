@@ -144,6 +144,38 @@ import Testing
     #expect(below.sent == [2] && sink.held.isEmpty)
   }
 
+  /// What was held with a schema that the registry refused goes out under the registry's number, to the
+  /// partition of the key that it has then, unless something else decides that.
+  @Test func heldSchemasAreNamedAnew() throws {
+    let file = QuarantineFile(path: "\(folder.path)/n.sqlite")
+    let schema = HeldSchema(kind: .avro, subject: "t-value", text: #""string""#)
+    let number = try file.number(of: schema, topic: "t")
+    #expect(try file.number(of: schema, topic: "t") == number && number > HeldSchema.first)
+    #expect(try file.number(of: schema, topic: "u") != number)
+    #expect(try file.schema(number, topic: "t") == schema)
+    #expect(try file.schema(number, topic: "u") == nil)
+    let place: [UInt8] = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: number >> $0) }
+    let key = [0] + place + [2]
+    let renamed: [UInt8] = [0, 0, 0, 1, 3, 2]
+    func hash(_ bytes: [UInt8]) -> Int32 {
+      unsafe bytes.withUnsafeBytes { unsafe Murmur2.hash($0) }
+    }
+    for (before, after) in [(hash(key), hash(renamed)), (7, 7)] {
+      var record = HeldRecord(
+        topic: "t", partitionHash: before, key: key, value: [0] + place + [9, 9])
+      #expect(record.heldNumbers == [number, number])
+      record.rename([number: 259])
+      #expect(record.key == renamed && record.value == [0, 0, 0, 1, 3, 9, 9])
+      #expect(record.partitionHash == after)
+    }
+    // Numbers of registries, JSON and nothing stay.
+    for bytes in [[0, 0, 0, 1, 3, 2], Array("{\"a\":1}".utf8), [], [0, 255]] as [[UInt8]] {
+      #expect(HeldRecord(topic: "t", partitionHash: 0, key: bytes, value: nil).heldNumbers.isEmpty)
+    }
+    try file.forgetSchemas()
+    #expect(try file.schema(number, topic: "t") == nil)
+  }
+
   /// At its limit the sink fails, and the record that had no room is not confirmed.
   @Test func aFullQuarantineStops() throws {
     let below = CapturingSink()

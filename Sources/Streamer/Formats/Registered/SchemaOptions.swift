@@ -24,6 +24,8 @@ enum SchemaErrorAction: String, Hashable, Sendable, CaseIterable {
   case stop
   /// The table's events are left out, and counted.
   case exclude
+  /// The records of its topic are held on disk until the registry takes it.
+  case quarantine
 }
 
 extension SchemaOptions {
@@ -31,8 +33,7 @@ extension SchemaOptions {
   init(in reader: inout ConfigurationReader, isUsed: Bool) {
     registry = RegistryConfiguration(in: &reader, isUsed: isUsed)
     style = reader.choice("schemaStyle", default: SchemaStyle.debezium)
-    onError = reader.choice(
-      "onSchemaError", default: SchemaErrorAction.stop, later: ["quarantine"])
+    onError = reader.choice("onSchemaError", default: SchemaErrorAction.stop)
     isRowAlone = style == .plain || reader.has("flat")
     guard !isUsed else { return }
     for key in ["schemaStyle", "onSchemaError"] {

@@ -32,6 +32,8 @@ final class QuarantineFile: Sendable {
     var chunk: [(number: Int64, record: HeldRecord)] = []
     /// What was taken away of those that were delivered.
     var removed: (records: Int, bytes: Int) = (0, 0)
+    /// Why the records that were asked for cannot be sent.
+    var trouble: StreamerError?
   }
 
   /// Where it lies.
@@ -55,6 +57,11 @@ final class QuarantineFile: Sendable {
       key BLOB, value BLOB, headers BLOB NOT NULL, time INTEGER, bytes INTEGER NOT NULL)
     """,
     "CREATE INDEX IF NOT EXISTS held_topic ON held (topic, number)",
+    """
+    CREATE TABLE IF NOT EXISTS schema (
+      number INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, kind TEXT NOT NULL,
+      subject TEXT NOT NULL, text TEXT NOT NULL, UNIQUE (topic, kind, subject, text))
+    """,
   ]
 
   /// Names a file that need not exist.
@@ -110,6 +117,56 @@ final class QuarantineFile: Sendable {
         preconditionFailure("it is connected")
       }
       return outcome
+    }
+  }
+
+  /// Forgets schemas that no record names, before anything is read that would.
+  func forgetSchemas() throws(StreamerError) {
+    guard FileAccess.exists(path) else { return }
+    try database.withLock { database throws(StreamerError) in
+      try connect(&database)
+      _ = try database?.run("DELETE FROM schema WHERE topic NOT IN (SELECT name FROM topic)")
+    }
+  }
+
+  /// The number under which records to a topic name a schema that the registry has refused.
+  ///
+  /// Throws `StreamerError`, retryable when the disk is full.
+  func number(of schema: HeldSchema, topic: String) throws(StreamerError) -> UInt32 {
+    try database.withLock { database throws(StreamerError) in
+      try connect(&database)
+      let (kind, subject, text) = (schema.kind.rawValue, schema.subject, schema.text)
+      _ = try database?.run(
+        "INSERT OR IGNORE INTO schema (topic, kind, subject, text) VALUES (?, ?, ?, ?)",
+        .text(topic), .text(kind), .text(subject), .text(text))
+      let rows = try database?.run(
+        """
+        SELECT number FROM schema WHERE topic = ? AND kind = ? AND subject = ? AND text = ?
+        """, .text(topic), .text(kind), .text(subject), .text(text))
+      guard let number = rows?.first?[0].integer, let number = UInt32(exactly: number),
+        number < HeldSchema.first
+      else {
+        throw SQLiteDatabase.corrupt(name, "a row of its table schema has no number", Self.remedy)
+      }
+      return HeldSchema.first + number
+    }
+  }
+
+  /// The schema with a number that records to a topic name; nil where there is none.
+  func schema(_ number: UInt32, topic: String) throws(StreamerError) -> HeldSchema? {
+    try database.withLock { database throws(StreamerError) in
+      try connect(&database)
+      let rows = try database?.run(
+        "SELECT kind, subject, text FROM schema WHERE number = ? AND topic = ?",
+        .integer(Int64(number - HeldSchema.first)), .text(topic))
+      guard let row = rows?.first else { return nil }
+      guard case .text(let name) = row[0], let kind = RegisteredSchema.Kind(rawValue: name),
+        case .text(let subject) = row[1], case .text(let text) = row[2]
+      else {
+        throw SQLiteDatabase.corrupt(
+          self.name, "a row of its table schema says nothing", Self.remedy)
+      }
+      return HeldSchema(kind: kind, subject: subject, text: text)
     }
   }
 

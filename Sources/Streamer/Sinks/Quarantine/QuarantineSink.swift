@@ -11,10 +11,45 @@ final class Quarantine {
   /// Topics that are not tried again before the next start: a record of theirs was refused again.
   fileprivate var refusedAgain: Set<String> = []
 
+  /// What gives schemas their numbers that were refused before; nil for records without.
+  private let registry: SchemaRegistry?
+
   /// Makes one whose file need not exist.
-  init(path: String, limit: Int) {
+  init(path: String, limit: Int, registry: SchemaRegistry? = nil) {
     file = QuarantineFile(path: path)
     self.limit = limit
+    self.registry = registry
+  }
+
+  /// What does a piece of work on the I/O worker: records that come back name schemas by the
+  /// registry's numbers.
+  ///
+  /// It throws what keeps the work undone; what keeps only the records from being sent is the
+  /// outcome's trouble.
+  fileprivate func performance(
+    of work: QuarantineFile.Work, sink: String
+  ) -> @Sendable () throws(StreamerError) -> QuarantineFile.Outcome {
+    { [file, registry] () throws(StreamerError) in
+      var outcome = try file.perform(work)
+      guard let registry else { return outcome }
+      do throws(StreamerError) {
+        var numbers: [UInt32: UInt32] = [:]
+        for index in outcome.chunk.indices {
+          let (topic, named) = (
+            outcome.chunk[index].record.topic, outcome.chunk[index].record.heldNumbers
+          )
+          for number in named where numbers[number] == nil {
+            guard let schema = try file.schema(number, topic: topic) else { continue }
+            numbers[number] = try registry.number(
+              of: schema.text, kind: schema.kind, subject: schema.subject, sink: sink)
+          }
+          if !named.isEmpty { outcome.chunk[index].record.rename(numbers) }
+        }
+      } catch {
+        (outcome.chunk, outcome.trouble) = ([], error)
+      }
+      return outcome
+    }
   }
 }
 
@@ -70,7 +105,8 @@ final class QuarantineSink: Sink {
   private var heldBytes = 0
   private var passed = RecordBatch()
   private var failure: StreamerError?
-  private var full: (error: StreamerError, retry: ContinuousClock.Instant)?
+  /// What stands in the way, and when it is tried again.
+  private var obstacle: (error: StreamerError, retry: ContinuousClock.Instant)?
 
   /// The records that it holds go to `quarantine`, all others to the sink `below`.
   init(_ below: any Sink, name: String, _ quarantine: Quarantine, log: Log) {
@@ -81,7 +117,7 @@ final class QuarantineSink: Sink {
   }
 
   var eventDescriptor: CInt? { below.eventDescriptor }
-  var trouble: StreamerError? { full?.error ?? below.trouble }
+  var trouble: StreamerError? { obstacle?.error ?? below.trouble }
   var maximumRecordBytes: Int { below.maximumRecordBytes }
   var queueLength: Int { below.queueLength }
   var takesMore: Bool { !isDraining && below.takesMore }
@@ -94,7 +130,7 @@ final class QuarantineSink: Sink {
   }
 
   var deadline: ContinuousClock.Instant? {
-    let due = full?.retry ?? (writing == nil && hasWork ? .now : nil)
+    let due = obstacle?.retry ?? (writing == nil && hasWork ? .now : nil)
     return [due, below.deadline].compactMap(\.self).min()
   }
 
@@ -102,6 +138,7 @@ final class QuarantineSink: Sink {
     try below.open()
     // Opened before, in an attempt that something else ended: topics may have other numbers now.
     (topics, untried, heldBytes) = ([:], [], 0)
+    try quarantine.file.forgetSchemas()
     for topic in try quarantine.file.open() {
       topics[topic.topic] = topic
       heldBytes += topic.bytes
@@ -144,7 +181,7 @@ final class QuarantineSink: Sink {
         "topic": topic.topic, "table": reason.table, "place": reason.place,
         "key": reason.key ?? "", "bytes": reason.size, "cause": reason.text,
         "hint":
-          "Other topics go on. Once the topic takes the record, restart: what is held is sent first. "
+          "Other topics go on. Once the topic or the registry takes it, restart: what is held is sent first. "
           + "It lies in \(quarantine.file.path).",
       ])
   }
@@ -222,10 +259,11 @@ final class QuarantineSink: Sink {
     let other = below.durabilityJob()
     asksBelow = other != nil
     answer = nil
-    if writing == nil, hasWork, full.map({ .now >= $0.retry }) ?? true { answer = begin() }
+    if writing == nil, hasWork, obstacle.map({ .now >= $0.retry }) ?? true { answer = begin() }
     guard let answer, let work = writing?.work else { return other }
-    return { [file = quarantine.file] in
-      let result = Result { () throws(StreamerError) in try file.perform(work) }
+    let perform = quarantine.performance(of: work, sink: name)
+    return {
+      let result = Result { () throws(StreamerError) in try perform() }
       answer.result.withLock { $0 = result }
       return other?()
     }
@@ -249,11 +287,11 @@ final class QuarantineSink: Sink {
   func durabilityJobEnded(_ error: StreamerError?) {
     if asksBelow { below.durabilityJobEnded(error) }
     guard let result = answer?.result.withLock({ $0.take() }), let written = writing else { return }
-    (answer, writing, full) = (nil, nil, nil)
+    (answer, writing, obstacle) = (nil, nil, nil)
     switch result {
     case .success(let outcome): finished(written, outcome)
     case .failure(let error) where error.isRetryable:
-      full = (error, .now + Limits.quarantineRetry)
+      obstacle = (error, .now + Limits.quarantineRetry)
       var again = written
       again.work.topics += waiting.work.topics
       again.work.records += waiting.work.records
@@ -278,7 +316,14 @@ final class QuarantineSink: Sink {
       topics[topic]?.bytes -= outcome.removed.bytes
       heldBytes -= outcome.removed.bytes
     }
-    if outcome.chunk.isEmpty { ended(topic) } else { send(outcome.chunk) }
+    if let trouble = outcome.trouble {
+      guard trouble.isRetryable else { return keepOn(topic, "\(trouble)") }
+      obstacle = (trouble, .now + Limits.quarantineRetry)
+    } else if outcome.chunk.isEmpty {
+      ended(topic)
+    } else {
+      send(outcome.chunk)
+    }
   }
 
   // MARK: - Release
