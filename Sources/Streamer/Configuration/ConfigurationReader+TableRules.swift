@@ -168,6 +168,6 @@ extension ConfigurationReader {
         expected: "type = \"kafka\", which has topics")
       return nil
     }
-    return topic("topic")
+    return template("topic")
   }
 }

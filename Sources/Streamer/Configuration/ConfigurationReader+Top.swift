@@ -234,7 +234,9 @@ extension ConfigurationReader {
     sources: [SourceConfiguration], sinks: [SinkConfiguration]
   ) {
     for sink in sinks {
-      guard let outbox = sink.setup.outbox, let place = place("sink", sink.name) else { continue }
+      guard case .kafka(let kafka) = sink.kind, let outbox = kafka.outbox,
+        let place = place("sink", sink.name)
+      else { continue }
       func fail(_ key: String, _ found: String, _ expected: String, _ hint: String) {
         errors.append(
           ConfigurationError(

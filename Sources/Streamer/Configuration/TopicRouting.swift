@@ -10,7 +10,7 @@ struct TopicRouting: Sendable {
 
   /// The mappings, the most precise first, those of the same precision in the order of the file.
   var mappings: [Mapping] { didSet { index = TopicIndex(mappings) } }
-  /// The topic's name with {database}, {schema} and {table}; for tables without a mapping.
+  /// The topic's name with ``fields``; for tables without a mapping.
   var template: String?
   /// What is replaced in the names that the template makes.
   var regex: TopicRegex?
@@ -22,7 +22,10 @@ struct TopicRouting: Sendable {
   }
   /// What becomes of a name that the template makes and Kafka does not take.
   var names = TopicNames.refuse
-  /// The topics of tables' own rules, which come before all else; empty where a rule has none.
+  /// The source and the sink whose names templates may have; nil where no source is known.
+  var lane: Lane?
+  /// The topics of tables' own rules, with ``fields``, which come before all else; empty where a rule
+  /// has none.
   var ruled: [Mapping] = [] { didSet { ruledIndex = TopicIndex(ruled) } }
   private var ruledIndex = TopicIndex([])
   private var exclusions = TopicIndex([])
@@ -34,6 +37,17 @@ struct TopicRouting: Sendable {
     self.template = template
     self.fallback = fallback
     index = TopicIndex(mappings)
+  }
+
+  /// What a template may have between braces.
+  static let fields = ["database", "schema", "table", "source", "sink"]
+
+  /// The way from a source to a sink, by their names.
+  struct Lane: Hashable, Sendable {
+    /// The name of the `[source.NAME]`.
+    let source: String
+    /// The name of the `[sink.NAME]`.
+    let sink: String
   }
 
   /// What becomes of a topic's name that Kafka does not take.
@@ -55,41 +69,67 @@ struct TopicRouting: Sendable {
   /// not take, see ``isTopicName(_:)``.
   func topic(database: String, schema: String, table: String) -> String? {
     if excludes(schema: schema, table: table) { return nil }
-    if let topic = ownTopic(schema: schema, table: table) { return topic }
-    if let place = index.first(schema: schema, table: table) { return mappings[place].topic }
-    guard template != nil else { return fallback }
-    let name = made(database: database, schema: schema, table: table)
-    let topic = regex.flatMap { regex in name.map(regex.replace) } ?? name
-    return names == .replace ? topic.map(Self.legalName) : topic
+    let own = ownTemplate(schema: schema, table: table)
+    if own == nil {
+      if let place = index.first(schema: schema, table: table) { return mappings[place].topic }
+      guard template != nil else { return fallback }
+    }
+    let name = made(database: database, schema: schema, table: table)?.name
+    guard own == nil, let regex else { return legal(name) }
+    return legal(name.map(regex.replace))
   }
 
-  /// The topic that a table's own rule names.
-  private func ownTopic(schema: String, table: String) -> String? {
+  private func legal(_ name: String?) -> String? {
+    names == .replace ? name.map(Self.legalName) : name
+  }
+
+  /// The topic's template that a table's own rule has.
+  private func ownTemplate(schema: String, table: String) -> String? {
     guard !ruled.isEmpty, let place = ruledIndex.first(schema: schema, table: table) else {
       return nil
     }
     return ruled[place].topic.isEmpty ? nil : ruled[place].topic
   }
 
-  /// Every topic that is named in whole.
+  /// Every topic that is named in whole, whatever its tables.
   var named: [String] {
-    (ruled + mappings).map(\.topic).filter { !$0.isEmpty } + [fallback].compactMap(\.self)
+    ruled.filter { !$0.topic.isEmpty }.compactMap { legal(Self.expand($0.topic, name(of:))) }
+      .filter(Self.isTopicName) + mappings.map(\.topic).filter { !$0.isEmpty }
+      + [fallback].compactMap(\.self)
   }
 
-  /// The name that the template makes, with nothing in it replaced; `nil` where another rule counts.
-  func made(database: String, schema: String, table: String) -> String? {
-    guard let template, !excludes(schema: schema, table: table),
-      ownTopic(schema: schema, table: table) == nil,
-      index.first(schema: schema, table: table) == nil
-    else { return nil }
-    return Self.expand(template) { name in
-      switch name {
+  private func name(of field: Substring) -> String? {
+    switch field {
+    case "source": lane?.source
+    case "sink": lane?.sink
+    default: nil
+    }
+  }
+
+  private func expand(
+    _ template: String, database: String, schema: String, table: String
+  ) -> String? {
+    Self.expand(template) { field in
+      switch field {
       case "database": database
       case "schema": schema
       case "table": table
-      default: nil
+      default: name(of: field)
       }
     }
+  }
+
+  /// The name that a template makes, with nothing in it replaced, and that template; `nil` where a
+  /// table's topic is made by none.
+  func made(
+    database: String, schema: String, table: String
+  ) -> (name: String, template: String)? {
+    guard !excludes(schema: schema, table: table),
+      let template = ownTemplate(schema: schema, table: table)
+        ?? (index.first(schema: schema, table: table) == nil ? template : nil),
+      let name = expand(template, database: database, schema: schema, table: table)
+    else { return nil }
+    return (name, template)
   }
 
   /// A name that Kafka takes: what is not permitted becomes "_", and what is too long is cut.
@@ -139,6 +179,7 @@ extension TopicRouting: Hashable {
   static func == (a: TopicRouting, b: TopicRouting) -> Bool {
     a.mappings == b.mappings && a.template == b.template && a.fallback == b.fallback
       && a.excluded == b.excluded && a.names == b.names && a.ruled == b.ruled && a.regex == b.regex
+      && a.lane == b.lane
   }
 
   /// Hashes what was configured.
@@ -150,6 +191,7 @@ extension TopicRouting: Hashable {
     hasher.combine(names)
     hasher.combine(ruled)
     hasher.combine(regex)
+    hasher.combine(lane)
   }
 }
 
@@ -166,16 +208,19 @@ extension ConfigurationReader {
     return text.value
   }
 
-  /// Reads `topicTemplate` with such fields; nil when it is missing, or wrong.
-  mutating func topicTemplate(_ fields: [String]) -> String? {
-    guard let text = text("topicTemplate"), !text.value.isEmpty else { return nil }
+  /// Reads a topic's name with such fields; nil when it is missing, or wrong.
+  mutating func template(
+    _ key: String, fields: [String] = TopicRouting.fields
+  ) -> String? {
+    guard let text = text(key), !text.value.isEmpty else { return nil }
     let sample = TopicRouting.expand(text.value) { fields.contains(String($0)) ? "x" : nil }
     if let sample, TopicRouting.isTopicName(sample) { return text.value }
     let names = fields.map { "{\($0)}" }
+    let last = names.last ?? ""
     let rest = names.dropLast().joined(separator: ", ")
     fail(
-      "topicTemplate", at: text.position, found: text.shown,
-      expected: "a topic's name with \(rest.isEmpty ? "" : "\(rest) and ")\(names.last ?? "")")
+      key, at: text.position, found: text.shown,
+      expected: "a topic's name that may have \(rest.isEmpty ? last : "\(rest) and \(last)")")
     return nil
   }
 
@@ -186,7 +231,7 @@ extension ConfigurationReader {
     var routing = TopicRouting()
     routing.ruled = rules.topics
     routing.fallback = topic("topicFallback")
-    routing.template = topicTemplate(["database", "schema", "table"])
+    routing.template = template("topicTemplate")
     routing.regex = topicRegex()
     if routing.regex != nil, routing.template == nil {
       note("topicRegex", "has no effect without topicTemplate")

@@ -141,7 +141,7 @@ extension OutboxOptions {
         "has no effect, since it is not written by itself: placement puts a column into a header")
     }
     placements = section.placements()
-    topicTemplate = section.topicTemplate([Self.routedByValue]) ?? topicTemplate
+    topicTemplate = section.template("topicTemplate", fields: [Self.routedByValue]) ?? topicTemplate
     topicRegex = section.topicRegex()
     expandPayload = section.boolean("expandPayload", default: false)
     tombstoneOnEmptyPayload = section.boolean("tombstoneOnEmptyPayload", default: false)

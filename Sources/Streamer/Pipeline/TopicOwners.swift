@@ -26,11 +26,11 @@ struct TopicOwners: Sendable {
       let topic = routing.topic(database: database, schema: table.schema, table: table.table)
     else { return nil }
     guard let owner = owners[topic] else {
-      if owners.count < most { owners[topic] = Owner(table: table, made: made) }
+      if owners.count < most { owners[topic] = Owner(table: table, made: made.name) }
       return nil
     }
     guard owner.table != table, !owner.isTold,
-      owner.made != made || routing.template?.contains("{schema}") == true
+      owner.made != made.name || made.template.contains("{schema}")
     else { return nil }
     owners[topic]?.isTold = true
     return (topic, owner.table)

@@ -64,7 +64,9 @@ enum PipelineFactory {
     let start = configuration.startTimeout ?? Limits.kafkaStart
     let rivalry = Rivalry()
     let quarantine = sink.quarantine(of: source, store: configuration.store)
-    return SinkPlan(name: sink.name, setup: sink.setup, quarantine: quarantine?.file) {
+    return SinkPlan(
+      name: sink.name, setup: sink.setup(for: source), quarantine: quarantine?.file
+    ) {
       (topics, log) throws(StreamerError) in
       let topics = topics + sink.fixedTopics
       let log = log.with(["sink": sink.name])
@@ -184,9 +186,10 @@ extension SinkConfiguration {
     return [kafka.gapTopic].compactMap(\.self)
   }
 
-  /// How its events are routed and written.
-  var setup: LaneSetup {
+  /// How the events of one of its sources are routed and written.
+  func setup(for source: String) -> LaneSetup {
     var setup = ownSetup
+    setup.routing.lane = TopicRouting.Lane(source: source, sink: name)
     if let heartbeatTable { setup.routing.excluded.append(heartbeatTable) }
     return setup
   }

@@ -221,7 +221,8 @@ final class Service: StatusSource {
     if change.taken.contains("tickerInterval") { ticker = Ticker(configuration.tickerInterval) }
     // Also where the file is as it was: what a sink has refused before may be possible now.
     for (pipeline, source) in zip(pipelines, pipelineSources) {
-      pipeline.requestReload(configuration.sinks(of: source.name).map(\.setup))
+      pipeline.requestReload(
+        configuration.sinks(of: source.name).map { $0.setup(for: source.name) })
     }
     reloads.succeeded()
     log.info(

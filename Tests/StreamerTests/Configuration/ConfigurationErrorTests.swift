@@ -261,8 +261,8 @@ import Testing
     ),
     (
       "topicTemplate = \"{schema}.{tabel}\"",
-      "topicTemplate: found \"{schema}.{tabel}\", expected a topic's name with {database}, "
-        + "{schema} and {table}."
+      "topicTemplate: found \"{schema}.{tabel}\", expected a topic's name that may have "
+        + "{database}, {schema}, {table}, {source} and {sink}."
     ),
     (
       "topics = { partitions = 0 }",

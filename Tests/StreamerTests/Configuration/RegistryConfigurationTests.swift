@@ -42,7 +42,7 @@ import Testing
         register = "never"
         normalize = true
         """))
-    let setup = configuration.sinks[1].setup
+    let setup = configuration.sinks[1].setup(for: "db")
     let registry = try #require(setup.schemas.registry)
     #expect(setup.format == .avro && setup.key == .avro && setup.schemas.style == .plain)
     #expect(setup.schemas.onError == .exclude && setup.schemas.isRowAlone)
@@ -62,7 +62,7 @@ import Testing
         keyFormat = "scalar"
         registry = { urls = "http://r:8081" }
         """)
-    ).sinks[1].setup
+    ).sinks[1].setup(for: "db")
     #expect(setup.key == .scalar && setup.schemas.style == .debezium && !setup.schemas.isRowAlone)
     #expect(setup.schemas.onError == .stop)
     #expect(setup.schemas.registry?.subjects == .topic && setup.schemas.registry?.register == .auto)

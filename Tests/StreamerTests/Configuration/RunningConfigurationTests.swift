@@ -60,7 +60,7 @@ struct RunningConfigurationTests {
         ["logLevel", "httpToken"], ["sink.k.tableTopicMapping"], ["sink.f.numeric"], [],
       ])
     #expect(running.configuration.logLevel == .debug)
-    let topic = running.configuration.sinks[0].setup.topic(
+    let topic = running.configuration.sinks[0].setup(for: "db").topic(
       database: "d", schema: "public", table: "t")
     #expect(topic == "two")
   }

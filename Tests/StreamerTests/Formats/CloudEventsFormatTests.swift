@@ -111,8 +111,8 @@ import Testing
   @Test func itIsConfigured() throws {
     let configuration = try ConfigurationFixture.parse(
       ConfigurationFixture.minimal + "format = \"cloudevents\"")
-    #expect(configuration.sinks[0].setup.format == .cloudEvents)
-    #expect(configuration.sinks[0].setup.cloudEvents == .structured)
+    #expect(configuration.sinks[0].setup(for: "db").format == .cloudEvents)
+    #expect(configuration.sinks[0].setup(for: "db").cloudEvents == .structured)
     let binary = "format = \"cloudevents\"\ncloudevents = \"binary\"\n"
     #expect(
       ConfigurationFixture.errors(ConfigurationFixture.minimal + binary) == [
@@ -128,6 +128,6 @@ import Testing
         topicFallback = "t"
         \(binary)
         """)
-    #expect(kafka.sinks[1].setup.cloudEvents == .binary)
+    #expect(kafka.sinks[1].setup(for: "db").cloudEvents == .binary)
   }
 }

@@ -12,7 +12,7 @@ import Testing
 
   /// The setup of a Kafka sink with these lines.
   private static func setup(_ lines: String) throws -> LaneSetup {
-    try ConfigurationFixture.parse(configuration(lines)).sinks[0].setup
+    try ConfigurationFixture.parse(configuration(lines)).sinks[0].setup(for: "db")
   }
 
   private static func names(_ sink: CapturingSink) -> [String] {

@@ -168,7 +168,7 @@ import Testing
       keyFormat = "scalar"
       flat = { deletes = "rewrite-with-tombstone", fields = ["op", "source.ts_ms"], prefix = "_" }
       """)
-    let setup = configuration.sinks[0].setup
+    let setup = configuration.sinks[0].setup(for: "db")
     #expect(setup.format == .flat && setup.key == .scalar)
     #expect(setup.flat.deletes == .rewriteWithTombstone)
     #expect(setup.flat.fields.map(\.name) == ["_op", "_source_ts_ms"])

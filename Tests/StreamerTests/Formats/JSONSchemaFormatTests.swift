@@ -97,7 +97,7 @@ import Testing
         registry = { urls = ["http://r:8081"] }
 
         """
-    ).sinks[0].setup
+    ).sinks[0].setup(for: "db")
     #expect(setup.format == .jsonSchema && setup.key == .jsonSchema)
     #expect(setup.schemas.registry?.urls.count == 1)
   }

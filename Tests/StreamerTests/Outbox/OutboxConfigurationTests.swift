@@ -10,7 +10,7 @@ import Testing
 
   @Test func theNamesAreDebeziums() throws {
     let sink = try ConfigurationFixture.parse(Self.text("table = \"shop.outbox\"")).sinks[0]
-    let outbox = try #require(sink.setup.outbox)
+    let outbox = try #require(sink.setup(for: "db").outbox)
     #expect(outbox.columns.map(\.column) == ["id", "aggregateid", "payload", "aggregatetype"])
     #expect(outbox.topic(of: "Order", .refuse) == "outbox.event.Order")
     #expect(outbox.covers(schema: "shop", table: "outbox"))

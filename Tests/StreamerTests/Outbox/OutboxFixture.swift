@@ -62,7 +62,7 @@ enum OutboxFixture {
         \(lines)
 
         """
-    ).sinks[0].setup
+    ).sinks[0].setup(for: "db")
   }
 
   /// A pipeline that has been fed one transaction of these changes.

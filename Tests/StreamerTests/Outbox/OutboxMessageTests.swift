@@ -22,7 +22,7 @@ import Testing
         \(lines)
 
         """
-    ).sinks[0].setup
+    ).sinks[0].setup(for: "db")
     let pipeline = CapturingPipeline(setup: setup, messageTopic: 3, deadLetterTopic: dead)
     pipeline.topicNumbers = [:]
     try pipeline.feed { server in

@@ -20,7 +20,7 @@ import Testing
 
   private func routing(_ text: String) throws -> TopicRouting {
     let sink = try ConfigurationFixture.parse(Self.kafka + text).sinks[0]
-    return sink.setup.routing
+    return sink.setup(for: "db").routing
   }
 
   @Test func aNameThatMatchesIsReplaced() throws {
@@ -94,7 +94,50 @@ import Testing
     #expect(routing.topic(database: "d", schema: "s", table: "t") == nil)
     let alone = try ConfigurationFixture.parse(
       Self.kafka + "[sink.out.table.orders]\ntopic = \"own\"")
-    #expect(alone.sinks[0].setup.namedTopics == ["own"])
+    #expect(alone.sinks[0].setup(for: "db").namedTopics == ["own"])
+  }
+
+  /// The names of source and sink stand in templates, those of tables' rules too.
+  @Test func templatesKnowSourceAndSink() throws {
+    let configuration = try ConfigurationFixture.parse(
+      Self.kafka.replacing("sources = [\"db1\"]", with: "sources = [\"db1\", \"b c\"]") + """
+        topicTemplate = "{source}.{sink}.{database}.{schema}.{table}"
+        topicNames = "replace"
+        [sink.out.table.orders]
+        topic = "{source}-{table}"
+        [sink.out.table.logs]
+        topic = "{sink}-{source}"
+        [source."b c"]
+        type = "recording"
+        path = "b.rec"
+
+        """)
+    let sink = configuration.sinks[0]
+    func topic(_ source: String, _ table: String) -> String? {
+      sink.setup(for: source).topic(database: "d", schema: "s", table: table)
+    }
+    #expect(topic("db1", "t") == "db1.out.d.s.t")
+    #expect(topic("b c", "t/u") == "b_c.out.d.s.t_u")
+    #expect(topic("db1", "orders") == "db1-orders" && topic("b c", "orders") == "b_c-orders")
+    #expect(topic("b c", "logs") == "out-b_c")
+    // What no table decides is known at the start.
+    #expect(sink.setup(for: "b c").namedTopics == ["out-b_c"])
+    let plan = PipelineFactory.plan(sink, source: "db1", configuration)
+    #expect(plan.setup == sink.setup(for: "db1"))
+    // Without it such a name has no topic that Kafka takes, and the table says so.
+    var refusing = sink.setup(for: "b c")
+    refusing.routing.names = .refuse
+    #expect(refusing.topic(database: "d", schema: "s", table: "orders") == "b c-orders")
+  }
+
+  @Test func aRulesTemplateIsChecked() {
+    let errors = ConfigurationFixture.errors(
+      Self.kafka + "topicFallback = \"t\"\n[sink.out.table.orders]\ntopic = \"{tabel}\"\n")
+    #expect(
+      errors.map { $0.drop { $0 != "s" } } == [
+        "sink.out.table.orders.topic: found \"{tabel}\", expected a topic's name that may have "
+          + "{database}, {schema}, {table}, {source} and {sink}."
+      ])
   }
 
   /// What is passed on as it is must not seem to be masked.

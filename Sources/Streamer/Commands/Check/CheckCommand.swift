@@ -35,7 +35,7 @@ enum CheckCommand {
           name: source.name, source: postgres, stored: stored[source.name] ?? [],
           sinks: configuration.sinks(of: source.name).map(\.name),
           describesTables: configuration.sinks(of: source.name).contains {
-            $0.setup.fitsTables
+            $0.setup(for: source.name).fitsTables
           })
         tables[source.name] = check.run(&report)
       case .kafka(let kafka): KafkaSourceCheck(name: source.name, source: kafka).run(&report)

@@ -90,10 +90,10 @@ struct SinkCheck {
   /// Whether the rules for tables fit the tables that there are.
   private func examineRules(_ report: inout CheckReport) {
     guard sink.rules != TableRules(), !sources.isEmpty else { return }
-    let setup = sink.setup
     var fitting = 0
     var used: Set<TablePattern> = []
     for source in sources {
+      let setup = sink.setup(for: source.source)
       for table in source.described {
         let (schema, name) = (table.relation.schema, table.relation.name)
         guard let entry = sink.rules.entry(schema: schema, table: name) else { continue }
@@ -127,25 +127,28 @@ struct SinkCheck {
 
   /// Whether the outbox is there and has the columns that it needs.
   private func examineOutbox(_ report: inout CheckReport) {
-    guard let outbox = sink.setup.outbox, let pattern = outbox.table, !sources.isEmpty else {
-      return
-    }
+    guard case .kafka(let kafka) = sink.kind, let outbox = kafka.outbox,
+      let pattern = outbox.table, !sources.isEmpty
+    else { return }
     var found: [String] = []
-    for table in sources.flatMap(\.described)
-    where outbox.covers(schema: table.relation.schema, table: table.relation.name) {
-      let name = "\(table.relation.schema).\(table.relation.name)"
-      found.append(name)
-      guard let error = sink.setup.misfit(table, of: sink.name) else {
+    for source in sources {
+      let setup = sink.setup(for: source.source)
+      for table in source.described
+      where outbox.covers(schema: table.relation.schema, table: table.relation.name) {
+        let name = "\(table.relation.schema).\(table.relation.name)"
+        found.append(name)
+        guard let error = setup.misfit(table, of: sink.name) else {
+          report.add(
+            .init(
+              "outbox", target, .ok,
+              "\(name): a topic by \"\(outbox.routeBy)\", as \"\(outbox.topicTemplate)\""))
+          continue
+        }
         report.add(
           .init(
-            "outbox", target, .ok,
-            "\(name): a topic by \"\(outbox.routeBy)\", as \"\(outbox.topicTemplate)\""))
-        continue
+            "outbox", target, setup.onTableError == .exclude ? .warn : .fail,
+            "table \(name): \(error.why)", error.hint))
       }
-      report.add(
-        .init(
-          "outbox", target, sink.setup.onTableError == .exclude ? .warn : .fail,
-          "table \(name): \(error.why)", error.hint))
     }
     if found.isEmpty {
       report.add(
@@ -177,10 +180,10 @@ struct SinkCheck {
         } catch { report.add(.kafka("new topics", target, error)) }
       }
       if kafka.delivery == .exactlyOnce { addTransactions(kafka, admin, &report) }
-      let (named, homeless) = topics(of: kafka)
+      let (named, homeless) = topics()
       let topics = named.filter(TopicRouting.isTopicName)
       addIllegal(named.filter { !TopicRouting.isTopicName($0) }, kafka, &report)
-      addShared(kafka, &report)
+      addShared(&report)
       for topic in topics {
         report.add(
           .topic(topic, of: target, creation: kafka.createTopics) {
@@ -244,13 +247,13 @@ struct SinkCheck {
   }
 
   /// Tables that come into one topic, although nobody wrote so.
-  private func addShared(_ kafka: KafkaSinkConfiguration, _ report: inout CheckReport) {
+  private func addShared(_ report: inout CheckReport) {
     for source in sources {
+      let setup = sink.setup(for: source.source)
       var owners = TopicOwners(most: source.tables.count)
-      for table in source.tables
-      where !sink.setup.isOutbox(schema: table.schema, table: table.name) {
+      for table in source.tables where !setup.isOutbox(schema: table.schema, table: table.name) {
         let name = TablePolicy.Name(schema: table.schema, table: table.name)
-        guard let shared = owners.claim(name, database: source.database, kafka.topics) else {
+        guard let shared = owners.claim(name, database: source.database, setup.routing) else {
           continue
         }
         report.add(
@@ -264,19 +267,18 @@ struct SinkCheck {
 
   /// The topics that the file names and those that the published tables go to, in their order, and
   /// the tables that go nowhere.
-  private func topics(
-    of kafka: KafkaSinkConfiguration
-  ) -> (topics: [String], homeless: [String]) {
-    var topics = sink.setup.namedTopics + sink.fixedTopics
+  private func topics() -> (topics: [String], homeless: [String]) {
+    var topics =
+      sink.sources.flatMap { sink.setup(for: $0).namedTopics } + sink.fixedTopics
     var homeless: [String] = []
     for source in sources {
-      for table in source.tables
-      where !sink.setup.isOutbox(schema: table.schema, table: table.name) {
-        let topic = kafka.topics.topic(
+      let setup = sink.setup(for: source.source)
+      for table in source.tables where !setup.isOutbox(schema: table.schema, table: table.name) {
+        let topic = setup.routing.topic(
           database: source.database, schema: table.schema, table: table.name)
         if let topic {
           topics.append(topic)
-        } else if !kafka.topics.excludes(schema: table.schema, table: table.name) {
+        } else if !setup.routing.excludes(schema: table.schema, table: table.name) {
           homeless.append("\(table.schema).\(table.name)")
         }
       }

@@ -2,6 +2,8 @@ import PGWire
 
 /// The tables that a source will stream, for the check of its sinks' topics.
 struct PublishedTables {
+  /// The source's name in the configuration.
+  let source: String
   /// The database's name.
   let database: String
   /// Schema and name of each table.
@@ -52,7 +54,7 @@ struct SourceCheck {
       let described = describesTables ? try describe(&connection) : []
       connection.close()
       return PublishedTables(
-        database: parameters.database, tables: tables, described: described)
+        source: name, database: parameters.database, tables: tables, described: described)
     } catch {
       add(error, to: "connection", &report)
       return nil

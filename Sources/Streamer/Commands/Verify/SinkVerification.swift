@@ -20,6 +20,7 @@ final class SinkVerification {
   let source: SourceConfiguration
   let postgres: PostgresSourceConfiguration
   let sink: SinkConfiguration
+  let setup: LaneSetup
   let kafka: KafkaSinkConfiguration
   let options: CommandLineRequest.VerifyOptions
   private let directory: String
@@ -46,6 +47,7 @@ final class SinkVerification {
     self.source = source
     self.postgres = postgres
     self.sink = sink
+    setup = sink.setup(for: source.name)
     self.kafka = kafka
     self.options = options
     self.directory = directory
@@ -67,7 +69,7 @@ final class SinkVerification {
       Array(Set(subjects.map(\.topic))).sorted(), of: kafka, log: Log(level: .error))
     defer { topics.close() }
     let reader = RowRecordReader(
-      sink.setup, database: server.origin.database,
+      setup, database: server.origin.database,
       tables: subjects.map { ($0.table.relation.schema, $0.table.relation.name) })
     try read(topics, reader, .before)
     try readTables(&server)
@@ -82,7 +84,6 @@ final class SinkVerification {
   private func choose(
     _ tables: [SnapshotTable], database: String
   ) throws(StreamerError) {
-    let setup = sink.setup
     let wanted = SnapshotConfiguration(tables: options.tables)
     for table in tables.sorted(by: { $0.name < $1.name }) {
       let (schema, name) = (table.relation.schema, table.relation.name)
@@ -156,7 +157,7 @@ final class SinkVerification {
     var numbers: [UInt32: Int] = [:]
     for index in subjects.indices { numbers[subjects[index].table.relation.oid] = index }
     let reader = RowRecordReader(
-      sink.setup, database: server.origin.database,
+      setup, database: server.origin.database,
       tables: subjects.map { ($0.table.relation.schema, $0.table.relation.name) })
     let encoder = TableRowEncoder(
       sink, source, postgres, origin: server.origin, catalog: server.catalog,

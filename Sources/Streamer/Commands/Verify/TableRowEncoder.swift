@@ -60,7 +60,7 @@ final class TableRowEncoder {
     pipeline = Pipeline(
       lanes: LaneSet(count: 1) { _ in
         Lane(name: sink.name, sink: receipt, position: LSN(1), isOpen: true)
-      }, setups: [sink.setup], settings: settings, observer: observer)
+      }, setups: [sink.setup(for: source.name)], settings: settings, observer: observer)
     pipeline.connected(at: LSN(1), origin, messageTopics: [nil])
   }
 

@@ -25,7 +25,7 @@ struct VerifyRepair {
       let finding = subject.finding
       try delete(verification, index, &report)
       guard let keys = verification.differing[index], !keys.isEmpty else { continue }
-      let setup = verification.sink.setup
+      let setup = verification.setup
       guard keys.count < Limits.verifyRepairs,
         let conditions = Self.conditions(for: keys, of: subject.table, setup)
       else {
@@ -49,7 +49,7 @@ struct VerifyRepair {
     guard let keys = verification.extra[index], !keys.isEmpty else { return }
     let place = "\(subject.finding.table) of \(subject.finding.sink)"
     guard subject.table.mayTellGone,
-      let lists = Self.goneKeys(keys, of: subject.table, verification.sink.setup)
+      let lists = Self.goneKeys(keys, of: subject.table, verification.setup)
     else {
       report.remarks.append(
         "\(place): \(subject.finding.counts[.extra] ?? 0) extra keys stay in the topic: delete them "
