@@ -101,8 +101,12 @@ enum AllocationCheck {
     var protobuf = avro
     protobuf.format = .protobuf
     protobuf.key = .protobuf
+    // The table in another format than the sink's own.
+    var ownFormat = debezium
+    ownFormat.flat = flat.flat
     // Lists that hold nulls, which its schemas in Debezium's style cannot say.
     if let orders = TablePattern("orders") {
+      ownFormat.rules = TableRules([.init(tables: orders, rule: TableRules.Rule(format: .flat))])
       protobuf.rules = TableRules([
         .init(tables: orders, rule: TableRules.Rule(exclude: ["g", "l"]))
       ])
@@ -116,7 +120,7 @@ enum AllocationCheck {
     text.format = .text
     return [
       ("debezium", debezium), ("debezium, as texts", texts), ("flat", flat),
-      ("avro", avro), ("avro, plain", rows), ("protobuf", protobuf),
+      ("flat by a rule", ownFormat), ("avro", avro), ("avro, plain", rows), ("protobuf", protobuf),
       ("protobuf, plain", messages),
       ("cloudevents", events), ("text", text),
     ]

@@ -25,9 +25,10 @@ extension ConfigurationReader {
     if section.has("skipUnchanged") {
       rule.skipUnchanged = section.boolean("skipUnchanged", default: false)
     }
-    rule.tombstones = section.tombstones(sink)
+    rule.format = section.ownFormat(sink)
+    rule.tombstones = section.tombstones(rule.format ?? sink.format)
     rule.topic = section.ownTopic(sink)
-    section.finish(later: ["format"])
+    section.finish()
     let places = Dictionary(
       section.table.entries.map { ($0.key.lowercased(), section.place(of: $0)) }
         + [("", "\(context.file):\(section.position.line): \(section.path)")]
@@ -149,9 +150,16 @@ extension ConfigurationReader {
     return actions
   }
 
-  private mutating func tombstones(_ sink: TableRules.Sink) -> Bool? {
+  private mutating func ownFormat(_ sink: TableRules.Sink) -> FormatConfiguration.Name? {
+    guard has("format") else { return nil }
+    let format = choice("format", default: sink.format)
+    if !sink.type.carries(format) { refuse(format) }
+    return format
+  }
+
+  private mutating func tombstones(_ format: FormatConfiguration.Name) -> Bool? {
     guard let entry = entry("tombstones") else { return nil }
-    guard sink.format.isDebeziums else {
+    guard format.isDebeziums else {
       fail(
         "tombstones", at: entry.position, found: "tombstones",
         expected: "format = \"debezium\" or \"flat\", which have them")
@@ -162,7 +170,7 @@ extension ConfigurationReader {
 
   private mutating func ownTopic(_ sink: TableRules.Sink) -> String? {
     guard let entry = entry("topic") else { return nil }
-    guard sink.hasTopics else {
+    guard sink.type == .kafka else {
       fail(
         "topic", at: entry.position, found: "a topic",
         expected: "type = \"kafka\", which has topics")

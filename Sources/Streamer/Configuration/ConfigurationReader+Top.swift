@@ -212,7 +212,8 @@ extension ConfigurationReader {
     sources: [SourceConfiguration], sinks: [SinkConfiguration]
   ) {
     for sink in sinks {
-      guard let entry = sink.rules.entries.first(where: { !$0.rule.isEmpty }),
+      guard
+        let entry = sink.rules.entries.first(where: { !$0.rule.isEmpty || $0.rule.format != nil }),
         let source = sources.first(where: {
           if case .kafka = $0.kind { sink.sources.contains($0.name) } else { false }
         }),

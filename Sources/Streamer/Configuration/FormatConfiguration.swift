@@ -34,6 +34,21 @@ struct FormatConfiguration: Hashable, Sendable {
       default: .json
       }
     }
+
+    /// Whether keys may be written so.
+    func takes(_ key: KeyFormat) -> Bool {
+      switch key {
+      case .json: true
+      case .jsonSchema, .scalar: isDebeziums
+      case .avro: self == .avro
+      case .protobuf: self == .protobuf
+      }
+    }
+
+    /// How keys are written where somebody wants them so; nil for nobody.
+    func key(wanted: KeyFormat?) -> KeyFormat {
+      wanted.flatMap { takes($0) ? $0 : nil } ?? standardKey
+    }
   }
 
   /// How a numeric is written.
@@ -90,8 +105,8 @@ struct FormatConfiguration: Hashable, Sendable {
   var json = JSON.embed
   /// How geometry and geography are written.
   var geometry = Geometry.ewkb
-  /// How a record's key is written.
-  var key = KeyFormat.json
+  /// How a record's key is written where its format takes it; nil for each format's standard.
+  var key: KeyFormat?
   /// How Debezium's formats are written.
   var debezium = DebeziumOptions()
   /// How rows without an envelope are written.
@@ -105,24 +120,17 @@ struct FormatConfiguration: Hashable, Sendable {
   /// The format when nothing is configured.
   init() {}
 
-  /// Reads the keys that every sink has for it.
-  init(in reader: inout ConfigurationReader) {
-    name = reader.choice("format", default: Name.psqlStreamer)
-    key = reader.choice("keyFormat", default: name.standardKey)
-    if let needed = key.neededFormat, name != needed {
-      reader.fail(
-        "keyFormat", at: reader.entry("keyFormat")?.position, found: "\"\(key.rawValue)\"",
-        expected: "format = \"\(needed.rawValue)\" beside it")
-    } else if key != .json, !name.isDebeziums {
-      reader.fail(
-        "keyFormat", at: reader.entry("keyFormat")?.position, found: "\"\(key.rawValue)\"",
-        expected: "\"json\", the only one of format = \"\(name.rawValue)\"")
-    }
-    debezium = DebeziumOptions(in: &reader, isUsed: name.isDebeziums)
-    schemas = SchemaOptions(in: &reader, isUsed: name.hasSchemas)
-    flat = FlatOptions(in: &reader, isUsed: name == .flat || name.hasSchemas)
+  /// Reads the keys that every sink has for its format, and for those of its tables' rules.
+  init(_ name: Name, and others: Set<Name>, in reader: inout ConfigurationReader) {
+    self.name = name
+    let used = others.union([name])
+    key = reader.keyFormat(name, used)
+    debezium = DebeziumOptions(in: &reader, isUsed: used.contains(where: \.isDebeziums))
+    let hasSchemas = used.contains(where: \.hasSchemas)
+    schemas = SchemaOptions(in: &reader, isUsed: hasSchemas)
+    flat = FlatOptions(in: &reader, isUsed: used.contains(.flat) || hasSchemas)
     cloudEvents = reader.choice("cloudevents", default: CloudEventsMode.structured)
-    if name != .cloudEvents {
+    if !used.contains(.cloudEvents) {
       reader.note("cloudevents", "has no effect without format = \"cloudevents\"")
     }
     numeric = reader.choice("numeric", default: Numeric.string)
@@ -130,6 +138,22 @@ struct FormatConfiguration: Hashable, Sendable {
     bytea = reader.choice("bytea", default: Bytea.base64)
     json = reader.choice("json", default: JSON.embed)
     geometry = reader.choice("geometry", default: Geometry.ewkb)
+  }
+}
+
+extension ConfigurationReader {
+  /// Reads `keyFormat`, which one of the formats in use must take; nil when it is not set.
+  fileprivate mutating func keyFormat(
+    _ name: FormatConfiguration.Name, _ used: Set<FormatConfiguration.Name>
+  ) -> KeyFormat? {
+    guard let entry = entry("keyFormat") else { return nil }
+    let key = choice("keyFormat", default: name.standardKey)
+    guard !used.contains(where: { $0.takes(key) }) else { return key }
+    fail(
+      "keyFormat", at: entry.position, found: "\"\(key.rawValue)\"",
+      expected: key.neededFormat.map { "format = \"\($0.rawValue)\" beside it" }
+        ?? "\"json\", the only one of format = \"\(name.rawValue)\"")
+    return nil
   }
 }
 

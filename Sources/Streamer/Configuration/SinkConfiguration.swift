@@ -49,9 +49,10 @@ struct SinkConfiguration: Hashable, Sendable {
     guard let type = reader.type(TypeName.self) else { return nil }
     self.name = name
     sources = reader.sources(among: sourceNames)
-    format = FormatConfiguration(in: &reader)
-    rules = TableRules(
-      in: &reader, for: TableRules.Sink(hasTopics: type == .kafka, format: format.name))
+    let own = reader.choice("format", default: FormatConfiguration.Name.psqlStreamer)
+    if !type.carries(own) { reader.refuse(own) }
+    rules = TableRules(in: &reader, for: TableRules.Sink(type: type, format: own))
+    format = FormatConfiguration(own, and: rules.formats, in: &reader)
     verbose = reader.boolean("verbose", default: false)
     debug = reader.boolean("debug", default: false)
     switch type {
@@ -61,13 +62,20 @@ struct SinkConfiguration: Hashable, Sendable {
     case .stubLog: kind = .stubLog
     case .stubDiscard: kind = .stubDiscard
     }
-    if format.name.hasSchemas { checkSchemas(type, in: &reader) }
-    if case .kafka(let kafka) = kind, kafka.transactionTopic != nil, format.name != .debezium {
+    if own.hasSchemas { checkMessages(in: &reader) }
+    if format.schemas.onError == .quarantine, !holdsRecords, formats.contains(where: \.hasSchemas) {
+      reader.fail(
+        "onSchemaError", at: reader.entry("onSchemaError")?.position, found: "\"quarantine\"",
+        expected: "oversized = \"quarantine\" beside it, in a sink of type \"kafka\"")
+    }
+    if case .kafka(let kafka) = kind, kafka.transactionTopic != nil, own != .debezium {
       reader.note("transactionTopic", "has no effect without format = \"debezium\"")
     }
-    if case .kafka(let kafka) = kind, !kafka.headers.isEmpty, format.name != .psqlStreamer {
+    if case .kafka(let kafka) = kind, !kafka.headers.isEmpty, own != .psqlStreamer,
+      !rules.formats.contains(.psqlStreamer)
+    {
       reader.note(
-        "headers", "has no effect with format = \"\(format.name.rawValue)\", which has its own")
+        "headers", "has no effect with format = \"\(own.rawValue)\", which has its own")
     }
     if type != .kafka, format.cloudEvents == .binary {
       reader.fail(
@@ -78,24 +86,16 @@ struct SinkConfiguration: Hashable, Sendable {
 }
 
 extension SinkConfiguration {
+  /// The formats in use, its own first.
+  var formats: [FormatConfiguration.Name] { rules.formats(beside: format.name) }
+
   /// Whether it holds back what cannot be delivered.
   private var holdsRecords: Bool {
     if case .kafka(let kafka) = kind { kafka.oversized == .quarantine } else { false }
   }
 
-  /// Checks that the sink can carry records that are no text, and no others than rows.
-  private func checkSchemas(_ type: TypeName, in reader: inout ConfigurationReader) {
-    if type != .kafka, type != .stubDiscard {
-      reader.fail(
-        "format", at: reader.entry("format")?.position, found: "\"\(format.name.rawValue)\"",
-        expected: "another format: its records are no lines",
-        hint: "A sink of type \"kafka\" takes it.")
-    }
-    if format.schemas.onError == .quarantine, !holdsRecords {
-      reader.fail(
-        "onSchemaError", at: reader.entry("onSchemaError")?.position, found: "\"quarantine\"",
-        expected: "oversized = \"quarantine\" beside it, in a sink of type \"kafka\"")
-    }
+  /// Checks that the sink carries no others than rows.
+  private func checkMessages(in reader: inout ConfigurationReader) {
     if case .kafka(let kafka) = kind, kafka.messageTopic != nil {
       reader.fail(
         "messageTopic", at: reader.entry("messageTopic")?.position, found: "a topic",
@@ -105,7 +105,22 @@ extension SinkConfiguration {
   }
 }
 
+extension SinkConfiguration.TypeName {
+  /// Whether such a sink can carry a format's records: not all of them are lines.
+  func carries(_ format: FormatConfiguration.Name) -> Bool {
+    !format.hasSchemas || self == .kafka || self == .stubDiscard
+  }
+}
+
 extension ConfigurationReader {
+  /// Refuses a format that the sink cannot carry.
+  mutating func refuse(_ format: FormatConfiguration.Name) {
+    fail(
+      "format", at: entry("format")?.position, found: "\"\(format.rawValue)\"",
+      expected: "another format: its records are no lines",
+      hint: "A sink of type \"kafka\" takes it.")
+  }
+
   /// Reads `sources`; each must be a source of the file, in any letter case, as in the seed.
   fileprivate mutating func sources(among names: [String]) -> [String] {
     var sources: [String] = []

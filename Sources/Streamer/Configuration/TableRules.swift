@@ -10,6 +10,8 @@ struct TableRules: Hashable, Sendable {
     var partitionBy: [String]?
     /// The topic; nil for what the sink's other keys say.
     var topic: String?
+    /// How events are written; nil for the sink's own format.
+    var format: FormatConfiguration.Name?
     /// The columns that the sink gets; nil for all.
     var columns: [String]?
     /// Columns that it does not get.
@@ -32,10 +34,11 @@ struct TableRules: Hashable, Sendable {
     /// Whether it is that of a pattern, whose tables need not all have the same columns.
     var isPattern = false
 
-    /// Whether it changes nothing of events.
+    /// Whether it changes nothing of rows: at most where they go, and in which format.
     var isEmpty: Bool {
       var rule = self
       rule.topic = nil
+      rule.format = nil
       rule.isPattern = false
       return rule == Rule()
     }
@@ -108,6 +111,15 @@ struct TableRules: Hashable, Sendable {
     return entries.map { TopicRouting.Mapping(tables: $0.tables, topic: $0.rule.topic ?? "") }
   }
 
+  /// The formats that rules name.
+  var formats: Set<FormatConfiguration.Name> { Set(entries.compactMap(\.rule.format)) }
+
+  /// The formats in use where a sink has one of its own, that first.
+  func formats(beside own: FormatConfiguration.Name) -> [FormatConfiguration.Name] {
+    let named = formats
+    return [own] + FormatConfiguration.Name.allCases.filter { $0 != own && named.contains($0) }
+  }
+
   /// Reads the tables below `table`.
   init(in reader: inout ConfigurationReader, for sink: TableRules.Sink) {
     guard var section = reader.section("table", subject: "rules of tables") else {
@@ -161,8 +173,8 @@ extension TableRules {
 
   /// What of a sink decides which rules it can have.
   struct Sink {
-    /// Whether its records have topics.
-    let hasTopics: Bool
+    /// What it is.
+    let type: SinkConfiguration.TypeName
     /// How it writes events.
     let format: FormatConfiguration.Name
   }

@@ -72,7 +72,7 @@ enum Setback {
   case outbox
 }
 
-/// What a lane's format keeps from row to row; a lane has one, and its pipeline owns it.
+/// What one format of a lane keeps from row to row; the lane's pipeline owns it.
 struct EncodingState: ~Copyable {
   /// What a transaction's events have before their own part.
   var head = ByteWriter(capacity: 128)

@@ -1,66 +1,6 @@
 import KafkaBridge
 import PGWire
 
-/// How a lane's events are routed and written, taken from the configuration: what of a sink may
-/// change while its source streams.
-struct LaneSetup: Hashable, Sendable {
-  /// How the sink's topics are chosen.
-  var routing: TopicRouting
-  /// The topic of logical messages; nil excludes them.
-  var messageTopic: String?
-  /// The topic of changes that cannot be delivered; nil stops the source over them.
-  var deadLetterTopic: String?
-  /// The topic of what is told of copies of existing rows; nil tells nothing.
-  var notificationTopic: String?
-  /// The topic of what is told of transactions; nil tells nothing.
-  var transactionTopic: String?
-  /// How values are written.
-  var values = ValueOptions()
-  /// The headers that records carry.
-  var headers = EventHeaders.none
-  /// What the trouble of one table with its topic does; nil depends on when the table appeared.
-  var onTableError: TableErrorAction?
-  /// Whether the configuration routes each table to a topic of its own choice.
-  var routesTables = false
-  /// Whose rows and messages name their topics themselves; nil for none.
-  var outbox: OutboxOptions?
-  /// How events are written.
-  var format = FormatConfiguration.Name.psqlStreamer
-  /// How keys are written.
-  var key = KeyFormat.json
-  /// How Debezium's formats are written.
-  var debezium = DebeziumOptions()
-  /// How rows without an envelope are written.
-  var flat = FlatOptions()
-  /// Where the attributes of CloudEvents stand.
-  var cloudEvents = CloudEventsMode.structured
-  /// What records have that name schemas.
-  var schemas = SchemaOptions()
-  /// What is different for single tables.
-  var rules = TableRules()
-
-  /// The topic of a table, or of logical messages when it has no name; nil leaves its events out.
-  func topic(database: String, schema: String, table: String) -> String? {
-    if isOutbox(schema: schema, table: table) { return nil }
-    return table.isEmpty
-      ? messageTopic : routing.topic(database: database, schema: schema, table: table)
-  }
-
-  /// Whether a table is the sink's outbox: it has no topic of its own, its rows have.
-  func isOutbox(schema: String, table: String) -> Bool {
-    outbox?.covers(schema: schema, table: table) ?? false
-  }
-
-  /// Whether tables have to fit what the configuration says of them.
-  var fitsTables: Bool { rules != TableRules() || outbox?.table != nil }
-
-  /// Every topic that the configuration names: they must exist, or be created.
-  var namedTopics: [String] {
-    routing.named
-      + [messageTopic, deadLetterTopic, notificationTopic, transactionTopic].compactMap(\.self)
-  }
-}
-
 /// The database that a stream comes from; another connection may lead to another one.
 struct StreamOrigin: Hashable, Sendable {
   /// The server's system identifier.
@@ -73,14 +13,12 @@ struct StreamOrigin: Hashable, Sendable {
   var holdsAnyBytes = false
 }
 
-/// What of a lane depends on the connection: its format, and where logical messages go.
+/// What of a lane depends on the connection: its formats, and where logical messages go.
 struct LaneEncoding: ~Copyable {
   /// How the lane's events are routed and written.
   private(set) var setup: LaneSetup
-  /// Turns changes into records.
-  private(set) var format: any Format
-  /// What the format keeps from row to row.
-  var state = EncodingState()
+  /// The formats that its events are written in: the sink's own first, then those of tables' rules.
+  var formats: OwnedArray<LaneFormat>
   /// Where logical messages go; nil excludes them.
   private(set) var messageRoute: Route?
   /// Where it goes what is told of transactions, and how it is written; nil tells nothing.
@@ -93,32 +31,35 @@ struct LaneEncoding: ~Copyable {
 
   init(_ setup: LaneSetup) {
     self.setup = setup
-    format = Self.format(setup, StreamOrigin())
+    formats = LaneFormat.all(of: setup, StreamOrigin())
   }
 
-  private static func format(_ setup: LaneSetup, _ origin: StreamOrigin) -> any Format {
-    switch setup.format {
-    case .psqlStreamer: NativeFormat(origin, options: setup.values, headers: setup.headers)
-    case .debezium:
-      DebeziumFormat(
-        origin, options: setup.debezium, key: setup.key,
-        countsTransactions: setup.transactionTopic != nil)
-    case .flat: FlatFormat(origin, setup.flat, setup.debezium, key: setup.key)
-    case .cloudEvents: CloudEventsFormat(origin, options: setup.values, setup.cloudEvents)
-    case .text: TextFormat(origin, options: setup.values)
-    case .avro: AvroFormat(setup, origin)
-    case .jsonSchema: JSONSchemaFormat(setup, origin)
-    case .protobuf: ProtobufFormat(setup, origin)
-    }
+  /// The sink's own format: that of all that is no row of a table, and of most tables.
+  var format: any Format { formats[0].format }
+
+  /// What the sink's own format keeps from row to row.
+  var state: EncodingState {
+    @inline(__always) _read { yield formats[0].state }
+    @inline(__always) _modify { yield &formats[0].state }
+  }
+
+  /// Which of the formats a table's events are written in.
+  func formatIndex(of relation: Relation) -> Int {
+    let name = setup.format(schema: relation.schema, table: relation.name)
+    return formats.indices.first { formats[$0].name == name } ?? 0
   }
 
   /// A new connection begins.
   mutating func connected(_ origin: StreamOrigin, messageTopic: TopicID?) {
-    format = Self.format(setup, origin)
+    var formats = LaneFormat.all(of: setup, origin)
+    for index in formats.indices { formats[index].state.lastEnd = state.lastEnd }
+    // What the lane's own keeps outlives its connections.
+    swap(&formats[0].state, &self.formats[0].state)
+    swap(&formats, &self.formats)
     messageRoute = messageTopic.map { Route(topic: $0, table: "") }
     metadata =
       setup.format == .debezium && metadataRoute != nil
-      ? TransactionMetadata(setup.debezium, key: setup.key) : nil
+      ? TransactionMetadata(setup.debezium, key: setup.keyFormat) : nil
     messagePlan = setup.outbox.flatMap { OutboxMessagePlan($0, setup.routing.names) }
     outboxPrefix = setup.outbox?.messages.map { Array($0.utf8) }
   }
@@ -130,13 +71,17 @@ struct LaneEncoding: ~Copyable {
   }
 
   /// Reading begins, or begins again, at a position.
-  mutating func start(at position: LSN) { state.lastEnd = position }
+  mutating func start(at position: LSN) { end(position) }
 
   /// A transaction begins: the events that follow are its own.
-  mutating func begin(_ transaction: Transaction) { format.begin(transaction, &state) }
+  mutating func begin(_ transaction: Transaction) {
+    for index in formats.indices { formats[index].begin(transaction) }
+  }
 
   /// The transaction ends.
-  mutating func end(_ endLSN: LSN) { state.lastEnd = endLSN }
+  mutating func end(_ endLSN: LSN) {
+    for index in formats.indices { formats[index].state.lastEnd = endLSN }
+  }
 }
 
 /// What one lane does with one table: its route, its format's plan, its counters.
@@ -147,14 +92,20 @@ final class TableLane {
   let route: Route
   /// How they are written.
   let plan: any TablePlan
+  /// Which of the lane's formats the plan is of.
+  let format: Int
   /// What the sink's rules make of the rows; nil where there are none.
   let rules: RowRules?
   /// The table's counters in the lane's sink.
   let metrics: SinkTableMetrics
 
-  init(route: Route, plan: any TablePlan, rules: RowRules? = nil, metrics: SinkTableMetrics) {
+  init(
+    route: Route, plan: any TablePlan, format: Int = 0, rules: RowRules? = nil,
+    metrics: SinkTableMetrics
+  ) {
     self.route = route
     self.plan = plan
+    self.format = format
     self.rules = rules
     self.metrics = metrics
   }

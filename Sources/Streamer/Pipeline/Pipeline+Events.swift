@@ -104,7 +104,7 @@ extension Pipeline {
         continue
       }
       // One lane with all columns tells for all: their plans were made of the same types.
-      return lane.plan.agrees(change, &encodings[index].state)
+      return lane.plan.agrees(change, &encodings[index].formats[lane.format].state)
     }
     return true
   }
@@ -129,7 +129,7 @@ extension Pipeline {
       } else {
         encode(event, lane, index)
       }
-      guard encodings[index].state.setback == nil else {
+      guard encodings[index].formats[lane.format].state.setback == nil else {
         setBack(event, table, lane, from: first, lane: index)
         continue
       }
@@ -140,8 +140,8 @@ extension Pipeline {
   @inline(__always)
   mutating func encode(_ event: borrowing RowEvent, _ lane: TableLane, _ index: Int) {
     lane.plan.encode(
-      event, lane.route, ticket: lanes[index].ticket, &encodings[index].state,
-      into: &lanes[index].batch)
+      event, lane.route, ticket: lanes[index].ticket,
+      &encodings[index].formats[lane.format].state, into: &lanes[index].batch)
   }
 
   mutating func truncated(_ truncate: Truncate, at lsn: LSN) throws(DecodingError) {
@@ -168,7 +168,8 @@ extension Pipeline {
         let first = lanes[index].batch.count
         let record = RecordPlace(event: place, route: lane.route, ticket: lanes[index].ticket)
         lane.plan.encode(
-          truncate: record, &encodings[index].state, into: &lanes[index].batch)
+          truncate: record, &encodings[index].formats[lane.format].state,
+          into: &lanes[index].batch)
         guard isWanted else {
           lanes[index].batch.truncate(to: first)
           continue
@@ -313,10 +314,9 @@ extension Pipeline {
     _ event: borrowing RowEvent, _ table: KnownTable, _ lane: TableLane, from first: Int,
     lane index: Int
   ) {
-    guard case .unwritable(let column)? = encodings[index].state.setback else {
-      return outboxed(event, table, lane, from: first, lane: index)
-    }
-    encodings[index].state.setback = nil
+    guard
+      case .unwritable(let column)? = encodings[index].formats[lane.format].state.setback.take()
+    else { return outboxed(event, table, lane, from: first, lane: index) }
     refuse(event, table, lane, column: column, from: first, lane: index)
   }
 

@@ -50,7 +50,7 @@ extension Pipeline {
     } else {
       encode(event, lane, index)
     }
-    encodings[index].state.setback = nil
+    encodings[index].formats[lane.format].state.setback = nil
     lanes[index].batch.truncate(to: first)
   }
 

@@ -33,7 +33,7 @@ extension Pipeline {
       Change.rewritten(
         .update, of: 0, event.oldImage, in: text, boundary: boundary,
         columns: (rules.count(event.old.count), rules.count(event.successor.count))),
-      &encodings[index].state)
+      &encodings[index].formats[lane.format].state)
     text.removeAll()
     text.shrink(to: Limits.rowTextBytes)
     rowRuled = consume text

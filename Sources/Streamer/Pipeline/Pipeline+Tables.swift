@@ -32,17 +32,17 @@ extension Pipeline {
     let topics = routes(of: relation, by: encodings.indices.map { encodings[$0].setup })
     return TableRequest(
       number: lastRequest, connection: connection, relation: relation, topics: topics,
-      writers: schemaWriters, position: position, isRefresh: isRefresh)
+      writers: schemaWriters(of: relation), position: position, isRefresh: isRefresh)
   }
 
-  /// What writes schemas for the lanes; empty where no lane's format has some.
-  private var schemaWriters: [SchemaWriter?] {
-    guard encodings.indices.contains(where: { encodings[$0].setup.format.hasSchemas }) else {
-      return []
+  /// What writes a table's schemas for the lanes; empty where it is in no format that has some.
+  private func schemaWriters(of relation: Relation) -> [SchemaWriter?] {
+    let writers: [SchemaWriter?] = encodings.indices.map { index in
+      let setup = encodings[index].setup
+      let format = setup.format(schema: relation.schema, table: relation.name)
+      return format.hasSchemas ? SchemaWriter(setup.written(in: format), origin) : nil
     }
-    return encodings.indices.map {
-      encodings[$0].setup.format.hasSchemas ? SchemaWriter(encodings[$0].setup, origin) : nil
-    }
+    return writers.contains { $0 != nil } ? writers : []
   }
 
   private func routes(of relation: Relation, by setups: [LaneSetup]) -> [String?] {
@@ -147,14 +147,16 @@ extension Pipeline {
         tableLanes.append(nil)
         continue
       }
+      // What an outbox keeps is the sink's own.
+      let format = outbox == nil ? encodings[index].formatIndex(of: request.relation) : 0
       tableLanes.append(
         TableLane(
           route: Route(topic: topic, table: table.qualifiedName),
           plan: outbox
-            ?? encodings[index].format.plan(
+            ?? encodings[index].formats[format].format.plan(
               shown, types: answer.types,
-              schemas: schemas), rules: rules,
-          metrics: metrics.sinks[index]))
+              schemas: schemas),
+          format: format, rules: rules, metrics: metrics.sinks[index]))
     }
     tables.learn(
       KnownTable(

@@ -65,6 +65,17 @@ struct RunningConfigurationTests {
     #expect(topic == "two")
   }
 
+  /// A rule of a table is a part of its sink's.
+  @Test func aTablesFormatCanChange() throws {
+    let rule = "\n[sink.k.table.\"public.t\"]\nformat = \"flat\"\ntopic = \"{source}-{table}\"\n"
+    let (changes, running) = try changes([("[sink.f]", rule + "[sink.f]")])
+    #expect(changes[0].taken == ["sink.k.table"] && changes[0].refused.isEmpty)
+    let setup = running.configuration.sinks[0].setup(for: "b")
+    #expect(setup.format(schema: "public", table: "t") == .flat)
+    #expect(setup.format(schema: "public", table: "u") == .psqlStreamer)
+    #expect(setup.topic(database: "d", schema: "public", table: "t") == "b-t")
+  }
+
   /// Each is named as the file names it, and what runs stays what it is, whatever follows.
   @Test(arguments: [
     ("store = \"positions.db\"", "store = \"other.db\"", ["store"]),

@@ -169,7 +169,7 @@ import Testing
       flat = { deletes = "rewrite-with-tombstone", fields = ["op", "source.ts_ms"], prefix = "_" }
       """)
     let setup = configuration.sinks[0].setup(for: "db")
-    #expect(setup.format == .flat && setup.key == .scalar)
+    #expect(setup.format == .flat && setup.keyFormat == .scalar)
     #expect(setup.flat.deletes == .rewriteWithTombstone)
     #expect(setup.flat.fields.map(\.name) == ["_op", "_source_ts_ms"])
     #expect(configuration.notes.isEmpty)

@@ -98,7 +98,7 @@ import Testing
 
         """
     ).sinks[0].setup(for: "db")
-    #expect(setup.format == .jsonSchema && setup.key == .jsonSchema)
+    #expect(setup.format == .jsonSchema && setup.keyFormat == .jsonSchema)
     #expect(setup.schemas.registry?.urls.count == 1)
   }
 }

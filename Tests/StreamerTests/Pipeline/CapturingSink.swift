@@ -78,6 +78,8 @@ final class CapturingPipeline {
   var schemas: SchemaNumbers?
   /// The types that the catalog would describe.
   var types = TypeCatalog()
+  /// The number of a table's topic.
+  var topicNumber: (Relation) -> TopicID = { _ in 1 }
   /// Whether look-ups are answered as soon as they are asked for.
   var answers = true
   /// The numbers of the topics that outboxes have named, from 100 on; nil leaves the requests to the
@@ -187,7 +189,8 @@ final class CapturingPipeline {
     pipeline.answer(
       request,
       TableAnswer(
-        catalogKey: catalogKey, types: types, topics: request.topics.map { _ in 1 },
+        catalogKey: catalogKey, types: types,
+        topics: request.topics.map { _ in topicNumber(request.relation) },
         schemas: request.topics.map { _ in schemas }))
   }
 

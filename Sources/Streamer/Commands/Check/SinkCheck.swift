@@ -15,7 +15,7 @@ struct SinkCheck {
 
   /// Adds what it finds.
   func run(_ report: inout CheckReport) {
-    if let registry = sink.format.schemas.registry, sink.format.name.hasSchemas {
+    if let registry = sink.format.schemas.registry, sink.formats.contains(where: \.hasSchemas) {
       examine(registry, &report)
     }
     examineRules(&report)

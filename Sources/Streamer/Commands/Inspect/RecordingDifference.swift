@@ -125,10 +125,11 @@ struct RecordingSide: ~Copyable {
   ) throws(StreamerError) {
     let source = try configuration.replayedSource(named: name)
     let configured = configuration.sinks(of: source.name)
-    if let sink = configured.first(where: \.format.name.hasSchemas) {
+    for sink in configured {
+      guard let format = sink.formats.first(where: \.hasSchemas) else { continue }
       throw StreamerError(
         what: "sink \(sink.name)",
-        why: "records of format = \"\(sink.format.name.rawValue)\" are no text to compare",
+        why: "records of format = \"\(format.rawValue)\" are no text to compare",
         hint: "Compare with format = \"debezium\".", exit: .usage)
     }
     sinks = configured.map { KeepingSink($0.name) }

@@ -12,6 +12,8 @@ final class SinkVerification {
   struct Subject {
     var table: SnapshotTable
     var topic: String
+    /// The format of its records, and of all others in its topic.
+    var format: FormatConfiguration.Name
     var finding: TableFinding
     /// Where it was emptied last, before the topic's noted end and behind it.
     var emptied: (before: UInt64, since: UInt64) = (0, 0)
@@ -33,6 +35,8 @@ final class SinkVerification {
   private(set) var differing: [Int: [[UInt8]]] = [:]
   /// The keys that only the topic has, likewise.
   private(set) var extra: [Int: [[UInt8]]] = [:]
+  /// What reads the records of each format.
+  private var readers: [FormatConfiguration.Name: RowRecordReader] = [:]
   private var snapshot: ServerSnapshot?
   private var buckets: KeyBuckets?
   /// What went wrong where nothing may be thrown.
@@ -68,13 +72,19 @@ final class SinkVerification {
     let topics = try TopicReading(
       Array(Set(subjects.map(\.topic))).sorted(), of: kafka, log: Log(level: .error))
     defer { topics.close() }
-    let reader = RowRecordReader(
-      setup, database: server.origin.database,
-      tables: subjects.map { ($0.table.relation.schema, $0.table.relation.name) })
-    try read(topics, reader, .before)
+    readers = Dictionary(
+      uniqueKeysWithValues: Set(subjects.map(\.format)).map { format in
+        (
+          format,
+          RowRecordReader(
+            setup.written(in: format), database: server.origin.database,
+            tables: subjects.map { ($0.table.relation.schema, $0.table.relation.name) })
+        )
+      })
+    try read(topics, .before)
     try readTables(&server)
     if let remark = try server.wait(for: fence, progress) { report.remarks.append(remark) }
-    try read(topics, reader, .since)
+    try read(topics, .since)
     try compare()
     report.findings += subjects.map(\.finding) + leftOut
   }
@@ -85,33 +95,34 @@ final class SinkVerification {
     _ tables: [SnapshotTable], database: String
   ) throws(StreamerError) {
     let wanted = SnapshotConfiguration(tables: options.tables)
+    var all: [Subject] = []
     for table in tables.sorted(by: { $0.name < $1.name }) {
       let (schema, name) = (table.relation.schema, table.relation.name)
-      guard options.tables.isEmpty || wanted.covers(schema: schema, table: name) else { continue }
-      var finding = TableFinding(sink: sink.name, table: table.name)
       guard let topic = setup.topic(database: database, schema: schema, table: name) else {
         continue
       }
-      finding.topic = topic
-      if let why = VerifyScope.obstacle(table, setup) {
-        finding.leftOut = why
-        leftOut.append(finding)
+      all.append(
+        Subject(
+          table: table, topic: topic, format: setup.format(schema: schema, table: name),
+          finding: TableFinding(sink: sink.name, table: table.name, topic: topic)))
+    }
+    let formats = Dictionary(grouping: all, by: \.topic).mapValues { $0.map(\.format) }
+    for var subject in all {
+      let relation = subject.table.relation
+      guard options.tables.isEmpty || wanted.covers(schema: relation.schema, table: relation.name)
+      else { continue }
+      subject.finding.leftOut = VerifyScope.obstacle(
+        subject.table, setup, sharing: formats[subject.topic] ?? [])
+      if subject.finding.leftOut == nil {
+        subjects.append(subject)
       } else {
-        subjects.append(Subject(table: table, topic: topic, finding: finding))
+        leftOut.append(subject.finding)
       }
     }
-    guard setup.format == .flat else { return }
-    // A row alone does not say which table it is of.
-    let shared = Dictionary(grouping: subjects, by: \.topic).filter { $0.value.count > 1 }.keys
-    for var subject in subjects where shared.contains(subject.topic) {
-      subject.finding.leftOut = "its topic has rows of other tables too, and they do not say which"
-      leftOut.append(subject.finding)
-    }
-    subjects.removeAll { shared.contains($0.topic) }
   }
 
   private func read(
-    _ topics: TopicReading, _ reader: RowRecordReader, _ origin: KeyEntry.Origin
+    _ topics: TopicReading, _ origin: KeyEntry.Origin
   ) throws(StreamerError) {
     let byTopic = Dictionary(grouping: subjects.indices) { subjects[$0].topic }
     progress.begin(
@@ -120,8 +131,10 @@ final class SinkVerification {
     try topics.read(pause: { (count) throws(StreamerError) in try progress.advance(count) }) {
       (message) throws(StreamerError) in
       let value = message.value
-      guard let record = reader.read(value) else { return }
       let tables = byTopic[message.topic] ?? []
+      guard let first = tables.first, let reader = readers[subjects[first].format],
+        let record = reader.read(value)
+      else { return }
       let isBare = value == nil
       if isBare, tables.count > 1, !reader.tellsBare { return }
       guard let table = record.table ?? tables.first, table < subjects.count,
@@ -156,16 +169,13 @@ final class SinkVerification {
   private func readTables(_ server: inout VerifyServer) throws(StreamerError) {
     var numbers: [UInt32: Int] = [:]
     for index in subjects.indices { numbers[subjects[index].table.relation.oid] = index }
-    let reader = RowRecordReader(
-      setup, database: server.origin.database,
-      tables: subjects.map { ($0.table.relation.schema, $0.table.relation.name) })
     let encoder = TableRowEncoder(
       sink, source, postgres, origin: server.origin, catalog: server.catalog,
       number: { numbers[$0.oid] })
     encoder.receive = { [unowned self] table, key, value in
-      guard failure == nil, let record = reader.read(value), case .row = record.content else {
-        return
-      }
+      guard failure == nil, let record = readers[subjects[table].format]?.read(value),
+        case .row = record.content
+      else { return }
       do throws(StreamerError) {
         try add(KeyEntry(table: table, key: key, origin: .table, record: record))
       } catch { failure = error }

@@ -13,7 +13,7 @@ enum VerifyCommand {
     var report = VerifyReport()
     defer { progress.end() }
     for (source, postgres, sink, kafka) in try pairs(of: configuration, options) {
-      if let why = VerifyScope.obstacle(sink.format.name) {
+      if let why = VerifyScope.obstacle(sink.formats) {
         var finding = TableFinding(sink: sink.name, table: "all tables")
         finding.leftOut = why
         report.findings.append(finding)

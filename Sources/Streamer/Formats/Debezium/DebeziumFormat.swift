@@ -186,7 +186,7 @@ final class DebeziumFormat: Format {
   ) {}
 }
 
-/// What Debezium's formats keep of a transaction; a lane has one.
+/// What Debezium's formats keep of a transaction; each format of a lane has one.
 struct DebeziumState: ~Copyable {
   /// The time of the last transaction, in microseconds since 1970.
   var time: Int64 = 0

@@ -12,7 +12,7 @@ final class JSONSchemaFormat: RegisteredFormat {
 
   init(_ setup: LaneSetup, _ origin: StreamOrigin) {
     writer = SchemaWriter(setup, origin)
-    envelope = DebeziumFormat(origin, options: writer.options, key: setup.key)
+    envelope = DebeziumFormat(origin, options: writer.options, key: setup.keyFormat)
   }
 
   func plan(_ table: Table, types: TypeCatalog, schemas: SchemaNumbers?) -> any TablePlan {

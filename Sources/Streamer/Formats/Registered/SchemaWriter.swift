@@ -42,7 +42,7 @@ struct SchemaWriter: Hashable, Sendable {
     options =
       kind == .json ? setup.debezium.unwrapped : setup.debezium.named(setup.schemas.style)
     flat = setup.flat
-    key = setup.key
+    key = setup.keyFormat
     style = setup.schemas.style
     isRow = setup.schemas.isRowAlone || style == .plain
     source = setup.debezium.name ?? origin.database

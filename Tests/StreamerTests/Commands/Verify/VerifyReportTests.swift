@@ -56,6 +56,32 @@ import Testing
         }))
   }
 
+  @Test func `A table is compared in its own format, alone in its topic`() throws {
+    var orders = table([("id", 20)])
+    orders.key = [0]
+    var setup = LaneSetup(routing: TopicRouting(fallback: "t"), messageTopic: "")
+    func why(_ format: FormatConfiguration.Name?, _ beside: FormatConfiguration.Name...) throws
+      -> String?
+    {
+      setup.rules = TableRules([
+        .init(tables: try #require(TablePattern("orders")), rule: TableRules.Rule(format: format))
+      ])
+      return VerifyScope.obstacle(
+        orders, setup, sharing: [format ?? setup.format] + beside)
+    }
+    #expect(try why(nil) == nil && why(.flat) == nil && why(.debezium, .debezium) == nil)
+    #expect(try why(.avro) == "format = \"avro\" is not read by verify yet")
+    #expect(try why(.debezium, .psqlStreamer) == "its topic has records of other formats too")
+    #expect(try why(nil, .avro) == "its topic has records of other formats too")
+    #expect(
+      try why(.flat, .flat) == "its topic has rows of other tables too, and they do not say which")
+    setup.debezium.skippedOperations = ["d"]
+    #expect(try why(nil) == nil && why(.debezium) != nil)
+    // A sink is looked at where one of its formats can be read.
+    #expect(VerifyScope.obstacle([.avro, .flat]) == nil)
+    #expect(VerifyScope.obstacle([.avro, .text]) != nil)
+  }
+
   @Test func `Rows are named by their keys as the server reads them`() {
     let setup = LaneSetup(routing: TopicRouting(fallback: "t"), messageTopic: "")
     let two = table([("id", 20), ("Co de", 25)])

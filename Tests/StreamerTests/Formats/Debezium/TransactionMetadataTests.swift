@@ -77,6 +77,23 @@ import Testing
       try told(pipeline.sink)[7] == #"{"id":"8:400","total_order":1,"data_collection_order":1}"#)
   }
 
+  /// Records of another format say nothing of their transaction, and are not counted.
+  @Test func eventsOfAnotherFormatAreNotCounted() throws {
+    let pattern = try #require(TablePattern("b"))
+    let pipeline = pipeline {
+      $0.rules = TableRules([.init(tables: pattern, rule: TableRules.Rule(format: .flat))])
+    }
+    try pipeline.feed { transaction(&$0) }
+    let sink = pipeline.sink
+    let rows = sink.values.indices.filter { sink.topics[$0] == 1 }
+    #expect(rows.map { sink.values[$0] }.filter { !$0.contains("source") } == [#"{"id":1}"#])
+    let blocks = rows.map { sink.values[$0] }.filter { $0.contains("source") }
+    #expect(blocks.count == 3 && blocks[2].contains(#""total_order":3,"#))
+    let end = try JSON(try #require(sink.values.last))
+    #expect(end["event_count"]?.int == 3)
+    #expect(end["data_collections"]?.elements.map { $0["data_collection"]?.string } == ["s.a"])
+  }
+
   /// A lost connection, wherever it cuts: nothing is told twice, and nothing is counted twice.
   @Test func aTransactionThatComesAgainIsCountedOnce() throws {
     for rows in 0...4 {
