@@ -93,6 +93,7 @@ differential: servers ## events against the server's own decoding; SEEDS=500 on 
 
 compat-debezium: build ## records of a real Debezium (DEBEZIUM_KIT, KAFKA_KIT) beside ours of the same changes
 	@Tests/Debezium/compare
+	@Tests/Debezium/outbox
 
 compose-test: ## builds the image, runs docker-compose.yml, restarts its parts; needs CONTAINERS_KIT
 	@Scripts/compose-test
