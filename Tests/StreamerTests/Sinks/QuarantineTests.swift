@@ -153,7 +153,7 @@ import Testing
     #expect(try file.number(of: schema, topic: "t") == number && number > HeldSchema.first)
     #expect(try file.number(of: schema, topic: "u") != number)
     #expect(try file.schema(number, topic: "t") == schema)
-    #expect(try file.schema(number, topic: "u") == nil)
+    #expect(throws: StreamerError.self) { try file.schema(number, topic: "u") }
     let place: [UInt8] = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: number >> $0) }
     let key = [0] + place + [2]
     let renamed: [UInt8] = [0, 0, 0, 1, 3, 2]
@@ -173,7 +173,7 @@ import Testing
       #expect(HeldRecord(topic: "t", partitionHash: 0, key: bytes, value: nil).heldNumbers.isEmpty)
     }
     try file.forgetSchemas()
-    #expect(try file.schema(number, topic: "t") == nil)
+    #expect(throws: StreamerError.self) { try file.schema(number, topic: "t") }
   }
 
   /// At its limit the sink fails, and the record that had no room is not confirmed.

@@ -152,19 +152,22 @@ final class QuarantineFile: Sendable {
     }
   }
 
-  /// The schema with a number that records to a topic name; nil where there is none.
-  func schema(_ number: UInt32, topic: String) throws(StreamerError) -> HeldSchema? {
+  /// The schema with a number that records to a topic name.
+  ///
+  /// Throws `StreamerError` when there is none.
+  func schema(_ number: UInt32, topic: String) throws(StreamerError) -> HeldSchema {
     try database.withLock { database throws(StreamerError) in
       try connect(&database)
       let rows = try database?.run(
         "SELECT kind, subject, text FROM schema WHERE number = ? AND topic = ?",
         .integer(Int64(number - HeldSchema.first)), .text(topic))
-      guard let row = rows?.first else { return nil }
-      guard case .text(let name) = row[0], let kind = RegisteredSchema.Kind(rawValue: name),
+      guard let row = rows?.first, case .text(let name) = row[0],
+        let kind = RegisteredSchema.Kind(rawValue: name),
         case .text(let subject) = row[1], case .text(let text) = row[2]
       else {
         throw SQLiteDatabase.corrupt(
-          self.name, "a row of its table schema says nothing", Self.remedy)
+          self.name, "its table schema does not have number \(number - HeldSchema.first)",
+          Self.remedy)
       }
       return HeldSchema(kind: kind, subject: subject, text: text)
     }

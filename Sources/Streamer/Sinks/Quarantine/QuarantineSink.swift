@@ -39,7 +39,7 @@ final class Quarantine {
             outcome.chunk[index].record.topic, outcome.chunk[index].record.heldNumbers
           )
           for number in named where numbers[number] == nil {
-            guard let schema = try file.schema(number, topic: topic) else { continue }
+            let schema = try file.schema(number, topic: topic)
             numbers[number] = try registry.number(
               of: schema.text, kind: schema.kind, subject: schema.subject, sink: sink)
           }
