@@ -23,7 +23,7 @@ import Testing
       self.streamer = streamer
       try eventually(within: .seconds(60), "both slots in use") {
         guard streamer.isRunning else { throw SupportError(streamer.standardError) }
-        return try self.server.psql("SELECT count(*) FROM pg_replication_slots WHERE active") == "2"
+        return try self.server.readSlots() == 2
       }
     }
 

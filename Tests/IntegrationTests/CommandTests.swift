@@ -33,7 +33,7 @@ extension Integration.SecondThird {
         Binary.psqlStreamer, ["tail", server.dsn(), "--table", "public.t"])
       try eventually("the temporary slot in use") {
         try Scenario.requireAlive(tail)
-        return try server.psql("SELECT count(*) FROM pg_replication_slots WHERE active") == "1"
+        return try server.readSlots() == 1
       }
       try server.psql("INSERT INTO u VALUES (1); INSERT INTO t VALUES (2)")
       try eventually("the line of the insert") { tail.standardOutput.contains("\n") }

@@ -287,6 +287,21 @@ public final class PostgresServer: Sendable {
     (Int(try psql("SHOW server_version_num")) ?? 0) / 10_000
   }
 
+  /// How many slots somebody reads who has come as far as their stream.
+  ///
+  /// A slot that is being made is in use as well, and what is committed meanwhile is no part of it: who
+  /// waits to write rows waits for its confirmed_flush_lsn.
+  ///
+  /// - Throws: `SupportError` when it cannot be asked.
+  public func readSlots(_ condition: String = "true") throws -> Int {
+    let count = try psql(
+      """
+      SELECT count(*) FROM pg_replication_slots
+        WHERE active AND confirmed_flush_lsn IS NOT NULL AND \(condition)
+      """)
+    return Int(count) ?? 0
+  }
+
   private func psqlArguments(database: String, user: String) -> [String] {
     [
       "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",

@@ -15,6 +15,8 @@ final class ChaosWorld {
   private var streamer: Subprocess
   private var random: SeededRandom
   private var blows: [ChaosBlow] = []
+  /// The most that one of its processes had of memory, beside its code, in kB.
+  private(set) var peak = 0
 
   /// The three brokers that such scenarios share.
   private static let threeBrokers = Result {
@@ -88,6 +90,7 @@ final class ChaosWorld {
       for blow in kinds.shuffled(using: &random) {
         pause(.milliseconds(Int.random(in: 200...1_200, using: &random)))
         blows.append(blow)
+        try weigh()
         try strike(blow)
         try Scenario.requireAlive(streamer)
       }
@@ -104,6 +107,7 @@ final class ChaosWorld {
       return ready.status == 200
     }
     try scenario.waitUntilConfirmed(streamer, within: .seconds(300))
+    try weigh()
     #expect(try scenario.stop(streamer) == .exited(0))
     let verdict = try ChaosVerdict(events: scenario.events(), truth: ChaosTruth(scenario))
     printToStandardError("chaos, \(scenario.name): \(try summary()): \(verdict.summary)")
@@ -113,11 +117,17 @@ final class ChaosWorld {
   /// How many requests of Kafka came late.
   func lateRequests() throws -> Int { try Int(network?.kafka.order("count") ?? "") ?? 0 }
 
+  /// Looks at what the process had at most until now, since one that is killed tells nothing more.
+  private func weigh() throws {
+    peak = max(peak, try streamer.status("VmHWM") - streamer.status("RssFile"))
+  }
+
   private func summary() throws -> String {
     let counts = kinds.map { kind in "\(blows.count { $0 == kind }) \(kind)" }
     let version = "PostgreSQL \(try scenario.postgres.majorVersion())"
     let late = try network == nil ? [] : ["\(lateRequests()) requests late"]
-    return ([version] + counts + late).joined(separator: ", ")
+    return ([version] + counts + late + ["\(peak / 1024) MiB beside the code"])
+      .joined(separator: ", ")
   }
 
   private func strike(_ blow: ChaosBlow) throws {

@@ -83,10 +83,7 @@ private struct CrashRun {
     environment = ["LD_PRELOAD": preloaded, "CRASH_ORDER": orders]
     streamer = try scenario.launch(environment: environment)
     let server = scenario.postgres
-    try eventually("the slot") {
-      try server.psql("SELECT 1 FROM pg_replication_slots WHERE slot_name = '\(scenario.slot)'")
-        == "1"
-    }
+    try eventually("the slot") { try server.readSlots("slot_name = '\(scenario.slot)'") == 1 }
     writer = try Subprocess(
       server.program("psql"),
       [

@@ -37,8 +37,7 @@ extension Integration.SecondThird {
     private func awaitSlots(_ count: Int, _ processes: [Subprocess]) throws {
       try eventually("\(count) slots in use") {
         for process in processes { try Scenario.requireAlive(process) }
-        return try server.psql("SELECT count(*) FROM pg_replication_slots WHERE active")
-          == "\(count)"
+        return try server.readSlots() == count
       }
     }
 

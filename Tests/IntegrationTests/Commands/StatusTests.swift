@@ -41,7 +41,7 @@ extension Integration.SecondThird {
       let streamer = try Subprocess(Binary.psqlStreamer, ["run", "--config", file])
       try eventually("the slot in use") {
         try Scenario.requireAlive(streamer)
-        return try server.psql("SELECT count(*) FROM pg_replication_slots WHERE active") == "1"
+        return try server.readSlots() == 1
       }
       try server.psql("INSERT INTO t VALUES (1), (2), (3)")
       try eventually("three delivered events") {

@@ -16,8 +16,7 @@ extension Integration.SecondThird {
       let tail = try Subprocess(Binary.psqlStreamer, ["tail", server.dsn()] + arguments)
       try eventually("the temporary slot in use") {
         try Scenario.requireAlive(tail)
-        return try server.psql(
-          "SELECT count(*) FROM pg_replication_slots WHERE active AND temporary") == "1"
+        return try server.readSlots("temporary") == 1
       }
       return tail
     }
@@ -85,7 +84,7 @@ extension Integration.SecondThird {
       let script = "'\(Binary.psqlStreamer)' tail '\(server.dsn())' --table t; echo code $? >&2"
       let pipe = try Subprocess("sh", ["-c", "{ \(script); } | head -n 1"])
       try eventually("the slot in use") {
-        try server.psql("SELECT count(*) FROM pg_replication_slots WHERE active") == "1"
+        try server.readSlots() == 1
       }
       // More than a pipe holds: the reader goes while the rest is being written.
       try server.psql("INSERT INTO t SELECT generate_series(1, 20000)")
@@ -107,7 +106,7 @@ extension Integration.SecondThird {
       #expect(try server.psql("SELECT count(*) FROM pg_publication") == "1")
       let other = try Subprocess(Binary.psqlStreamer, ["tail", server.dsn(), "--table", "bare"])
       try eventually("two slots") {
-        try server.psql("SELECT count(*) FROM pg_replication_slots WHERE active") == "2"
+        try server.readSlots() == 2
       }
       #expect(try server.psql("SELECT count(*) FROM pg_publication") == "2")
       try server.psql("INSERT INTO t VALUES (5)")

@@ -107,8 +107,7 @@ final class Scenario: Sendable {
     let streamer = try launch()
     try eventually(within: .seconds(180), "the slot \(slot) in use") {
       try Self.requireAlive(streamer)
-      return try self.postgres.psql(
-        "SELECT active FROM pg_replication_slots WHERE slot_name = '\(slot)'") == "t"
+      return try self.postgres.readSlots("slot_name = '\(slot)'") == 1
     }
     return streamer
   }

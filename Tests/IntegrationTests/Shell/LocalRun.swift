@@ -120,7 +120,8 @@ final class LocalRun: Sendable {
   /// The number of the server's process that serves the program; empty for none.
   func walsender() throws -> String {
     try postgres.psql(
-      "SELECT active_pid FROM pg_replication_slots WHERE slot_name = '\(name)' AND active")
+      "SELECT active_pid FROM pg_replication_slots WHERE slot_name = '\(name)' AND active"
+        + " AND confirmed_flush_lsn IS NOT NULL")
   }
 
   /// Waits until the slot has confirmed everything that the server has written by now.

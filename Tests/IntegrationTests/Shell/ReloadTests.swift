@@ -57,7 +57,10 @@ extension Integration.SecondThird {
 
     private func walsender(of scenario: Scenario) throws -> String {
       try scenario.postgres.psql(
-        "SELECT active_pid FROM pg_replication_slots WHERE slot_name = '\(scenario.slot)' AND active"
+        """
+        SELECT active_pid FROM pg_replication_slots WHERE slot_name = '\(scenario.slot)' AND active
+          AND confirmed_flush_lsn IS NOT NULL
+        """
       )
     }
 

@@ -24,7 +24,7 @@ extension Integration.LastThird {
           Binary.psqlStreamer, [command, server.dsn(), "-p", "p"] + file)
         try eventually("the slot in use") {
           try Scenario.requireAlive(reader)
-          return try server.psql("SELECT active FROM pg_replication_slots") == "t"
+          return try server.readSlots() == 1
         }
         try session.run(
           """

@@ -65,8 +65,7 @@ extension Integration.SecondThird {
     private func waitUntilActive(_ slot: String, _ streamer: Subprocess) throws {
       try eventually(within: .seconds(60), "the slot \(slot) in use") {
         try Scenario.requireAlive(streamer)
-        return try server.psql(
-          "SELECT active FROM pg_replication_slots WHERE slot_name = '\(slot)'") == "t"
+        return try server.readSlots("slot_name = '\(slot)'") == 1
       }
     }
 

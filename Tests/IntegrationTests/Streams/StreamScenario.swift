@@ -59,9 +59,7 @@ final class StreamScenario: Sendable {
     }
   }
 
-  private func activeSlots() throws -> Int {
-    Int(try postgres.psql("SELECT count(*) FROM pg_replication_slots WHERE active")) ?? 0
-  }
+  private func activeSlots() throws -> Int { try postgres.readSlots() }
 
   /// Waits until every slot has confirmed all that was written, stops the streamers, and gives what
   /// each wrote, in the readers' order.

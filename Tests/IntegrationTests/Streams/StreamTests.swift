@@ -243,7 +243,7 @@ extension Integration.LastThird {
       let again = try Subprocess(Binary.psqlStreamer, ["run", "--config", file])
       try eventually("the slot in use") {
         try Scenario.requireAlive(again)
-        return try scenario.postgres.psql("SELECT active FROM pg_replication_slots") == "t"
+        return try scenario.postgres.readSlots() == 1
       }
       try scenario.postgres.psql("COMMIT PREPARED 'large'; COMMIT PREPARED 'small'")
       try eventually(within: .seconds(60), "3004 events") {
