@@ -32,9 +32,9 @@ import Testing
   /// Without a fresh producer after a doubtful commit a late request ends the next transaction; and
   /// a claim that outlives its connection says nothing of who has written meanwhile.
   @Test(arguments: [
-    ExactlyOnceSimulation.Mutation.goesOnAfterDoubt, ExactlyOnceSimulation.Mutation.keepsItsClaim,
+    ExactlyOnceWorld.Mutation.goesOnAfterDoubt, ExactlyOnceWorld.Mutation.keepsItsClaim,
   ])
-  func eachRuleIsNeeded(mutation: ExactlyOnceSimulation.Mutation) {
+  func eachRuleIsNeeded(mutation: ExactlyOnceWorld.Mutation) {
     for seed in UInt64(1)...3_000 {
       let simulation = ExactlyOnceSimulation(seed: seed, mutation: mutation)
       do { try simulation.run(steps: 600) } catch {

@@ -30,6 +30,23 @@ final class SimulatedCluster {
   /// How often a late one has ended a transaction.
   private(set) var lateCount = 0
 
+  /// All that decides on what follows: of commits that come late those that are not shut out.
+  struct State: Hashable {
+    fileprivate var committed: [[Row]]
+    fileprivate var position: PositionRecord?
+    fileprivate var isOpen: Bool
+    fileprivate var rows: [[Row]]
+    fileprivate var openPosition: PositionRecord?
+    fileprivate var late: Int
+  }
+
+  /// Where it stands.
+  var state: State {
+    State(
+      committed: committed, position: position, isOpen: isOpen, rows: rows,
+      openPosition: openPosition, late: lateCommits.count { $0 == epoch })
+  }
+
   /// A producer takes the id over: what is open is aborted, and older ones are shut out.
   func initialise() -> Int {
     epoch += 1
@@ -180,6 +197,9 @@ final class SimulatedWriter: TransactionWriter, @unchecked Sendable {
     receipts = []
     if let failure { throw failure }
   }
+
+  /// Whether nobody has taken its id over.
+  var isCurrent: Bool { epoch == cluster.epoch }
 
   func commit() -> StreamerError? {
     if !sent.isEmpty { complaint = complaint ?? "a commit before its records" }
