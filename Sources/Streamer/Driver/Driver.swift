@@ -463,8 +463,9 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
         "trying again", ["error": "\(error)", "in": DurationText.text(max(until - now, .zero))])
     case .standby:
       if reported?.state != .standby { log.warning("waiting as a standby", ["cause": "\(error)"]) }
-    // What fails at the start is said by whoever started it.
-    case .draining(let ending) where ending.error != nil && machine.hasStreamed:
+    // What fails at the start, or ends what runs but once, is said by whoever started it.
+    case .draining(let ending)
+    where ending.error != nil && machine.hasStreamed && machine.rules.reconnects:
       log.error("the pipeline has failed", ["error": "\(error)"])
     default: break
     }

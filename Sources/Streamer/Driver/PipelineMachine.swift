@@ -82,7 +82,7 @@ struct PipelineMachine: ~Copyable {
     case close(within: Duration)
   }
 
-  private let rules: Rules
+  let rules: Rules
   private(set) var state = State.idle
   /// What failed last, until changes flow again.
   private(set) var trouble: StreamerError?

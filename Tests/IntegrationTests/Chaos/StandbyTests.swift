@@ -141,5 +141,34 @@ extension Integration.FirstThird {
       #expect(Set(events.map(\.commit)).count == 1)
       #expect(try scenario.stop(streamer) == .exited(0))
     }
+
+    /// What of a cut transaction was written before a crash is counted again, and not written.
+    @Test func `A cut transaction is told to begin and to end once, with all its events`() throws {
+      let scenario = try Scenario(
+        "told",
+        lines: Scenario.Lines(sink: [
+          Self.delivery, #"transactionMaxBytes = "256KiB""#, #"format = "debezium""#,
+          #"transactionTopic = "{name}.transactions""#,
+        ]), tables: "CREATE TABLE t (id int PRIMARY KEY, filler text)")
+      var streamer = try scenario.start()
+      let rows = 20_000
+      try scenario.psql(
+        "INSERT INTO t SELECT n, repeat('x', 100) FROM generate_series(1, \(rows)) n")
+      for part in [1, rows / 2] {
+        try eventually("\(part) rows") { try scenario.broker.records(scenario.name).count >= part }
+        streamer.send(SIGKILL)
+        try streamer.wait()
+        streamer = try scenario.start()
+      }
+      try scenario.waitUntilConfirmed(streamer)
+      #expect(try scenario.stop(streamer) == .exited(0))
+      let events = try scenario.broker.records(scenario.name).map { try JSON($0.value ?? "") }
+      let orders = events.compactMap { $0["transaction"]?["total_order"]?.int }
+      #expect(orders.sorted() == Array(1...rows), "\(events.count) events")
+      let told = try scenario.broker.records("\(scenario.name).transactions")
+        .map { try JSON($0.value ?? "") }
+      #expect(told.map { $0["status"]?.string } == ["BEGIN", "END"])
+      #expect(told.last?["event_count"]?.int == rows)
+    }
   }
 }

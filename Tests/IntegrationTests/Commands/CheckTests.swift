@@ -89,6 +89,23 @@ extension Integration.LastThird {
       ] { #expect(said.contains(part), "\(said)") }
     }
 
+    /// The server waits for a table's lock to say its publication's condition.
+    @Test func `A locked table keeps nobody waiting`() throws {
+      try server.psql(
+        "CREATE TABLE part (id int PRIMARY KEY); CREATE PUBLICATION filtered FOR TABLE part WHERE (id > 0), keyed"
+      )
+      let free = try check(publication: "filtered").findings
+      #expect(results(free, "row filter") == ["ok"] && results(free, "locks") == [])
+      let holder = try server.session()
+      try holder.run("BEGIN; LOCK TABLE part IN ACCESS EXCLUSIVE MODE")
+      let (code, text, findings) = try check(publication: "filtered")
+      try holder.run("ROLLBACK")
+      #expect(code == .exited(0), "\(text)")
+      #expect(results(findings, "locks") == ["warn"])
+      #expect(results(findings, "publication") == ["ok"])
+      #expect(results(findings, "slot") == ["ok"])
+    }
+
     @Test func `All is found, nothing is made`() throws {
       let (code, text, findings) = try check()
       #expect(code == .exited(0), "\(text)")

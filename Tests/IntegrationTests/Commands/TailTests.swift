@@ -67,6 +67,24 @@ extension Integration.SecondThird {
       try expectNothingLeft()
     }
 
+    /// A slot is made when all transactions have ended that were open.
+    @Test func `It says whom its slot waits for`() throws {
+      let holder = try server.session()
+      try holder.run("BEGIN; SELECT txid_current()")
+      let tail = try Subprocess(Binary.psqlStreamer, ["tail", server.dsn(), "--table", "t"])
+      try eventually("the reason") {
+        try Scenario.requireAlive(tail)
+        return tail.standardError.contains("the creation of the slot waits")
+      }
+      #expect(tail.standardError.contains(" xid "))
+      try holder.run("ROLLBACK")
+      try eventually("the slot in use") { try server.readSlots() == 1 }
+      try server.psql("INSERT INTO t VALUES (5)")
+      try eventually("the row") { tail.standardOutput.contains("5") }
+      tail.send(SIGTERM)
+      #expect(try tail.wait(within: .seconds(30)) == .exited(0))
+    }
+
     @Test func `Losing the connection ends it with 1 and the position`() throws {
       let tail = try start(["--table", "public.t"])
       try server.psql("INSERT INTO t VALUES (1)")

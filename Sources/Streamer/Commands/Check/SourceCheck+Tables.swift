@@ -64,8 +64,20 @@ extension SourceCheck {
       report.add(missingPublication)
       return []
     }
-    let tables = try ask(&connection, Self.tablesQuery(literal, connection.serverVersion.major))
-      .compactMap(PublishedTable.init(row:))
+    var isWhole = true
+    let tables = try PostgresSession.measuring { (detail) throws(PGError) in
+      isWhole = detail == .measured
+      let sql = Self.tablesQuery(literal, connection.serverVersion.major, isWhole: isWhole)
+      return try connection.query(PostgresSession.impatient + sql, timeout: Self.patience)
+        .last?.rows ?? []
+    }.compactMap(PublishedTable.init(row:))
+    if !isWhole {
+      report.add(
+        .init(
+          "locks", target, .warn,
+          "somebody holds a lock on a published table: row filters and partitions were not looked at",
+          "Ask again when it is free: SELECT * FROM pg_locks WHERE mode = 'AccessExclusiveLock'."))
+    }
     let names = zip(["insert", "update", "delete", "truncate"], kinds)
     let left = names.filter { $0.1 != "t" }.map(\.0)
     let list = Self.list(tables.map(\.qualifiedName))
@@ -98,7 +110,8 @@ extension SourceCheck {
       "\(Publication.suggestion(source.publication)); or set createPublication = true.")
   }
 
-  private static func tablesQuery(_ publication: String, _ major: Int) -> String {
+  /// The tables with what is to be known of them; what needs their locks only when all is asked for.
+  private static func tablesQuery(_ publication: String, _ major: Int, isWhole: Bool) -> String {
     let column =
       "pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
     // From 15 on the server itself says which columns it publishes, and from 18 on generated ones may be.
@@ -126,7 +139,7 @@ extension SourceCheck {
       major >= 15
       ? "EXISTS (SELECT FROM \(column) \(isLeftOut) AND a.attgenerated = '' \(ofKey))" : "false"
     let partitions =
-      major >= 13
+      major >= 13 && isWhole
       ? "(SELECT string_agg(l.oid::regclass::text, ', ' ORDER BY l.oid) "
         + "FROM pg_catalog.pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class l ON l.oid = t.relid "
         + "WHERE c.relkind = 'p' AND c.relreplident = 'f' AND t.isleaf AND l.relkind = 'r' "
@@ -147,7 +160,7 @@ extension SourceCheck {
       WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate), \
       EXISTS (SELECT FROM \(column) AND a.attstorage IN ('x', 'e')), \(generated), \
       \(key), \(partitions), \(refusal), c.relkind = 'p', \
-      \(major >= 15 ? "p.rowfilter IS NOT NULL" : "false"), \(isKeyUnlisted) \
+      \(major >= 15 && isWhole ? "p.rowfilter IS NOT NULL" : "false"), \(isKeyUnlisted) \
       FROM pg_catalog.pg_publication_tables p \
       JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname \
       JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename \

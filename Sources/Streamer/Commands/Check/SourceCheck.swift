@@ -78,8 +78,11 @@ struct SourceCheck {
 
   /// Asks for rows.
   func ask(_ connection: inout Connection, _ sql: String) throws(PGError) -> [[String?]] {
-    try connection.query(sql, timeout: .seconds(30)).first?.rows ?? []
+    try connection.query(sql, timeout: Self.patience).first?.rows ?? []
   }
+
+  /// How long an answer is waited for.
+  static let patience = Duration.seconds(30)
 
   // MARK: - Settings
 

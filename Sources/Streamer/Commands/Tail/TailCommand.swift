@@ -51,10 +51,8 @@ enum TailCommand {
       sources = ["tail"]
       format = "\(options.format.rawValue)"
       """, values: ["DSN": options.dsn.revealed, "PUBLICATION": publication])
-    // What ends it is said in one line at the end: there is nothing to log before.
     let pipeline = try PipelineThread(
-      configuration, store: MemoryPositionStore(), reconnects: false,
-      log: Log(level: .error, descriptor: -1))
+      configuration, store: MemoryPositionStore(), reconnects: false, log: Log(level: .warning))
     wait(
       for: pipeline, interruption, patience: patience,
       line: options.copies ? CopyLine(printsRows: true) : nil)
