@@ -91,7 +91,9 @@ extension CommandLineSyntax {
       CommandLineOption("--table", "-t", value: "S.T", summary: "a table; may be repeated"),
       CommandLineOption(
         "--format", value: "F",
-        summary: "psql-streamer (the default), text (for people), debezium, flat, cloudevents"),
+        summary:
+          "psql-streamer (the default), text (for people), debezium, flat, cloudevents; avro, protobuf and "
+          + "json-schema, whose records are shown as JSON"),
       CommandLineOption("--snapshot", summary: "existing rows too, once, as of their place"),
     ],
     examples: [

@@ -48,7 +48,9 @@ extension CommandLineSyntax {
       CommandLineOption("--source", value: "NAME", summary: "which one, where there are several"),
       CommandLineOption(
         "--format", value: "F",
-        summary: "psql-streamer (the default), text (for people), debezium, flat, cloudevents"),
+        summary:
+          "psql-streamer (the default), text (for people), debezium, flat, cloudevents; avro, protobuf and "
+          + "json-schema, whose records are shown as JSON"),
       CommandLineOption(
         "--pace", value: "P", summary: "full (as fast as it goes) or recorded, with its pauses"),
     ],
@@ -198,15 +200,9 @@ extension CommandLineArguments {
     }
   }
 
-  /// The format of lines; one whose records are no lines needs a configuration.
+  /// The format of what is shown.
   func lineFormat() throws(StreamerError) -> FormatConfiguration.Name {
-    let format = try choice("--format", default: FormatConfiguration.Name.psqlStreamer)
-    guard !format.hasSchemas else {
-      throw usageError(
-        "--format \(format.rawValue)", "its records are no lines, and need a schema registry",
-        "Only a Kafka sink of a configuration has it.")
-    }
-    return format
+    try choice("--format", default: FormatConfiguration.Name.psqlStreamer)
   }
 
   /// One of the values that this version knows.

@@ -120,14 +120,17 @@ struct FormatConfiguration: Hashable, Sendable {
   /// The format when nothing is configured.
   init() {}
 
-  /// Reads the keys that every sink has for its format, and for those of its tables' rules.
-  init(_ name: Name, and others: Set<Name>, in reader: inout ConfigurationReader) {
+  /// Reads the keys that every sink has for its format, and for those of its tables' rules; a sink that
+  /// shows records has no registry.
+  init(
+    _ name: Name, and others: Set<Name>, shows: Bool = false, in reader: inout ConfigurationReader
+  ) {
     self.name = name
     let used = others.union([name])
     key = reader.keyFormat(name, used)
     debezium = DebeziumOptions(in: &reader, isUsed: used.contains(where: \.isDebeziums))
     let hasSchemas = used.contains(where: \.hasSchemas)
-    schemas = SchemaOptions(in: &reader, isUsed: hasSchemas)
+    schemas = SchemaOptions(in: &reader, isUsed: hasSchemas, asks: !shows)
     flat = FlatOptions(in: &reader, isUsed: used.contains(.flat) || hasSchemas)
     cloudEvents = reader.choice("cloudevents", default: CloudEventsMode.structured)
     if !used.contains(.cloudEvents) {

@@ -52,7 +52,8 @@ struct SinkConfiguration: Hashable, Sendable {
     let own = reader.choice("format", default: FormatConfiguration.Name.psqlStreamer)
     if !type.carries(own) { reader.refuse(own) }
     rules = TableRules(in: &reader, for: TableRules.Sink(type: type, format: own))
-    format = FormatConfiguration(own, and: rules.formats, in: &reader)
+    format = FormatConfiguration(
+      own, and: rules.formats, shows: type == .stdout, in: &reader)
     verbose = reader.boolean("verbose", default: false)
     debug = reader.boolean("debug", default: false)
     switch type {
@@ -108,7 +109,7 @@ extension SinkConfiguration {
 extension SinkConfiguration.TypeName {
   /// Whether such a sink can carry a format's records: not all of them are lines.
   func carries(_ format: FormatConfiguration.Name) -> Bool {
-    !format.hasSchemas || self == .kafka || self == .stubDiscard
+    !format.hasSchemas || self != .file && self != .stubLog
   }
 }
 

@@ -47,6 +47,9 @@ struct SinkPlan {
   var setup: LaneSetup
   /// Where it holds back what cannot be delivered; nil when it does not.
   var quarantine: QuarantineFile?
+  /// Where the schemas of its records are counted, which this program itself reads; nil where a registry
+  /// gives them their numbers.
+  var list: SchemaList?
   /// Makes a sink that is not open yet, with the topics that must be there.
   let make: (_ topics: [String], Log) throws(StreamerError) -> any Sink
 

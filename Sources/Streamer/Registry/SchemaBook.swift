@@ -87,6 +87,11 @@ final class SchemaBook: @unchecked Sendable {
         name: draft.schema.name ?? "", isKey: draft.isKey,
         of: topic.isEmpty ? table.qualifiedName : topic,
         writer.registry.subjects)
+      if let list = plan.list {
+        numbers.set(
+          list.number(of: writer.registered(draft, FieldNumbers())), FieldNumbers(), draft)
+        continue
+      }
       let fields = try fields(of: draft, writer, registry, subject: subject, sink: sink)
       let schema = writer.registered(draft, fields)
       let number: UInt32
@@ -102,13 +107,7 @@ final class SchemaBook: @unchecked Sendable {
         registry.hold(schema.text, subject: subject)
         numbers.refusal = error.why
       }
-      if draft.isKey {
-        numbers.key = number
-        numbers.keyFields = fields.numbers
-      } else {
-        numbers.value = number
-        numbers.valueFields = fields.numbers
-      }
+      numbers.set(number, fields, draft)
     }
     return numbers
   }
@@ -141,5 +140,20 @@ final class SchemaBook: @unchecked Sendable {
     let latest = try registry.latest(of: subject, sink: sink)
     let known = latest.flatMap { KnownFieldNumbers(in: $0, of: draft.path) }
     return FieldNumbers(of: draft.fields, after: known ?? KnownFieldNumbers())
+  }
+}
+
+extension SchemaNumbers {
+  /// Takes the number of a schema, and those of its fields.
+  fileprivate mutating func set(
+    _ number: UInt32, _ fields: FieldNumbers, _ draft: SchemaWriter.Draft
+  ) {
+    if draft.isKey {
+      key = number
+      keyFields = fields.numbers
+    } else {
+      value = number
+      valueFields = fields.numbers
+    }
   }
 }

@@ -97,6 +97,27 @@ final class SchemaRegistry: @unchecked Sendable {
     }
   }
 
+  /// The schema of a number; nil where the registry has none.
+  func schema(
+    _ number: UInt32, sink: String
+  ) throws(StreamerError) -> (kind: RegisteredSchema.Kind, text: String)? {
+    var troubles: [String] = []
+    for url in configuration.urls {
+      guard let answer = answer(url, "/schemas/ids/\(number)", nil, &troubles) else { continue }
+      if answer.status == 404 { return nil }
+      if (200..<300).contains(answer.status), let body = JSONValue(answer.body),
+        let text = body["schema"]?.string
+      {
+        // Avro's goes without saying.
+        let kind = body["schemaType"]?.string.flatMap { RegisteredSchema.Kind(rawValue: $0) }
+        return (kind ?? .avro, text)
+      }
+      if case .denied(let text) = RegistryAnswer(answer) { throw denied(url, text, sink) }
+      troubles.append("\(url.shown): HTTP \(answer.status)")
+    }
+    throw unavailable(troubles, sink)
+  }
+
   /// Asks whether it is there and lets this program in; gives the address that answers.
   func check(sink: String) throws(StreamerError) -> String {
     var troubles: [String] = []

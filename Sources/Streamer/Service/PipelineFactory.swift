@@ -64,8 +64,9 @@ enum PipelineFactory {
     let start = configuration.startTimeout ?? Limits.kafkaStart
     let rivalry = Rivalry()
     let quarantine = sink.quarantine(of: source, store: configuration.store)
+    let list = sink.list
     return SinkPlan(
-      name: sink.name, setup: sink.setup(for: source), quarantine: quarantine?.file
+      name: sink.name, setup: sink.setup(for: source), quarantine: quarantine?.file, list: list
     ) {
       (topics, log) throws(StreamerError) in
       let topics = topics + sink.fixedTopics
@@ -84,7 +85,7 @@ enum PipelineFactory {
             name: sink.name, kafka, topics: topics, pool: pool,
             startTimeout: min(start, Limits.kafkaStart), log: log),
           quarantine, name: sink.name, log)
-      case .stdout: try LineSink(path: nil, rotateSize: nil)
+      case .stdout: try LineSink(path: nil, rotateSize: nil, list: list)
       case .file(let file):
         try LineSink(
           path: file.path(for: source), rotateSize: file.rotateSize?.bytes, mode: file.mode)
@@ -113,6 +114,12 @@ extension PipelineFactory {
 }
 
 extension SinkConfiguration {
+  /// What counts the schemas of records that are shown; nil where none has a schema, or a registry
+  /// counts them.
+  fileprivate var list: SchemaList? {
+    if case .stdout = kind, formats.contains(where: \.hasSchemas) { SchemaList() } else { nil }
+  }
+
   /// Where it holds back what comes from one source; nil when it does not.
   fileprivate func quarantine(of source: String, store: String?) -> Quarantine? {
     guard case .kafka(let kafka) = kind, kafka.oversized == .quarantine,

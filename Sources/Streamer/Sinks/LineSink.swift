@@ -14,6 +14,8 @@ final class LineSink: Sink {
   }
 
   private let output: LineOutput
+  /// What reads records that are no lines; nil where they are some.
+  private let list: SchemaList?
   /// Pieces that are large enough and wait behind the one that is being written.
   private var waiting: [Piece] = []
   private var gathered = Piece()
@@ -26,19 +28,20 @@ final class LineSink: Sink {
   ///
   /// A file larger than `rotateSize` bytes is renamed to `path.N` and begun anew.
   convenience init(
-    path: String?, rotateSize: Int?, mode: mode_t = 0o600
+    path: String?, rotateSize: Int?, mode: mode_t = 0o600, list: SchemaList? = nil
   ) throws(StreamerError) {
     if let path {
       try self.init(LineOutput(.file(LineFile(path: path, rotateSize: rotateSize, mode: mode))))
     } else {
-      try self.init(LineOutput(.standardOutput(StandardOutput())))
+      try self.init(LineOutput(.standardOutput(StandardOutput())), list)
     }
   }
 
   /// Writes to an output of its own.
-  init(_ output: LineOutput) throws(StreamerError) {
+  init(_ output: LineOutput, _ list: SchemaList? = nil) throws(StreamerError) {
     wake = try EventDescriptor()
     self.output = output
+    self.list = list
   }
 
   var eventDescriptor: CInt? { wake.descriptor }
@@ -49,7 +52,9 @@ final class LineSink: Sink {
     for entry in batch.entries {
       // SAFETY: the pointer does not leave the closure.
       unsafe batch.withParts(of: entry) { _, value in
-        if let value = unsafe value {
+        if let list, let place = entry.value {
+          gathered.lines.append(contentsOf: list.line(of: batch.bytes.bytes(place)))
+        } else if let value = unsafe value {
           unsafe gathered.lines.append(contentsOf: value)
         } else {
           gathered.lines.append(contentsOf: "null".utf8)

@@ -119,7 +119,11 @@ final class ChaosWorld {
 
   /// Looks at what the process had at most until now, since one that is killed tells nothing more.
   private func weigh() throws {
-    peak = max(peak, try streamer.status("VmHWM") - streamer.status("RssFile"))
+    do { peak = max(peak, try streamer.status("VmHWM") - streamer.status("RssFile")) } catch {
+      // One that has just ended has no memory any more, and is told of in a moment.
+      try eventually("its end (\(error))") { streamer.poll() != nil }
+      try Scenario.requireAlive(streamer)
+    }
   }
 
   private func summary() throws -> String {

@@ -227,6 +227,22 @@ extension Integration.SecondThird {
       #expect(
         lines.count == 3 && lines[2].hasPrefix("- ") && lines[2].contains(" rest {\"id\":7} "))
       #expect(output.standardError.contains("1 events are the same, 0 differ, 1 are only in"))
+
+      // Records with schemas are compared by what they say; no registry is asked.
+      let registry = "format = \"avro\"\nregistry = { urls = [\"http://127.0.0.1:1\"] }\n"
+      let fallback = "topicFallback = \"all\"\n" + registry
+      let coded = try configuration("coded.toml", fallback)
+      let masked = try configuration(
+        "masked.toml", fallback + "[sink.k.table.whole]\nmask = { v = \"redact\" }")
+      let mask = try Subprocess.run(
+        Binary.psqlStreamer, ["inspect", "--diff", coded, masked, file])
+      #expect(mask.termination == .exited(1), "\(mask.standardError)")
+      let changed = mask.standardOutput.split(separator: "\n").dropFirst(2)
+      #expect(changed.count == 2 && changed.first?.contains(#""v":"q""#) == true, "\(changed)")
+
+      // So they are shown.
+      let shown = try replay([file, "--format", "avro"]).standardOutput.split(separator: "\n")
+      #expect(try shown.map { try JSON(String($0))["op"]?.string } == ["c", "c"])
     }
 
     @Test func `A full disk ends it with one line, and the file can be read`() throws {

@@ -66,13 +66,20 @@ extension Integration.SecondThird {
     }
 
     private static let formats: [[String]] = [
-      [], [#"format = "debezium""#], [#"format = "flat""#],
+      [], [#"format = "debezium""#], [#"format = "flat""#], registered("avro"),
+      registered("protobuf") + [#"schemaStyle = "plain""#],
     ]
+
+    private static func registered(_ format: String) -> [String] {
+      ["format = \"\(format)\"", "registry = { urls = [\"REGISTRY\"] }"]
+    }
 
     @Test(arguments: formats)
     func `Differences are found, and nothing else while changes stream`(
       format: [String]
     ) throws {
+      let registry = try format.count > 1 ? ScriptedRegistry() : nil
+      let format = format.map { $0.replacing("REGISTRY", with: registry?.url ?? "") }
       let run = try Scenario(
         "verify",
         lines: Scenario.Lines(

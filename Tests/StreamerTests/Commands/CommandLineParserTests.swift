@@ -208,11 +208,6 @@ import Testing
         + "See psql-streamer snapshot --help."
     ),
     (
-      "tail DSN -p a --format avro",
-      "--format avro: its records are no lines, and need a schema registry. Only a Kafka sink of a "
-        + "configuration has it. See psql-streamer tail --help."
-    ),
-    (
       "status --url ftp://x",
       "--url ftp://x: it is no http address. Such as http://127.0.0.1:12080. "
         + "See psql-streamer status --help."

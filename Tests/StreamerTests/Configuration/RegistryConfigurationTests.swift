@@ -108,11 +108,13 @@ import Testing
     #expect(errors(lines) == [error])
   }
 
-  @Test func onlyKafkaTakesIt() {
+  /// Lines of a file are for other programs, those of standard output for people.
+  @Test func noFileTakesIt() {
     let errors = ConfigurationFixture.errors(
       ConfigurationFixture.minimal + """
         [sink.s]
-        type = "stdout"
+        type = "file"
+        path = "/tmp/lines"
         sources = ["db1"]
         format = "avro"
         registry = { urls = ["http://r"] }
@@ -121,17 +123,18 @@ import Testing
     #expect(errors.count == 1 && errors[0].contains("its records are no lines"), "\(errors)")
   }
 
-  @Test func linesAndComparisonsRefuseIt() {
-    for arguments in [
-      ["tail", "dbname=x", "--publication", "p", "--format", "avro"],
-      ["replay", "x.rec", "--format", "avro"],
-    ] {
-      do throws(StreamerError) {
-        _ = try CommandLineParser.parse(arguments)
-        Issue.record("\(arguments) was taken")
-      } catch {
-        #expect(error.exit == .usage && "\(error)".contains("schema registry"))
-      }
-    }
+  @Test func whatIsShownNeedsNoRegistry() throws {
+    let shown =
+      ConfigurationFixture.minimal + """
+        [sink.s]
+        type = "stdout"
+        sources = ["db1"]
+        format = "avro"
+
+        """
+    #expect(try ConfigurationFixture.parse(shown).notes.isEmpty)
+    let notes = try ConfigurationFixture.parse(shown + "registry = { urls = [\"http://r\"] }\n")
+      .notes
+    #expect(notes.count == 1 && "\(notes[0])".contains("registry"), "\(notes)")
   }
 }

@@ -119,21 +119,18 @@ struct RecordingSide: ~Copyable {
 
   private var pipeline: Pipeline
   private let sinks: [KeepingSink]
+  private let schemas: SchemaBook
 
   init(
     _ configuration: Configuration, source name: String?, _ header: RecordingHeader, host: String?
   ) throws(StreamerError) {
     let source = try configuration.replayedSource(named: name)
     let configured = configuration.sinks(of: source.name)
-    for sink in configured {
-      guard let format = sink.formats.first(where: \.hasSchemas) else { continue }
-      throw StreamerError(
-        what: "sink \(sink.name)",
-        why: "records of format = \"\(format.rawValue)\" are no text to compare",
-        hint: "Compare with format = \"debezium\".", exit: .usage)
-    }
-    sinks = configured.map { KeepingSink($0.name) }
-    let plans = configured.map { PipelineFactory.plan($0, source: source.name, configuration) }
+    var plans = configured.map { PipelineFactory.plan($0, source: source.name, configuration) }
+    // What is compared is what records say, under whatever number of their schema.
+    for index in plans.indices { plans[index].list = SchemaList() }
+    sinks = plans.map { KeepingSink($0.name, $0.list) }
+    schemas = SchemaBook(sinks: plans, log: Log(level: .error))
     let lanes = LaneSet(count: plans.count) { [sinks] index in
       Lane(name: plans[index].name, sink: sinks[index], position: LSN.zero, isOpen: true)
     }
@@ -176,7 +173,8 @@ struct RecordingSide: ~Copyable {
         let topics = zip(sinks, request.topics).map { sink, topic in
           topic.map { sink.prepare(topic: $0) }
         }
-        pipeline.answer(request, try feed.answer(to: request, topics: topics))
+        let answers = try schemas.find([request], [try feed.answer(to: request, topics: topics)])
+        pipeline.answer(request, answers[0])
       }
       if step.pause == .needsBytes { return consumed }
     }
@@ -189,11 +187,15 @@ struct RecordingSide: ~Copyable {
 /// A sink that keeps what it gets, as text.
 final class KeepingSink: Sink {
   private let name: String
+  private let list: SchemaList?
   private var topics: [String] = []
   private var events: [RecordingSide.Event] = []
   private var receipts: [DeliveryReceipt] = []
 
-  init(_ name: String) { self.name = name }
+  init(_ name: String, _ list: SchemaList?) {
+    self.name = name
+    self.list = list
+  }
 
   func prepare(topic: String) -> TopicID {
     if let known = topics.firstIndex(of: topic) { return TopicID(known) }
@@ -203,7 +205,7 @@ final class KeepingSink: Sink {
 
   func send(_ batch: borrowing RecordBatch) {
     for entry in batch.entries {
-      let value = entry.value.map { batch.bytes.bytes($0).text } ?? ""
+      let value = entry.value.map { text(of: batch.bytes.bytes($0)) } ?? ""
       let document = JSONValue(Array(value.utf8))
       // Sinks without topics are told apart by their names.
       let topic = topics[Int(entry.topic)]
@@ -212,9 +214,16 @@ final class KeepingSink: Sink {
         ordinal: document?["Ordinal"]?.integer ?? 0, topic: topic.isEmpty ? name : topic)
       events.append(
         RecordingSide.Event(
-          place: place, key: entry.key.map { batch.bytes.bytes($0).text }, value: value))
+          place: place, key: entry.key.map { text(of: batch.bytes.bytes($0)) }, value: value))
       receipts.append(DeliveryReceipt(ticket: entry.ticket, count: 1, bytes: entry.size))
     }
+  }
+
+  /// What a record, or its key, says.
+  private func text(of bytes: RawSpan) -> String {
+    var json = ByteWriter()
+    guard let list, list.append(bytes, to: &json) else { return bytes.text }
+    return json.bytes.text
   }
 
   func poll(_ report: (DeliveryReceipt) -> Void) {

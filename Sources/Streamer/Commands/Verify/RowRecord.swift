@@ -55,6 +55,8 @@ struct RowRecordReader {
   }
 
   private let format: FormatConfiguration.Name
+  /// Whether records are rows without an envelope.
+  private let isRow: Bool
   private let tables: [Name: Int]
   private let database: UInt64
   /// The hashes of what stands for values that were not sent.
@@ -65,6 +67,7 @@ struct RowRecordReader {
   /// For a sink that is set up so, and these tables in their order.
   init(_ setup: LaneSetup, database: String, tables: [(schema: String, table: String)]) {
     format = setup.format
+    isRow = setup.format.isRow(setup.schemas)
     self.database = Self.hash(name: database)
     var numbers: [Name: Int] = [:]
     for (index, table) in tables.enumerated() {
@@ -77,15 +80,15 @@ struct RowRecordReader {
       ? [] : Set(Self.standIns(setup.debezium.unavailable).map(ColumnDigest.hash))
     var names = setup.flat.fields.map(\.name)
     if setup.flat.deletes.isRow { names.append(FlatTablePlan.deleted) }
-    extras = format == .flat ? Set(names.map(Self.hash(name:))) : []
+    extras = isRow ? Set(names.map(Self.hash(name:))) : []
   }
 
   /// Whether records say which table they are of.
-  var namesTables: Bool { format != .flat }
+  var namesTables: Bool { !isRow }
 
   /// Whether a record without a value is the end of a row also in a topic of several tables; where it
   /// is not, another record has said so before.
-  var tellsBare: Bool { format == .flat }
+  var tellsBare: Bool { isRow }
 
   /// The hash of a name between its quotes.
   private static func hash(name: String) -> UInt64 {
@@ -117,15 +120,11 @@ struct RowRecordReader {
 
   // MARK: - Reading
 
-  /// What a record says; nil when it is none of a row of these tables.
+  /// What a record says, which is JSON; nil when it is none of a row of these tables.
   func read(_ value: RawSpan?) -> RowRecord? {
     guard let value else { return RowRecord(content: .gone) }
-    switch format {
-    case .psqlStreamer: return native(value)
-    case .debezium: return envelope(value)
-    case .flat: return flat(value)
-    default: return nil
-    }
+    if format == .psqlStreamer { return native(value) }
+    return isRow ? flat(value) : envelope(value)
   }
 
   private func native(_ value: RawSpan) -> RowRecord? {
@@ -252,5 +251,12 @@ extension RawSpan {
     guard byteCount == text.utf8CodeUnitCount else { return false }
     for at in 0..<byteCount where unsafe self[at] != text.utf8Start[at] { return false }
     return true
+  }
+}
+
+extension FormatConfiguration.Name {
+  /// Whether records are rows without an envelope.
+  func isRow(_ schemas: SchemaOptions) -> Bool {
+    self == .flat || hasSchemas && schemas.isRowAlone
   }
 }

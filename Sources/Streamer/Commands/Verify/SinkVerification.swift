@@ -35,6 +35,8 @@ final class SinkVerification {
   private(set) var differing: [Int: [[UInt8]]] = [:]
   /// The keys that only the topic has, likewise.
   private(set) var extra: [Int: [[UInt8]]] = [:]
+  /// What says what records have that name their schemas.
+  private let texts: RecordTexts
   /// What reads the records of each format.
   private var readers: [FormatConfiguration.Name: RowRecordReader] = [:]
   private var snapshot: ServerSnapshot?
@@ -52,6 +54,7 @@ final class SinkVerification {
     self.postgres = postgres
     self.sink = sink
     setup = sink.setup(for: source.name)
+    texts = RecordTexts(setup, sink: sink.name)
     self.kafka = kafka
     self.options = options
     self.directory = directory
@@ -130,12 +133,18 @@ final class SinkVerification {
       total: try topics.ahead())
     try topics.read(pause: { (count) throws(StreamerError) in try progress.advance(count) }) {
       (message) throws(StreamerError) in
-      let value = message.value
       let tables = byTopic[message.topic] ?? []
-      guard let first = tables.first, let reader = readers[subjects[first].format],
-        let record = reader.read(value)
-      else { return }
-      let isBare = value == nil
+      guard let first = tables.first, let reader = readers[subjects[first].format] else { return }
+      let isBare = message.value == nil
+      var json = ByteWriter()
+      var found: RowRecord?
+      if let value = message.value {
+        guard try texts.write(value, subjects[first].format, to: &json) else { return }
+        found = reader.read(json.bytes)
+      } else {
+        found = reader.read(nil)
+      }
+      guard let record = found else { return }
       if isBare, tables.count > 1, !reader.tellsBare { return }
       guard let table = record.table ?? tables.first, table < subjects.count,
         subjects[table].topic == message.topic
@@ -148,11 +157,12 @@ final class SinkVerification {
         }
         return
       }
-      guard let key = message.key else { return }
+      guard let key = message.key, let text = try texts.key(key, subjects[first].format) else {
+        return
+      }
       try add(
         KeyEntry(
-          table: table, key: key.array, origin: origin, partition: message.partition,
-          record: record))
+          table: table, key: text, origin: origin, partition: message.partition, record: record))
     }
   }
 
@@ -170,14 +180,17 @@ final class SinkVerification {
     var numbers: [UInt32: Int] = [:]
     for index in subjects.indices { numbers[subjects[index].table.relation.oid] = index }
     let encoder = TableRowEncoder(
-      sink, source, postgres, origin: server.origin, catalog: server.catalog,
+      sink, source, postgres, origin: server.origin, catalog: server.catalog, list: texts.list,
       number: { numbers[$0.oid] })
     encoder.receive = { [unowned self] table, key, value in
-      guard failure == nil, let record = readers[subjects[table].format]?.read(value),
-        case .row = record.content
+      var json = ByteWriter()
+      let format = subjects[table].format
+      guard failure == nil, texts.write(ofTable: value, format, to: &json),
+        let record = readers[format]?.read(json.bytes), case .row = record.content
       else { return }
       do throws(StreamerError) {
-        try add(KeyEntry(table: table, key: key, origin: .table, record: record))
+        let text = texts.key(ofTable: key, format)
+        try add(KeyEntry(table: table, key: text, origin: .table, record: record))
       } catch { failure = error }
       subjects[table].finding.rows += 1
     }

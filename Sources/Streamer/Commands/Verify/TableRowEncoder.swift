@@ -36,16 +36,22 @@ final class TableRowEncoder {
   }
 
   private let receipt = Receipt()
+  private let schemas: SchemaBook
   private let catalog: TableCatalog
   private var pipeline: Pipeline
   private let number: (Relation) -> Int?
 
-  /// For a sink that is set up so; `number` gives a table's number.
+  /// For a sink that is set up so; `list` counts the schemas of its records, and `number` gives a
+  /// table's number.
   init(
     _ sink: SinkConfiguration, _ source: SourceConfiguration,
     _ postgres: PostgresSourceConfiguration, origin: StreamOrigin, catalog: TableCatalog,
-    number: @escaping (Relation) -> Int?
+    list: SchemaList, number: @escaping (Relation) -> Int?
   ) {
+    let plan = SinkPlan(name: sink.name, setup: sink.setup(for: source.name), list: list) {
+      (_, _) in StubSink(log: nil)
+    }
+    schemas = SchemaBook(sinks: [plan], log: Log(level: .error))
     self.catalog = catalog
     self.number = number
     let receipt = receipt
@@ -105,8 +111,8 @@ final class TableRowEncoder {
         throw StreamerError(what: "the catalog", why: "\(error)", retryable: error.isRetryable)
       }
       let topic = number(request.relation).map { TopicID($0) }
-      pipeline.answer(
-        request, TableAnswer(catalogKey: keys[0], types: types, topics: [topic]))
+      let answer = TableAnswer(catalogKey: keys[0], types: types, topics: [topic])
+      pipeline.answer(request, try schemas.find([request], [answer])[0])
     }
   }
 }

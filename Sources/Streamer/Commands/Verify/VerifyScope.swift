@@ -17,19 +17,20 @@ enum VerifyScope {
     if let actions = rule.actions, !actions.isSuperset(of: [.insert, .update, .delete, .read]) {
       return "the sink's rule leaves out some of its actions"
     }
-    if format == .debezium || format == .flat,
+    let isRow = format.isRow(setup.schemas)
+    if format.isDebeziums,
       !setup.debezium.skippedOperations.isDisjoint(with: ["c", "r", "u", "d"])
     {
       return "the sink leaves out operations (skippedOperations)"
     }
-    if format == .flat, setup.flat.deletes == .drop {
+    if isRow, setup.flat.deletes == .drop {
       return "the sink leaves out deletes (flat.deletes)"
     }
     if formats.contains(where: { $0 != format }) {
       return "its topic has records of other formats too"
     }
     // A row alone does not say which table it is of.
-    if format == .flat, formats.count > 1 {
+    if isRow, formats.count > 1 {
       return "its topic has rows of other tables too, and they do not say which"
     }
     return nil
@@ -44,8 +45,8 @@ enum VerifyScope {
   /// Why the records of a format cannot be read; nil when they can.
   private static func obstacle(_ format: FormatConfiguration.Name) -> String? {
     switch format {
-    case .psqlStreamer, .debezium, .flat: nil
-    default: "format = \"\(format.rawValue)\" is not read by verify yet"
+    case .psqlStreamer, .debezium, .flat, .avro, .protobuf, .jsonSchema: nil
+    case .cloudEvents, .text: "format = \"\(format.rawValue)\" is not read by verify yet"
     }
   }
 }

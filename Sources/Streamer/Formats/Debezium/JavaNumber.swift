@@ -19,10 +19,17 @@ enum JavaNumber {
     append(number, to: &json)
   }
 
-  /// Appends a number of single or double precision.
+  /// Appends a number of double precision.
   static func append(_ value: Double, to json: inout ByteWriter) {
     var text = ByteWriter(capacity: 32)
     text.append(double: value)
+    append(text.bytes, to: &json)
+  }
+
+  /// Appends a number of single precision.
+  static func append(_ value: Float, to json: inout ByteWriter) {
+    var text = ByteWriter(capacity: 32)
+    text.append(float: value)
     append(text.bytes, to: &json)
   }
 

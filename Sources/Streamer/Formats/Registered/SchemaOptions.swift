@@ -29,9 +29,9 @@ enum SchemaErrorAction: String, Hashable, Sendable, CaseIterable {
 }
 
 extension SchemaOptions {
-  /// Reads the keys of a sink.
-  init(in reader: inout ConfigurationReader, isUsed: Bool) {
-    registry = RegistryConfiguration(in: &reader, isUsed: isUsed)
+  /// Reads the keys of a sink, which asks a registry or counts schemas itself.
+  init(in reader: inout ConfigurationReader, isUsed: Bool, asks: Bool) {
+    registry = RegistryConfiguration(in: &reader, isUsed: isUsed && asks)
     style = reader.choice("schemaStyle", default: SchemaStyle.debezium)
     onError = reader.choice("onSchemaError", default: SchemaErrorAction.stop)
     isRowAlone = style == .plain || reader.has("flat")
