@@ -219,6 +219,8 @@ enum Limits {
   static let certainCommit = Duration.milliseconds(800)
   /// How long the end of a position's topic is looked for.
   static let positionRead = Duration.seconds(10)
+  /// Between two looks whether a transaction is decided, in microseconds.
+  static let decisionPause: UInt32 = 20_000
   /// Records at the end of a position's topic among which the last position is looked for first.
   static let positionTail: Int64 = 1_000
   /// Bytes of segments that a position's topic is kept in.

@@ -1,3 +1,4 @@
+import Glibc
 import KafkaBridge
 import PGWire
 
@@ -13,6 +14,15 @@ struct PositionTopic: Sendable {
   /// How to reach the cluster for reading.
   let properties: KafkaConfiguration
   let log: Log
+  /// How long what becomes of a transaction is waited for.
+  var patience = Limits.positionRead
+
+  /// Why the last position cannot be said.
+  private enum Fault: Error {
+    case kafka(KafkaError)
+    /// A transaction there is neither committed nor aborted.
+    case undecided(TopicPartition)
+  }
 
   /// How the topic is made where it does not exist.
   func new(replication: Int) -> NewTopic {
@@ -27,31 +37,86 @@ struct PositionTopic: Sendable {
 
   /// The position that was committed last, as far as what it led to is there; nil when there is none.
   ///
-  /// Blocks, and must be called when no transaction of its writer's can be open any more.
+  /// Blocks, and must be called when no transaction of its writer's can be open any more. A broker that
+  /// has crashed may say so before all partitions know what became of the last one: until they do, that
+  /// position cannot be seen, and an earlier one is not the last.
   func last() throws(StreamerError) -> PositionRecord? {
-    do throws(KafkaError) {
+    do throws(Fault) {
       guard let bytes = try lastValue() else { return nil }
       if let record = PositionRecord(bytes) { return try checked(record) }
     } catch {
+      switch error {
+      case .undecided(let partition): throw undecided(partition)
       // Made at the first start, and not deleted since.
-      if error.category == .missingTopic { return nil }
-      throw StreamerError(error, sink: sink)
+      case .kafka(let error) where error.category == .missingTopic: return nil
+      case .kafka(let error): throw StreamerError(error, sink: sink)
+      }
     }
     throw StreamerError(
       what: "sink \(sink)", why: "the last position in topic \(name) cannot be read",
       hint: "A newer psql-streamer may have written it.", exit: .preflight)
   }
 
-  private func lastValue() throws(KafkaError) -> [UInt8]? {
-    let reader = try PartitionReader(configuration: properties)
-    defer { reader.close(timeout: .zero) }
-    let bounds = try reader.bounds(of: partition, timeout: Limits.positionRead)
-    let tail = max(bounds.lowerBound, bounds.upperBound - Limits.positionTail)
-    var found = try last(from: tail, to: bounds.upperBound, reader)
-    if found == nil, tail > bounds.lowerBound {
-      found = try last(from: bounds.lowerBound, to: bounds.upperBound, reader)
+  private func undecided(_ partition: TopicPartition) -> StreamerError {
+    StreamerError(
+      what: "sink \(sink)",
+      why: "a transaction in \(partition) is neither committed nor aborted, so nobody can say what "
+        + "was committed last",
+      hint:
+        "It ends within its producer's transaction.timeout.ms; kafka-transactions.sh find-hanging "
+        + "shows one that does not.", retryable: true)
+  }
+
+  private static func asked<Answer>(
+    _ ask: () throws(KafkaError) -> Answer
+  ) throws(Fault) -> Answer {
+    do throws(KafkaError) { return try ask() } catch { throw .kafka(error) }
+  }
+
+  private func lastValue() throws(Fault) -> [UInt8]? {
+    let (reader, everything) = try Self.asked { () throws(KafkaError) in
+      (
+        try PartitionReader(configuration: properties),
+        try PartitionReader(configuration: properties, committedOnly: false)
+      )
     }
-    return found
+    defer {
+      reader.close(timeout: .zero)
+      everything.close(timeout: .zero)
+    }
+    let written = try Self.asked { () throws(KafkaError) in
+      try everything.bounds(of: partition, timeout: Limits.positionRead)
+    }
+    try wait(until: partition, isDecidedBefore: written.upperBound, reader)
+    return try Self.asked { () throws(KafkaError) in
+      let bounds = try reader.bounds(of: partition, timeout: Limits.positionRead)
+      let tail = max(bounds.lowerBound, bounds.upperBound - Limits.positionTail)
+      let found = try last(from: tail, to: bounds.upperBound, reader)
+      guard found == nil, tail > bounds.lowerBound else { return found }
+      return try last(from: bounds.lowerBound, to: bounds.upperBound, reader)
+    }
+  }
+
+  /// Waits until what is committed can be read up to an offset.
+  private func wait(
+    until partition: TopicPartition, isDecidedBefore end: Int64, _ reader: PartitionReader
+  ) throws(Fault) {
+    let deadline = ContinuousClock.now + patience
+    var isTold = false
+    while true {
+      let bounds = try Self.asked { () throws(KafkaError) in
+        try reader.bounds(of: partition, timeout: Limits.positionRead)
+      }
+      guard bounds.upperBound < end else { return }
+      guard .now < deadline else { throw .undecided(partition) }
+      if !isTold {
+        isTold = true
+        log.warning(
+          "waiting for what becomes of a transaction",
+          ["partition": "\(partition)", "decidedBefore": bounds.upperBound, "end": end])
+      }
+      usleep(Limits.decisionPause)
+    }
   }
 
   private func last(
@@ -71,21 +136,27 @@ struct PositionTopic: Sendable {
   /// the transaction was torn, and reading begins again before it.
   ///
   /// The protocol that librdkafka speaks allows that when a request is delayed (KIP-890).
-  private func checked(
-    _ record: PositionRecord
-  ) throws(KafkaError) -> PositionRecord {
-    let committed = try PartitionReader(configuration: properties)
-    defer { committed.close(timeout: .zero) }
+  private func checked(_ record: PositionRecord) throws(Fault) -> PositionRecord {
+    let (committed, everything) = try Self.asked { () throws(KafkaError) in
+      (
+        try PartitionReader(configuration: properties),
+        try PartitionReader(configuration: properties, committedOnly: false)
+      )
+    }
+    defer {
+      committed.close(timeout: .zero)
+      everything.close(timeout: .zero)
+    }
     let lasts = record.written.filter { $0.lastOffset >= 0 }.map {
       PartitionOffset($0.partition, $0.lastOffset)
     }
-    let missing = try missing(lasts, committed)
-    guard !missing.isEmpty else { return record }
     // What is not there at all was deleted, or compacted away, since.
-    let everything = try PartitionReader(configuration: properties, committedOnly: false)
-    defer { everything.close(timeout: .zero) }
-    let gone = Set(try self.missing(missing, everything))
-    guard let torn = missing.first(where: { !gone.contains($0) }) else { return record }
+    let there = try present(lasts, everything)
+    for place in there {
+      try wait(until: place.partition, isDecidedBefore: place.offset + 1, committed)
+    }
+    let found = Set(try present(there, committed))
+    guard let torn = there.first(where: { !found.contains($0) }) else { return record }
     log.error(
       "the last transaction was torn: its position was committed, and records of it were not",
       [
@@ -98,28 +169,29 @@ struct PositionTopic: Sendable {
     return before
   }
 
-  /// The places at which no record can be read, among those whose topics are still there.
-  private func missing(
+  /// The places at which a record can be read.
+  private func present(
     _ places: [PartitionOffset], _ reader: PartitionReader
-  ) throws(KafkaError) -> [PartitionOffset] {
-    var there: [PartitionOffset] = []
-    var missing: [PartitionOffset] = []
-    for place in places {
-      do throws(KafkaError) {
-        let bounds = try reader.bounds(of: place.partition, timeout: Limits.positionRead)
-        if bounds.contains(place.offset) { there.append(place) } else { missing.append(place) }
-      } catch {
-        guard error.category == .missingTopic else { throw error }
+  ) throws(Fault) -> [PartitionOffset] {
+    try Self.asked { () throws(KafkaError) in
+      var within: [PartitionOffset] = []
+      for place in places {
+        do throws(KafkaError) {
+          let bounds = try reader.bounds(of: place.partition, timeout: Limits.positionRead)
+          if bounds.contains(place.offset) { within.append(place) }
+        } catch {
+          guard error.category == .missingTopic else { throw error }
+        }
       }
+      var found: Set<TopicPartition> = []
+      let offsets = Dictionary(within.map { ($0.partition, $0.offset) }) { $1 }
+      try reader.read(from: within, timeout: Limits.positionRead) { record in
+        let partition = TopicPartition(topic: record.topic, partition: record.partition)
+        if offsets[partition] == record.offset { found.insert(partition) }
+        return false
+      }
+      return within.filter { found.contains($0.partition) }
     }
-    var found: Set<TopicPartition> = []
-    let offsets = Dictionary(there.map { ($0.partition, $0.offset) }) { $1 }
-    try reader.read(from: there, timeout: Limits.positionRead) { record in
-      let partition = TopicPartition(topic: record.topic, partition: record.partition)
-      if offsets[partition] == record.offset { found.insert(partition) }
-      return false
-    }
-    return missing + there.filter { !found.contains($0.partition) }
   }
 }
 

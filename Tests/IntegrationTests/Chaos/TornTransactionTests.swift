@@ -73,5 +73,33 @@ extension Integration.FirstThird.ExactlyOnce {
       try producer.commitTransaction(timeout: .seconds(10))
       try eventually("the whole one") { try topic.last() == whole }
     }
+
+    /// While it is not decided what became of what was written last, what was committed before is not
+    /// the last: neither in the position's topic nor in those that its transaction wrote to.
+    @Test func `What is not decided is waited for`() throws {
+      defer { producer.close(timeout: .seconds(5)) }
+      var impatient = topic
+      impatient.patience = .milliseconds(300)
+      try producer.beginTransaction()
+      write([7], to: rows)
+      let whole = record(producer.writtenPartitions)
+      write(whole.value, key: topic.key, to: positions)
+      try producer.commitTransaction(timeout: .seconds(10))
+      try eventually("the position") { try topic.last() == whole }
+      for (other, topic) in [(positions, "position"), (rows, "rows")] {
+        try producer.beginTransaction()
+        write([9], key: [9], to: other)
+        if topic == "rows" {
+          // Nothing of the last position's own waits for it.
+          #expect(try impatient.last() == whole)
+        } else {
+          let error = #expect(throws: StreamerError.self) { try impatient.last() }
+          #expect(
+            error?.isRetryable == true && "\(error.map { "\($0)" } ?? "")".contains("neither"))
+        }
+        try producer.abortTransaction(timeout: .seconds(10))
+        try eventually("the same position") { try self.topic.last() == whole }
+      }
+    }
   }
 }
