@@ -120,7 +120,7 @@ private struct AvroReading {
     }
     switch schema.kind {
     case .boolean: return at < bytes.count && bytes[at] <= 1 && take(1)
-    case .int16, .int32, .int64: return number() != nil
+    case .int8, .int16, .int32, .int64: return number() != nil
     case .float: return take(4)
     case .double: return take(8)
     case .string, .bytes: return text()

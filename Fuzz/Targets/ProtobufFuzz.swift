@@ -179,7 +179,7 @@ private struct ProtobufReading {
     default: break
     }
     switch schema.kind {
-    case .boolean, .int16, .int32, .int64: return wire == 0
+    case .boolean, .int8, .int16, .int32, .int64: return wire == 0
     case .float: return wire == 5
     case .double: return wire == 1
     case .string, .bytes: return wire == 2
@@ -207,7 +207,7 @@ private struct ProtobufReading {
   /// One element, or several one behind the other where they are numbers.
   private func takes(listed bytes: ArraySlice<UInt8>, _ element: ConnectSchema) -> Bool {
     switch element.kind {
-    case .boolean, .int16, .int32, .int64:
+    case .boolean, .int8, .int16, .int32, .int64:
       var rest = bytes
       while !rest.isEmpty { if Self.varint(&rest) == nil { return false } }
       return true
