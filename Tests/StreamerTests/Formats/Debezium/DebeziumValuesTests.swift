@@ -166,8 +166,10 @@ import Testing
       let oid = oids[Int.random(in: 0..<oids.count, using: &random)]
       // The server sends integers as integers: they are not looked at.
       if oid == 20 { continue }
-      let json = try #require(value(text, oid, Int32.random(in: -1...8, using: &random)))
-      #expect(throws: Never.self, "\(text) of \(oid): \(json), seed \(seed)") {
+      let time = try #require(DebeziumOptions.Time.allCases.randomElement(using: &random))
+      let modifier = Int32.random(in: -1...8, using: &random)
+      let json = try #require(value(text, oid, modifier) { $0.time = time })
+      #expect(throws: Never.self, "\(text) of \(oid), \(time): \(json), seed \(seed)") {
         try JSON(json)
       }
     }
