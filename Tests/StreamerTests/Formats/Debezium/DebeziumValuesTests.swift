@@ -145,6 +145,16 @@ import Testing
     }
   }
 
+  /// Numbers that no date or time has; the server does not send them.
+  @Test(
+    arguments: [
+      (1184, "2024-02-29 9999999999:34:56+00"), (1184, "2024-02-29 12:34:56+9999999999"),
+      (1266, "12:34:56-9999999999"),
+    ] as [(UInt32, String)])
+  func aTimeBeyondAllIsATextOfItsOwn(_ oid: UInt32, _ text: String) {
+    #expect(value(text, oid) == "\"\(text)\"")
+  }
+
   /// No text breaks anything, and every value is JSON.
   @Test func everyTextBecomesJSON() throws {
     var random = SeededRandom("DebeziumValuesTests")
