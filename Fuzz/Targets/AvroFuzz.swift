@@ -17,6 +17,7 @@ enum AvroFuzz: FuzzTarget {
     let examples: [(UInt32, String)] = [
       (16, "t"), (23, "42"), (20, "-9223372036854775808"), (701, "-1.5e-05"), (1700, "12.670"),
       (1114, "2024-02-29 12:34:56.789"), (1184, "2024-02-29 12:34:56+05"), (1186, "1 day"),
+      (1082, "-infinity"), (1266, "24:00:00+05:30"),
       (17, #"\xdeadbeef"#), (25, "ab"), (22, "1 2 3"), (1007, "{1,NULL,3}"), (600, "(1,2)"),
       (1009, #"{"a,b",NULL}"#), (20000, #""a"=>"1", "b"=>NULL"#), (20002, "[1,2.5]"), (1560, "101"),
     ]
@@ -41,13 +42,16 @@ enum AvroFuzz: FuzzTarget {
     }
     for style in SchemaStyle.allCases {
       for hstore in DebeziumOptions.Hstore.allCases {
-        var setup = LaneSetup(routing: TopicRouting(fallback: "t"))
-        setup.format = .avro
-        setup.schemas.style = style
-        setup.debezium.hstore = hstore
-        setup.debezium.unknown = .text
-        let writer = SchemaWriter(setup, StreamOrigin())
-        try check(text, column, writer)
+        for time in [DebeziumOptions.Time.adaptive, .structured] {
+          var setup = LaneSetup(routing: TopicRouting(fallback: "t"))
+          setup.format = .avro
+          setup.schemas.style = style
+          setup.debezium.hstore = hstore
+          setup.debezium.time = time
+          setup.debezium.unknown = .text
+          let writer = SchemaWriter(setup, StreamOrigin())
+          try check(text, column, writer)
+        }
       }
     }
   }
@@ -120,7 +124,7 @@ private struct AvroReading {
     }
     switch schema.kind {
     case .boolean: return at < bytes.count && bytes[at] <= 1 && take(1)
-    case .int16, .int32, .int64: return number() != nil
+    case .int8, .int16, .int32, .int64: return number() != nil
     case .float: return take(4)
     case .double: return take(8)
     case .string, .bytes: return text()

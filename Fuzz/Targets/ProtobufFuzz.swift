@@ -18,6 +18,7 @@ enum ProtobufFuzz: FuzzTarget {
     let examples: [(UInt32, String)] = [
       (16, "t"), (23, "42"), (20, "-9223372036854775808"), (701, "-1.5e-05"), (1700, "12.670"),
       (1114, "2024-02-29 12:34:56.789"), (1184, "2024-02-29 12:34:56+05"), (1186, "1 day"),
+      (1082, "-infinity"), (1266, "24:00:00+05:30"),
       (17, #"\xdeadbeef"#), (25, "ab"), (22, "1 2 3"), (1007, "{1,NULL,3}"), (600, "(1,2)"),
       (1009, #"{"a,b",NULL}"#), (20000, #""a"=>"1", "b"=>NULL"#), (20002, "[1,2.5]"), (1560, "101"),
     ]
@@ -44,7 +45,7 @@ enum ProtobufFuzz: FuzzTarget {
     }
     for style in SchemaStyle.allCases {
       for hstore in DebeziumOptions.Hstore.allCases {
-        for time in [DebeziumOptions.Time.adaptive, .connect] {
+        for time in [DebeziumOptions.Time.adaptive, .connect, .structured] {
           var setup = LaneSetup(routing: TopicRouting(fallback: "t"))
           setup.format = .protobuf
           setup.schemas.style = style
@@ -179,7 +180,7 @@ private struct ProtobufReading {
     default: break
     }
     switch schema.kind {
-    case .boolean, .int16, .int32, .int64: return wire == 0
+    case .boolean, .int8, .int16, .int32, .int64: return wire == 0
     case .float: return wire == 5
     case .double: return wire == 1
     case .string, .bytes: return wire == 2
@@ -207,7 +208,7 @@ private struct ProtobufReading {
   /// One element, or several one behind the other where they are numbers.
   private func takes(listed bytes: ArraySlice<UInt8>, _ element: ConnectSchema) -> Bool {
     switch element.kind {
-    case .boolean, .int16, .int32, .int64:
+    case .boolean, .int8, .int16, .int32, .int64:
       var rest = bytes
       while !rest.isEmpty { if Self.varint(&rest) == nil { return false } }
       return true

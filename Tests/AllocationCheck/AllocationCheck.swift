@@ -111,6 +111,12 @@ enum AllocationCheck {
         .init(tables: orders, rule: TableRules.Rule(exclude: ["g", "l"]))
       ])
     }
+    let structs = [("debezium", debezium), ("avro", avro), ("protobuf", protobuf)].map {
+      name, setup in
+      var setup = setup
+      setup.debezium.time = .structured
+      return (name: "\(name) with structs", setup: setup)
+    }
     var messages = rows
     messages.format = .protobuf
     messages.key = .protobuf
@@ -123,7 +129,7 @@ enum AllocationCheck {
       ("flat by a rule", ownFormat), ("avro", avro), ("avro, plain", rows), ("protobuf", protobuf),
       ("protobuf, plain", messages),
       ("cloudevents", events), ("text", text),
-    ]
+    ] + structs
   }
 
   /// Lanes with rules for the table: a condition, masks, names.

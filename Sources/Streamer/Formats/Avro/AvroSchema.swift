@@ -116,7 +116,7 @@ struct AvroSchema: ~Copyable {
     }
     if let standard = schema.standard { append(mark: "connect.default", standard) }
     if let name = schema.name { append(mark: "connect.name", name) }
-    if case .int16 = schema.kind { append(mark: "connect.type", "int16") }
+    if let type = schema.kind.connectType { append(mark: "connect.type", type) }
     switch schema.name {
     case "org.apache.kafka.connect.data.Decimal": append(mark: "logicalType", "decimal")
     case "org.apache.kafka.connect.data.Date": append(mark: "logicalType", "date")
@@ -167,7 +167,7 @@ extension ConnectSchema.Kind {
   fileprivate var avroName: String {
     switch self {
     case .boolean: "boolean"
-    case .int16, .int32: "int"
+    case .int8, .int16, .int32: "int"
     case .int64: "long"
     case .float: "float"
     case .double: "double"

@@ -113,6 +113,7 @@ extension DebeziumEncoder {
         bytes.append(zigzag: number)
         return true
       }
+    case .structured(let type): return encode(structured: type, avro: text, into: &bytes)
     case .bytes:
       guard let digits = try? Base64.hexDigits(text) else { return false }
       bytes.append(zigzag: Int64(digits.byteCount / 2))

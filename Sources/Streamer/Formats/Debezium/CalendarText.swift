@@ -55,7 +55,8 @@ struct CalendarText: BitwiseCopyable {
   }
 
   private mutating func readTime(_ reader: inout Reader) -> Bool {
-    guard let hours = reader.number(), reader.skip(UInt8(ascii: ":")),
+    // More than two digits are no time, and their microseconds may be beyond 64 bits.
+    guard let hours = reader.number(), hours < 100, reader.skip(UInt8(ascii: ":")),
       let minutes = reader.number(), reader.skip(UInt8(ascii: ":")), let seconds = reader.number()
     else { return false }
     var fraction: Int64 = 0
@@ -69,7 +70,7 @@ struct CalendarText: BitwiseCopyable {
     let sign = reader.peek
     guard sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") else { return true }
     reader.at += 1
-    guard let offset = reader.number() else { return false }
+    guard let offset = reader.number(), offset < 100 else { return false }
     zone = offset * 3600
     if reader.skip(UInt8(ascii: ":")) { zone += (reader.number() ?? 0) * 60 }
     if reader.skip(UInt8(ascii: ":")) { zone += reader.number() ?? 0 }

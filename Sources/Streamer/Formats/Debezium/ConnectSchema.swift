@@ -4,7 +4,7 @@ import PGWire
 struct ConnectSchema: Sendable {
   /// What values are.
   indirect enum Kind: Sendable {
-    case boolean, int16, int32, int64, float, double, string, bytes
+    case boolean, int8, int16, int32, int64, float, double, string, bytes
     case array(ConnectSchema)
     case map(key: ConnectSchema, value: ConnectSchema)
     case structure([Member])
@@ -110,6 +110,7 @@ extension ConnectSchema.Kind {
   fileprivate var name: String {
     switch self {
     case .boolean: "boolean"
+    case .int8: "int8"
     case .int16: "int16"
     case .int32: "int32"
     case .int64: "int64"
@@ -120,6 +121,15 @@ extension ConnectSchema.Kind {
     case .array: "array"
     case .map: "map"
     case .structure: "struct"
+    }
+  }
+
+  /// The mark of integers that Avro and Protobuf have no type for.
+  var connectType: String? {
+    switch self {
+    case .int8: "int8"
+    case .int16: "int16"
+    default: nil
     }
   }
 }

@@ -97,6 +97,7 @@ extension DebeziumEncoder {
     case .days, .dateISO, .timestamp, .timestampISO, .zonedTimestamp, .time, .timeISO, .zonedTime:
       return encode(moment: text, into: &json)
     case .interval, .intervalISO: return encode(interval: text, into: &json)
+    case .structured(let type): return encode(structured: type, text, into: &json)
     case .bytes, .base64, .base64URL, .hex: return encode(bytes: text, into: &json)
     case .textBytes, .textBase64URL, .textHex: encode(bytesOf: text, into: &json)
     case .bit: json.append(text.byteCount == 1 && text[0] == 0x31 ? "true" : "false")

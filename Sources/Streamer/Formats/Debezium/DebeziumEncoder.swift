@@ -4,7 +4,7 @@ import PGWire
 ///
 /// A trivial value, so that a plan's columns are walked through without a retain.
 struct DebeziumEncoder: Hashable, BitwiseCopyable {
-  enum Rule: UInt8 {
+  enum Rule: Hashable, BitwiseCopyable {
     case boolean, integer, double, string
     /// `numeric`: with the column's scale, with each value's own, as a double, as its digits.
     case decimal, variableDecimal, decimalDouble, decimalString
@@ -20,6 +20,8 @@ struct DebeziumEncoder: Hashable, BitwiseCopyable {
     case time, timeISO
     case zonedTime
     case interval, intervalISO
+    /// A struct with `scale` digits of a second.
+    case structured(StructuredTemporal)
     case bytes, base64, base64URL, hex
     /// One bit, and several.
     case bit, bits
@@ -112,7 +114,8 @@ extension DebeziumEncoder {
     case .range: return oid < TypeCatalog.firstUserType ? DebeziumEncoder(.string) : nil
     case .composite, .multirange: return nil
     case .base:
-      return scalar(oid, modifier, options) ?? (oid < 10_000 ? nil : named(type.name, options))
+      return structured(oid, modifier, options) ?? scalar(oid, modifier, options)
+        ?? (oid < 10_000 ? nil : named(type.name, options))
     }
   }
 
@@ -121,6 +124,14 @@ extension DebeziumEncoder {
     if case .domain = types.description(of: element)?.kind { return true }
     // xml, money, point, interval, varbit.
     return [142, 790, 600, 1186, 1562, 19].contains(element)
+  }
+
+  private static func structured(
+    _ oid: UInt32, _ modifier: Int32, _ options: DebeziumOptions
+  ) -> DebeziumEncoder? {
+    guard options.time == .structured, let type = StructuredTemporal(oid) else { return nil }
+    // The modifier of an interval has its fields in the upper half.
+    return DebeziumEncoder(.structured(type), scale: TypeModifier.digits(modifier & 0xFFFF))
   }
 
   private static func scalar(

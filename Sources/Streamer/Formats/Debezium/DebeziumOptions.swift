@@ -24,6 +24,8 @@ struct DebeziumOptions: Hashable, Sendable {
     case microseconds
     /// In nanoseconds.
     case nanoseconds
+    /// Structs of years, months, days and so on.
+    case structured
   }
 
   /// `interval.handling.mode`.

@@ -163,6 +163,7 @@ struct DebeziumSchema {
       return schema
     case .interval: return ConnectSchema(.int64, "io.debezium.time.MicroDuration")
     case .intervalISO: return ConnectSchema(.string, "io.debezium.time.Interval")
+    case .structured(let type): return type.schema
     default: return moment(field, types) ?? nested(field, types)
     }
   }

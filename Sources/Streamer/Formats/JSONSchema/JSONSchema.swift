@@ -106,7 +106,7 @@ extension ConnectSchema.Kind {
   fileprivate var jsonName: String {
     switch self {
     case .boolean: "boolean"
-    case .int16, .int32, .int64: "integer"
+    case .int8, .int16, .int32, .int64: "integer"
     case .float, .double: "number"
     case .string, .bytes: "string"
     case .array: "array"
@@ -118,6 +118,7 @@ extension ConnectSchema.Kind {
   /// What tells it from others that JSON Schema calls the same.
   fileprivate var connectMark: String? {
     switch self {
+    case .int8: "int8"
     case .int16: "int16"
     case .int32: "int32"
     case .int64: "int64"

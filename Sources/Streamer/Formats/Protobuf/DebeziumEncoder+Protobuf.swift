@@ -52,7 +52,7 @@ extension DebeziumEncoder {
     switch rule {
     case _ where isArray: true
     case .decimal, .money, .variableDecimal, .point, .geometry, .sparse, .vector, .embedding,
-      .hstoreMap, .instant, .calendarDate, .timeOfDay:
+      .hstoreMap, .instant, .calendarDate, .timeOfDay, .structured:
       true
     default: false
     }
@@ -168,6 +168,7 @@ extension DebeziumEncoder {
         bytes.append(varint: number)
         return true
       }
+    case .structured(let type): return encode(structured: type, protobuf: text, into: &bytes)
     case .bytes:
       guard let digits = try? Base64.hexDigits(text) else { return false }
       bytes.append(varint: UInt64(digits.byteCount / 2))

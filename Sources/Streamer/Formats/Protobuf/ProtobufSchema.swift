@@ -167,8 +167,8 @@ struct ProtobufSchema {
           pairs.append((key, value))
         }
       }
-    } else if case .int16 = schema.kind {
-      pairs.append(("connect.type", "int16"))
+    } else if let type = schema.kind.connectType {
+      pairs.append(("connect.type", type))
     }
     guard !pairs.isEmpty else { return "" }
     let params = pairs.map { "{ key: \"\($0.0)\", value: \"\($0.1)\" }" }
@@ -181,7 +181,7 @@ extension ConnectSchema.Kind {
   fileprivate var protobufName: String {
     switch self {
     case .boolean: "bool"
-    case .int16, .int32: "int32"
+    case .int8, .int16, .int32: "int32"
     case .int64: "int64"
     case .float: "float"
     case .double: "double"

@@ -145,6 +145,16 @@ import Testing
     }
   }
 
+  /// Numbers that no date or time has; the server does not send them.
+  @Test(
+    arguments: [
+      (1184, "2024-02-29 9999999999:34:56+00"), (1184, "2024-02-29 12:34:56+9999999999"),
+      (1266, "12:34:56-9999999999"),
+    ] as [(UInt32, String)])
+  func aTimeBeyondAllIsATextOfItsOwn(_ oid: UInt32, _ text: String) {
+    #expect(value(text, oid) == "\"\(text)\"")
+  }
+
   /// No text breaks anything, and every value is JSON.
   @Test func everyTextBecomesJSON() throws {
     var random = SeededRandom("DebeziumValuesTests")
@@ -166,8 +176,10 @@ import Testing
       let oid = oids[Int.random(in: 0..<oids.count, using: &random)]
       // The server sends integers as integers: they are not looked at.
       if oid == 20 { continue }
-      let json = try #require(value(text, oid, Int32.random(in: -1...8, using: &random)))
-      #expect(throws: Never.self, "\(text) of \(oid): \(json), seed \(seed)") {
+      let time = try #require(DebeziumOptions.Time.allCases.randomElement(using: &random))
+      let modifier = Int32.random(in: -1...8, using: &random)
+      let json = try #require(value(text, oid, modifier) { $0.time = time })
+      #expect(throws: Never.self, "\(text) of \(oid), \(time): \(json), seed \(seed)") {
         try JSON(json)
       }
     }

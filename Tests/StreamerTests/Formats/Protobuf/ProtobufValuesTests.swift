@@ -56,75 +56,80 @@ struct ProtobufValuesTests {
 
   private static let long = String(repeating: "x", count: 300)
   private static let wkb = "0x0101000000000000000000f03f0000000000000040"
-  private static let samples: [Sample] = [
-    Sample(16, "t", "true"), Sample(16, "f", "false"), Sample(21, "-32768", "-32768"),
-    Sample(23, "2147483647", "2147483647"), Sample(23, "0", "0"),
-    Sample(20, "-9223372036854775808", "-9223372036854775808"),
-    Sample(20, "9223372036854775807", "9223372036854775807"),
-    Sample(26, "4294967295", "4294967295"), Sample(700, "1.5", "1.5"),
-    Sample(701, "-0.1", "-0.1"), Sample(701, "NaN", "NaN"), Sample(701, "-Infinity", "-Infinity"),
-    Sample(25, "", #""""#), Sample(25, "é\n", #""é\n""#),
-    Sample(25, long, "\"\(long)\""),
-    Sample(3802, #"{"a": 1}"#, #""{\"a\": 1}""#), Sample(17, #"\x00ff"#, #""0x00ff""#),
-    Sample(17, #"\x"#, #""0x""#), Sample(1700, 0xA_0006, "1.50", #""1.50""#),
-    Sample(1700, 0xA_0006, "-0.01", #""-0.01""#), Sample(1700, 0xA_0006, "0.00", #""0.00""#),
-    Sample(1700, 0x5_07FE + 4, "1200", #""1200""#),
-    Sample(
-      1700, 0x28_0006, "12345678901234567890123456789012345678.25",
-      #""12345678901234567890123456789012345678.25""#),
-    Sample(1700, "-0.5", #"{"scale":1,"value":"0xfb"}"#),
-    Sample(1700, "123", #"{"scale":0,"value":"0x7b"}"#),
-    Sample(1700, "1.50", #""1.50""#, .debezium) { $0.decimal = .string },
-    Sample(1700, "1.50", "1.5", .debezium) { $0.decimal = .double },
-    Sample(790, "-$1,234.56", #""-1234.56""#), Sample(790, "$0.00", #""0.00""#),
-    Sample(1082, "2024-02-29", "19782"), Sample(1083, "00:00:01", "1000000"),
-    Sample(1083, 0, "00:00:01", "1000"), Sample(1114, 3, "1969-12-31 23:59:59.999", "-1"),
-    Sample(1184, 0, "2024-02-29 10:34:57+00", #""2024-02-29T10:34:57Z""#),
-    Sample(1266, "00:00:01+01", #""23:00:01Z""#), Sample(1186, "00:00:01", "1000000"),
-    Sample(1082, "2024-02-29", #"{"year":2024,"month":2,"day":29}"#) { $0.time = .connect },
-    Sample(1083, "01:00:03.004005", #"{"hours":1,"minutes":0,"seconds":3,"nanos":4000000}"#) {
-      $0.time = .connect
-    },
-    Sample(1114, "1969-12-31 23:59:59.9995", #"{"seconds":-1,"nanos":999000000}"#) {
-      $0.time = .connect
-    },
-    Sample(1560, 1, "1", "true"), Sample(1560, 11, "10101010101", #""0x5505""#),
-    Sample(600, "(1,2)", #"{"x":1.0,"y":2.0,"wkb":"\#(wkb)","srid":null}"#),
-    Sample(
-      20_004, "0101000020E6100000000000000000F03F0000000000000040",
-      #"{"wkb":"0x0101000020e6100000000000000000f03f0000000000000040","srid":4326}"#),
-    Sample(1007, "{1,-3}", "[1,-3]"), Sample(1007, "{}", "[]"),
-    Sample(1009, #"{"a\"b",c}"#, #"["a\"b","c"]"#),
-    Sample(1231, 0xA_0006, "{1.50,-2}", #"["1.50","-2.00"]"#),
-    Sample(1000, "{t,f}", "[true,false]"),
-    Sample(22, "1 -2", "[1,-2]"), Sample(22, "", "[]"),
-    Sample(20_000, #""a"=>"1", "b"=>NULL"#, #""{\"a\":\"1\",\"b\":null}""#),
-    Sample(
-      20_000, #""a"=>"1", "b\""=>NULL"#, #"[{"key":"a","value":"1"},{"key":"b\"","value":null}]"#
-    ) { $0.hstore = .map },
-    Sample(20_001, "[1,-2.5]", "[1.0,-2.5]"), Sample(20_002, "[1]", "[1.0]"),
-    Sample(20_010, #"{"[1,2]"}"#, #"["[1,2]"]"#),
-    Sample(
-      20_003, "{1:1.5,5:-2}/7",
-      #"{"dimensions":7,"vector":[{"key":1,"value":1.5},{"key":5,"value":-2.0}]}"#),
-    Sample(20_003, "{}/7", #"{"dimensions":7,"vector":[]}"#), Sample(20_005, "a.b", #""a.b""#),
-    Sample(1082, "2024-02-29", "19782", .plain), Sample(1083, "00:00:01", "1000000", .plain),
-    Sample(1184, "1970-01-01 01:00:01.5+01", #"{"seconds":1,"nanos":500000000}"#, .plain),
-    Sample(1184, "1969-12-31 23:59:59.5+00", #"{"seconds":-1,"nanos":500000000}"#, .plain),
-    Sample(1700, 0xA_0006, "1.50", #""1.50""#, .plain), Sample(1700, "NaN", #""NAN""#, .plain),
-    Sample(790, "-$1,234.56", #""-1234.56""#, .plain),
-    Sample(
-      1007, "{1,NULL,3}", #"{"elements":[{"value":1},{"value":null},{"value":3}]}"#, .plain),
-    Sample(1007, "{}", #"{"elements":[]}"#, .plain),
-    Sample(1009, "{NULL,\"\"}", #"{"elements":[{"value":null},{"value":""}]}"#, .plain),
-    Sample(
-      1185, "{\"1970-01-01 00:00:01+00\",NULL}",
-      #"{"elements":[{"value":{"seconds":1,"nanos":0}},{"value":null}]}"#, .plain),
-    Sample(
-      20_000, #""a"=>NULL"#, #"{"entries":[{"key":"a","value":null}]}"#, .plain
-    ) { $0.hstore = .map },
-    Sample(20_002, "[1]", "[1.0]", .plain),
-  ]
+  private static let samples: [Sample] =
+    [
+      Sample(16, "t", "true"), Sample(16, "f", "false"), Sample(21, "-32768", "-32768"),
+      Sample(23, "2147483647", "2147483647"), Sample(23, "0", "0"),
+      Sample(20, "-9223372036854775808", "-9223372036854775808"),
+      Sample(20, "9223372036854775807", "9223372036854775807"),
+      Sample(26, "4294967295", "4294967295"), Sample(700, "1.5", "1.5"),
+      Sample(701, "-0.1", "-0.1"), Sample(701, "NaN", "NaN"), Sample(701, "-Infinity", "-Infinity"),
+      Sample(25, "", #""""#), Sample(25, "é\n", #""é\n""#),
+      Sample(25, long, "\"\(long)\""),
+      Sample(3802, #"{"a": 1}"#, #""{\"a\": 1}""#), Sample(17, #"\x00ff"#, #""0x00ff""#),
+      Sample(17, #"\x"#, #""0x""#), Sample(1700, 0xA_0006, "1.50", #""1.50""#),
+      Sample(1700, 0xA_0006, "-0.01", #""-0.01""#), Sample(1700, 0xA_0006, "0.00", #""0.00""#),
+      Sample(1700, 0x5_07FE + 4, "1200", #""1200""#),
+      Sample(
+        1700, 0x28_0006, "12345678901234567890123456789012345678.25",
+        #""12345678901234567890123456789012345678.25""#),
+      Sample(1700, "-0.5", #"{"scale":1,"value":"0xfb"}"#),
+      Sample(1700, "123", #"{"scale":0,"value":"0x7b"}"#),
+      Sample(1700, "1.50", #""1.50""#, .debezium) { $0.decimal = .string },
+      Sample(1700, "1.50", "1.5", .debezium) { $0.decimal = .double },
+      Sample(790, "-$1,234.56", #""-1234.56""#), Sample(790, "$0.00", #""0.00""#),
+      Sample(1082, "2024-02-29", "19782"), Sample(1083, "00:00:01", "1000000"),
+      Sample(1083, 0, "00:00:01", "1000"), Sample(1114, 3, "1969-12-31 23:59:59.999", "-1"),
+      Sample(1184, 0, "2024-02-29 10:34:57+00", #""2024-02-29T10:34:57Z""#),
+      Sample(1266, "00:00:01+01", #""23:00:01Z""#), Sample(1186, "00:00:01", "1000000"),
+      Sample(1082, "2024-02-29", #"{"year":2024,"month":2,"day":29}"#) { $0.time = .connect },
+      Sample(1083, "01:00:03.004005", #"{"hours":1,"minutes":0,"seconds":3,"nanos":4000000}"#) {
+        $0.time = .connect
+      },
+      Sample(1114, "1969-12-31 23:59:59.9995", #"{"seconds":-1,"nanos":999000000}"#) {
+        $0.time = .connect
+      },
+      Sample(1560, 1, "1", "true"), Sample(1560, 11, "10101010101", #""0x5505""#),
+      Sample(600, "(1,2)", #"{"x":1.0,"y":2.0,"wkb":"\#(wkb)","srid":null}"#),
+      Sample(
+        20_004, "0101000020E6100000000000000000F03F0000000000000040",
+        #"{"wkb":"0x0101000020e6100000000000000000f03f0000000000000040","srid":4326}"#),
+      Sample(1007, "{1,-3}", "[1,-3]"), Sample(1007, "{}", "[]"),
+      Sample(1009, #"{"a\"b",c}"#, #"["a\"b","c"]"#),
+      Sample(1231, 0xA_0006, "{1.50,-2}", #"["1.50","-2.00"]"#),
+      Sample(1000, "{t,f}", "[true,false]"),
+      Sample(22, "1 -2", "[1,-2]"), Sample(22, "", "[]"),
+      Sample(20_000, #""a"=>"1", "b"=>NULL"#, #""{\"a\":\"1\",\"b\":null}""#),
+      Sample(
+        20_000, #""a"=>"1", "b\""=>NULL"#, #"[{"key":"a","value":"1"},{"key":"b\"","value":null}]"#
+      ) { $0.hstore = .map },
+      Sample(20_001, "[1,-2.5]", "[1.0,-2.5]"), Sample(20_002, "[1]", "[1.0]"),
+      Sample(20_010, #"{"[1,2]"}"#, #"["[1,2]"]"#),
+      Sample(
+        20_003, "{1:1.5,5:-2}/7",
+        #"{"dimensions":7,"vector":[{"key":1,"value":1.5},{"key":5,"value":-2.0}]}"#),
+      Sample(20_003, "{}/7", #"{"dimensions":7,"vector":[]}"#), Sample(20_005, "a.b", #""a.b""#),
+      Sample(1082, "2024-02-29", "19782", .plain), Sample(1083, "00:00:01", "1000000", .plain),
+      Sample(1184, "1970-01-01 01:00:01.5+01", #"{"seconds":1,"nanos":500000000}"#, .plain),
+      Sample(1184, "1969-12-31 23:59:59.5+00", #"{"seconds":-1,"nanos":500000000}"#, .plain),
+      Sample(1700, 0xA_0006, "1.50", #""1.50""#, .plain), Sample(1700, "NaN", #""NAN""#, .plain),
+      Sample(790, "-$1,234.56", #""-1234.56""#, .plain),
+      Sample(
+        1007, "{1,NULL,3}", #"{"elements":[{"value":1},{"value":null},{"value":3}]}"#, .plain),
+      Sample(1007, "{}", #"{"elements":[]}"#, .plain),
+      Sample(1009, "{NULL,\"\"}", #"{"elements":[{"value":null},{"value":""}]}"#, .plain),
+      Sample(
+        1185, "{\"1970-01-01 00:00:01+00\",NULL}",
+        #"{"elements":[{"value":{"seconds":1,"nanos":0}},{"value":null}]}"#, .plain),
+      Sample(
+        20_000, #""a"=>NULL"#, #"{"entries":[{"key":"a","value":null}]}"#, .plain
+      ) { $0.hstore = .map },
+      Sample(20_002, "[1]", "[1.0]", .plain),
+    ]
+    // Lists of Debezium's style hold no NULL.
+    + StructuredSamples.all.filter { !$0.text.contains("NULL") }.map { sample in
+      Sample(sample.type, sample.text, sample.json, sample.style) { $0.time = .structured }
+    }
 
   private func record(
     _ type: UInt32, _ modifier: Int32, _ payload: [UInt8], _ style: SchemaStyle,
