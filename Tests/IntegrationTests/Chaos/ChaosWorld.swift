@@ -130,7 +130,9 @@ final class ChaosWorld {
     let counts = kinds.map { kind in "\(blows.count { $0 == kind }) \(kind)" }
     let version = "PostgreSQL \(try scenario.postgres.majorVersion())"
     let late = try network == nil ? [] : ["\(lateRequests()) requests late"]
-    return ([version] + counts + late + ["\(peak / 1024) MiB beside the code"])
+    let waits = scenario.warnings.split(separator: "waiting for what becomes").count - 1
+    let undecided = waits > 0 ? ["\(waits) waits for a transaction's end"] : []
+    return ([version] + counts + late + undecided + ["\(peak / 1024) MiB beside the code"])
       .joined(separator: ", ")
   }
 
