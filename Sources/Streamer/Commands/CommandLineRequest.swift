@@ -7,7 +7,7 @@ enum CommandLineRequest: Hashable, Sendable {
   /// `acceptsGap` names a source that may go on over a gap at this start.
   case run(configuration: String, acceptsGap: String?)
   /// `demo`: show the whole way with servers of its own.
-  case demo
+  case demo(FormatConfiguration.Name)
   /// `check`: examine everything a configuration needs without changing anything.
   case check(configuration: String, json: Bool)
   /// `tail`: print changes as they commit.

@@ -40,13 +40,28 @@ extension CommandLineSyntax {
   private static let demo = CommandLineSyntax(
     name: "demo",
     summary: "Show the whole way with a PostgreSQL and a Kafka of its own.",
-    usage: "",
+    usage: "[--format F]",
     discussion: """
       It starts a throw-away PostgreSQL found on this machine and an embedded Kafka broker, makes a
-      small load, shows the records and their rate, and cleans up behind itself.
+      small load, shows the records and their rate, and cleans up behind itself. Records in Avro,
+      Protobuf or JSON with a schema are shown as JSON: it counts their schemas itself, as a registry
+      would.
       """,
-    examples: [("psql-streamer demo", "needs no configuration and no network")],
-    make: { (_: CommandLineArguments) throws(StreamerError) -> CommandLineRequest in .demo })
+    options: [lineFormat],
+    examples: [
+      ("psql-streamer demo", "needs no configuration and no network"),
+      ("psql-streamer demo --format debezium", ""),
+    ],
+    make: { (given: CommandLineArguments) throws(StreamerError) -> CommandLineRequest in
+      .demo(try given.lineFormat())
+    })
+
+  /// How what is shown is written.
+  static let lineFormat = CommandLineOption(
+    "--format", value: "F",
+    summary:
+      "psql-streamer (the default), text (for people), debezium, flat, cloudevents; avro, protobuf and "
+      + "json-schema, whose records are shown as JSON")
 
   private static let check = CommandLineSyntax(
     name: "check",
@@ -89,11 +104,7 @@ extension CommandLineSyntax {
     options: [
       CommandLineOption("--publication", "-p", value: "P", summary: "a publication that exists"),
       CommandLineOption("--table", "-t", value: "S.T", summary: "a table; may be repeated"),
-      CommandLineOption(
-        "--format", value: "F",
-        summary:
-          "psql-streamer (the default), text (for people), debezium, flat, cloudevents; avro, protobuf and "
-          + "json-schema, whose records are shown as JSON"),
+      lineFormat,
       CommandLineOption("--snapshot", summary: "existing rows too, once, as of their place"),
     ],
     examples: [

@@ -46,11 +46,7 @@ extension CommandLineSyntax {
     options: [
       configuration,
       CommandLineOption("--source", value: "NAME", summary: "which one, where there are several"),
-      CommandLineOption(
-        "--format", value: "F",
-        summary:
-          "psql-streamer (the default), text (for people), debezium, flat, cloudevents; avro, protobuf and "
-          + "json-schema, whose records are shown as JSON"),
+      lineFormat,
       CommandLineOption(
         "--pace", value: "P", summary: "full (as fast as it goes) or recorded, with its pauses"),
     ],

@@ -17,18 +17,20 @@ final class PipelineThread: Sendable {
 
   /// Starts the pipeline of a configuration with one source and one sink.
   ///
-  /// `reconnects` is false for a pipeline that shall end with its first failure.
+  /// `reconnects` is false for a pipeline that shall end with its first failure; `list` counts the
+  /// schemas of records in place of a registry.
   ///
   /// Throws `StreamerError` when it cannot be started.
   convenience init(
-    _ configuration: Configuration, store: any SourceStore, reconnects: Bool, log: Log
+    _ configuration: Configuration, store: any SourceStore, reconnects: Bool,
+    list: SchemaList? = nil, log: Log
   ) throws(StreamerError) {
     guard let first = configuration.sources.first, configuration.sinks.count == 1 else {
       preconditionFailure("a command's own configuration has a source and a sink")
     }
     try self.init(
       first, sinks: configuration.sinks, configuration, store: store, reconnects: reconnects,
-      log: log)
+      list: list, log: log)
   }
 
   /// Starts the pipeline of one source and its sinks, at least one.
@@ -36,7 +38,7 @@ final class PipelineThread: Sendable {
   /// Throws `StreamerError` when it cannot be started.
   init(
     _ source: SourceConfiguration, sinks: [SinkConfiguration], _ configuration: Configuration,
-    store: any SourceStore, reconnects: Bool, log: Log
+    store: any SourceStore, reconnects: Bool, list: SchemaList? = nil, log: Log
   ) throws(StreamerError) {
     self.source = source.status
     self.sinks = sinks.map { SinkStatus(name: $0.name, type: $0.typeName) }
@@ -46,7 +48,7 @@ final class PipelineThread: Sendable {
       source: self.source, sinks: self.sinks, metrics: Metrics())
     pipeline = try PipelineFactory.make(
       source, sinks: sinks, configuration, store: store, observer: observer, log: log,
-      reconnects: reconnects)
+      reconnects: reconnects, list: list)
     thread = Mutex(nil)
     var started: PosixThread? = try PosixThread(name: "pipeline") { [self] in
       let error = pipeline.run()

@@ -32,7 +32,7 @@ public enum Program {
       return 0
     case .run(let path, let source):
       return try RunCommand.run(configuration: path, acceptsGap: source)
-    case .demo: return try DemoCommand.run()
+    case .demo(let format): return try DemoCommand.run(format)
     case .check(let path, let json): return try CheckCommand.run(configuration: path, json: json)
     case .tail(let options): return try TailCommand.run(options)
     case .record(let options): return try RecordCommand.run(options)

@@ -1,14 +1,16 @@
 /// Makes drivers and sinks from the configuration: the one place where their kinds are listed.
 enum PipelineFactory {
-  /// Makes the driver of one source; one that is isolated is tried for ever, as the others go on.
+  /// Makes the driver of one source; one that is isolated is tried for ever, as the others go on, and
+  /// `list` counts the schemas of records in place of its sinks' registries.
   static func make(
     _ source: SourceConfiguration, sinks: [SinkConfiguration], _ configuration: Configuration,
     store: any SourceStore, observer: PipelineObserver, log: Log, reconnects: Bool = true,
-    isIsolated: Bool = false
+    isIsolated: Bool = false, list: SchemaList? = nil
   ) throws(StreamerError) -> any Service.Pipeline {
     let log = (source.debug ? log.lowered(to: .debug) : log).with(["source": source.name])
     var plan = plan(source, sinks: sinks, configuration)
     plan.rules.reconnects = reconnects
+    if let list { for index in plan.sinks.indices { plan.sinks[index].list = list } }
     // How long a start may take is judged over all sources.
     if isIsolated { plan.rules.startTimeout = .zero }
     switch source.kind {

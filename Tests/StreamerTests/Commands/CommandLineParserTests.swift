@@ -29,7 +29,7 @@ import Testing
     ("-config a.toml", .run(configuration: "a.toml", acceptsGap: nil)),
     ("-config=a.toml", .run(configuration: "a.toml", acceptsGap: nil)),
     ("--config a.toml", .run(configuration: "a.toml", acceptsGap: nil)),
-    ("demo", .demo),
+    ("demo", .demo(.psqlStreamer)), ("demo --format avro", .demo(.avro)),
     ("check -c a.toml", .check(configuration: "a.toml", json: false)),
     ("check --json --config a.toml", .check(configuration: "a.toml", json: true)),
     ("tail DSN --publication p", tail(.publication("p"))),

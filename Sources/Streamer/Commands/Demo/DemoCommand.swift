@@ -4,7 +4,7 @@ import PGWire
 /// `demo`: a throw-away PostgreSQL streamed into an embedded Kafka, shown and cleaned up.
 enum DemoCommand {
   /// Runs it; 0 only when every committed change has arrived, exactly once.
-  static func run() throws(StreamerError) -> Int32 {
+  static func run(_ format: FormatConfiguration.Name) throws(StreamerError) -> Int32 {
     // Before any other thread, which would get the signals instead.
     let interruption = try Interruption()
     let programs = try ServerPrograms.find()
@@ -22,13 +22,17 @@ enum DemoCommand {
 
     let configuration = DemoStory.configuration(
       dsn: server.dsn(database: DemoStory.database), store: "\(server.directory)/positions.sqlite",
-      hosts: cluster.bootstrapServers)
+      hosts: cluster.bootstrapServers, format)
     Terminal.print(
       "Streaming between them with this configuration:\n\n\(configuration.indented(by: 2))\n")
-    let pipeline = try start(configuration)
+    let list = format.hasSchemas ? SchemaList() : nil
+    if list != nil {
+      Terminal.print("There is no such registry: the demo counts the schemas itself.\n")
+    }
+    let pipeline = try start(configuration, list)
     defer { pipeline.stop() }
     var show = try DemoShow(
-      pipeline, reader: reader(cluster, topics), interruption: consume interruption)
+      pipeline, format, reader: reader(cluster, topics, list), interruption: consume interruption)
     try show.awaitStreaming()
     try show.showExisting()
     for step in DemoStory.steps { try show.play(step, in: &shop) }
@@ -36,14 +40,16 @@ enum DemoCommand {
     return try show.conclude()
   }
 
-  private static func start(_ text: String) throws(StreamerError) -> PipelineThread {
+  private static func start(
+    _ text: String, _ list: SchemaList?
+  ) throws(StreamerError) -> PipelineThread {
     let configuration = try Configuration.own(text)
     guard let path = configuration.store else {
       preconditionFailure("the demo's configuration has a store")
     }
     return try PipelineThread(
       configuration, store: try SQLitePositionStore(path: path), reconnects: true,
-      log: Log(level: .error))
+      list: list, log: Log(level: .error))
   }
 
   private static func startBroker(_ topics: [String]) throws(StreamerError) -> MockCluster {
@@ -69,12 +75,12 @@ enum DemoCommand {
   }
 
   private static func reader(
-    _ cluster: MockCluster, _ topics: [String]
+    _ cluster: MockCluster, _ topics: [String], _ list: SchemaList?
   ) throws(StreamerError) -> DemoReader {
     do throws(KafkaError) {
       return try DemoReader(
         bootstrapServers: cluster.bootstrapServers, topics: topics,
-        partitions: DemoStory.partitions)
+        partitions: DemoStory.partitions, list: list)
     } catch { throw StreamerError(what: "demo's consumer", why: "\(error)") }
   }
 }

@@ -9,10 +9,13 @@ struct DemoReader: ~Copyable {
     let partition: Int32
     let offset: Int64
     let key: String?
+    /// The value, as JSON where it names a schema.
     let value: [UInt8]
   }
 
   private let consumer: Consumer
+  /// What reads records that name a schema; nil where none does.
+  private let list: SchemaList?
   /// How many records have come, by topic.
   private(set) var counts: [String: Int] = [:]
   /// Bytes of keys and values.
@@ -22,7 +25,9 @@ struct DemoReader: ~Copyable {
   var keepsRecords = true
 
   /// Starts reading at the beginning of each partition.
-  init(bootstrapServers: String, topics: [String], partitions: Int) throws(KafkaError) {
+  init(
+    bootstrapServers: String, topics: [String], partitions: Int, list: SchemaList?
+  ) throws(KafkaError) {
     var properties = KafkaConfiguration.consumer(
       bootstrapServers: bootstrapServers, group: "psql-streamer-demo")
     properties.set("fetch.wait.max.ms", "2")
@@ -32,6 +37,7 @@ struct DemoReader: ~Copyable {
     }
     try consumer.assign(all, startingAt: Dictionary(uniqueKeysWithValues: all.map { ($0, 0) }))
     self.consumer = consumer
+    self.list = list
   }
 
   deinit { consumer.close(timeout: .zero) }
@@ -43,15 +49,18 @@ struct DemoReader: ~Copyable {
   ///
   /// Throws `StreamerError` when reading fails for good.
   mutating func poll() throws(StreamerError) {
-    let keeps = keepsRecords
+    let (keeps, list) = (keepsRecords, list)
     let outcome = consumer.poll { record in
       counts[record.topic, default: 0] += 1
       bytes += (record.key?.byteCount ?? 0) + (record.value?.byteCount ?? 0)
       guard keeps else { return }
+      var (key, value): (String?, [UInt8]) = (nil, [])
+      if let bytes = record.key { key = String(decoding: Self.json(bytes, list), as: UTF8.self) }
+      if let bytes = record.value { value = Self.json(bytes, list) }
       kept.append(
         Record(
-          topic: record.topic, partition: record.partition, offset: record.offset,
-          key: record.key?.text, value: record.value?.array ?? []))
+          topic: record.topic, partition: record.partition, offset: record.offset, key: key,
+          value: value))
     }
     if case .error(let error)? = outcome.event, !error.isRetriable {
       throw StreamerError(what: "demo's consumer", why: "\(error)")
@@ -65,8 +74,15 @@ struct DemoReader: ~Copyable {
     return read.sorted { place($0.1) < place($1.1) }
   }
 
+  private static func json(_ bytes: RawSpan, _ list: SchemaList?) -> [UInt8] {
+    var json = ByteWriter()
+    guard let list, list.append(bytes, to: &json) else { return bytes.array }
+    return json.bytes.array
+  }
+
   private func place(_ event: JSONValue) -> (Int, Int) {
-    (event["WALPosition"]?.integer ?? 0, event["Ordinal"]?.integer ?? 0)
+    let lsn = event["WALPosition"] ?? event["source"]?["lsn"]
+    return (lsn?.integer ?? 0, event["Ordinal"]?.integer ?? 0)
   }
 }
 

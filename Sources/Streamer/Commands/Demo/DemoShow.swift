@@ -9,6 +9,7 @@ struct DemoShow: ~Copyable {
   private static let shownCharacters = 900
 
   private let pipeline: PipelineThread
+  private let format: FormatConfiguration.Name
   private var reader: DemoReader
   private let interruption: Interruption
   private let style = TerminalStyle()
@@ -16,9 +17,11 @@ struct DemoShow: ~Copyable {
   private var rate = 0
 
   init(
-    _ pipeline: PipelineThread, reader: consuming DemoReader, interruption: consuming Interruption
+    _ pipeline: PipelineThread, _ format: FormatConfiguration.Name, reader: consuming DemoReader,
+    interruption: consuming Interruption
   ) {
     self.pipeline = pipeline
+    self.format = format
     self.reader = reader
     self.interruption = interruption
   }
@@ -40,11 +43,11 @@ struct DemoShow: ~Copyable {
   mutating func showExisting() throws(StreamerError) {
     let step = DemoStory.existing
     Terminal.print("\(style.bold(step.title))\n\(step.sql.indented(by: 2))\n\n")
-    expect(step.events)
+    expect(step.records(format))
     try collect(count: expected.values.reduce(0, +)) { (_: Int) in }
     for (record, value) in reader.takeRecords() {
       show(record, value)
-      guard value["Action"]?.string == "read" else {
+      guard ["read", "r", nil].contains(Self.action(of: value)) else {
         throw StreamerError(what: "demo", why: "a row that was there before did not come as read")
       }
     }
@@ -54,7 +57,7 @@ struct DemoShow: ~Copyable {
   /// Runs a step's statements and shows the records that come of them.
   mutating func play(_ step: DemoStory.Step, in shop: inout Connection) throws(StreamerError) {
     Terminal.print("\(style.bold(step.title))\n\(step.sql.indented(by: 2))\n\n")
-    expect(step.events)
+    expect(step.records(format))
     let start = ContinuousClock.now
     do throws(PGError) { _ = try shop.query(step.sql) } catch {
       throw StreamerError(what: "demo", why: "\(error)")
@@ -95,7 +98,7 @@ struct DemoShow: ~Copyable {
     try interruption.pause(.milliseconds(50))
     try reader.poll()
     let sum = expected.values.reduce(0, +)
-    let existing = DemoStory.existing.events.values.reduce(0, +)
+    let existing = DemoStory.existing.records(format).values.reduce(0, +)
     let usage = ProcessUsage()
     Terminal.print(
       """
@@ -150,7 +153,7 @@ struct DemoShow: ~Copyable {
   }
 
   private func show(_ record: DemoReader.Record, _ value: JSONValue) {
-    let action = value["Action"]?.string ?? "?"
+    let action = Self.action(of: value) ?? "record"
     let text = String(decoding: record.value, as: UTF8.self)
     let cut = text.count > Self.shownCharacters
     let shown = cut ? "\(text.prefix(Self.shownCharacters))… (\(record.value.count) bytes)" : text
@@ -160,6 +163,11 @@ struct DemoShow: ~Copyable {
           key    \(record.key ?? "null")
           value  \(shown)
       """)
+  }
+
+  /// What a record says of what happened, where its format does.
+  private static func action(of value: JSONValue) -> String? {
+    (value["Action"] ?? value["op"])?.string
   }
 
   private func milliseconds(_ duration: Duration) -> Int64 {

@@ -8,6 +8,13 @@ enum DemoStory {
     let sql: String
     /// How many events each table must give.
     let events: [String: Int]
+    /// Those that say that a table was emptied: rows alone cannot.
+    var truncates: [String: Int] = [:]
+
+    /// How many records of a format each table must give.
+    func records(_ format: FormatConfiguration.Name) -> [String: Int] {
+      format == .flat ? events : events.merging(truncates, uniquingKeysWith: +)
+    }
   }
 
   /// The database.
@@ -69,7 +76,8 @@ enum DemoStory {
       events: ["carts": 1]),
     Step(
       title: "A delete and a truncate",
-      sql: "DELETE FROM orders WHERE id = 1; TRUNCATE carts", events: ["orders": 1, "carts": 1]),
+      sql: "DELETE FROM orders WHERE id = 1; TRUNCATE carts", events: ["orders": 1],
+      truncates: ["carts": 1]),
   ]
 
   /// How many transactions the load commits.
@@ -89,7 +97,9 @@ enum DemoStory {
   }
 
   /// What psql-streamer is told; the same could stand in a file.
-  static func configuration(dsn: String, store: String, hosts: String) -> String {
+  static func configuration(
+    dsn: String, store: String, hosts: String, _ format: FormatConfiguration.Name
+  ) -> String {
     """
     store = "\(store)"
 
@@ -105,8 +115,21 @@ enum DemoStory {
     sources = ["shop"]
     hosts = [\(hosts.split(separator: ",").map { "\"\($0)\"" }.joined(separator: ", "))]
     topicTemplate = "{database}.{schema}.{table}"
+    \(lines(format).joined(separator: "\n"))
 
     """
+  }
+
+  /// What the sink is told of its format: one record for each event.
+  private static func lines(_ format: FormatConfiguration.Name) -> [String] {
+    guard format != .psqlStreamer else { return [] }
+    var lines = ["format = \"\(format.rawValue)\""]
+    if format == .flat { lines.append(#"flat = { deletes = "rewrite" }"#) }
+    if format.hasSchemas { lines.append(#"registry = { urls = ["http://127.0.0.1:8081"] }"#) }
+    if format.isDebeziums {
+      lines.append("debezium = { tombstones = false, skippedOperations = [] }")
+    }
+    return lines
   }
 
   /// The topic that the configuration's template gives a table.
