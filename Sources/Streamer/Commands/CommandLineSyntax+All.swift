@@ -56,12 +56,10 @@ extension CommandLineSyntax {
       .demo(try given.lineFormat())
     })
 
-  /// How what is shown is written.
+  /// How what is shown is written, psql-streamer if nothing is said; what names a schema is shown as JSON.
   static let lineFormat = CommandLineOption(
     "--format", value: "F",
-    summary:
-      "psql-streamer (the default), text (for people), debezium, flat, cloudevents; avro, protobuf and "
-      + "json-schema, whose records are shown as JSON")
+    summary: "psql-streamer, text, debezium, flat, cloudevents, avro, protobuf, json-schema")
 
   private static let check = CommandLineSyntax(
     name: "check",
