@@ -88,13 +88,13 @@ struct PositionTopic: Sendable {
       try everything.bounds(of: partition, timeout: Limits.positionRead)
     }
     try wait(until: partition, isDecidedBefore: written.upperBound, reader)
-    return try Self.asked { () throws(KafkaError) in
-      let bounds = try reader.bounds(of: partition, timeout: Limits.positionRead)
-      let tail = max(bounds.lowerBound, bounds.upperBound - Limits.positionTail)
-      let found = try last(from: tail, to: bounds.upperBound, reader)
-      guard found == nil, tail > bounds.lowerBound else { return found }
-      return try last(from: bounds.lowerBound, to: bounds.upperBound, reader)
+    let bounds = try Self.asked { () throws(KafkaError) in
+      try reader.bounds(of: partition, timeout: Limits.positionRead)
     }
+    let tail = max(bounds.lowerBound, bounds.upperBound - Limits.positionTail)
+    let found = try last(from: tail, to: bounds.upperBound, reader)
+    guard found == nil, tail > bounds.lowerBound else { return found }
+    return try last(from: bounds.lowerBound, to: bounds.upperBound, reader)
   }
 
   /// Waits until what is committed can be read up to an offset.
@@ -121,14 +121,18 @@ struct PositionTopic: Sendable {
 
   private func last(
     from start: Int64, to end: Int64, _ reader: PartitionReader
-  ) throws(KafkaError) -> [UInt8]? {
+  ) throws(Fault) -> [UInt8]? {
     guard start < end else { return nil }
     var found: [UInt8]?
-    try reader.read(from: [PartitionOffset(partition, start)], timeout: Limits.positionRead) {
-      record in
-      if let recordKey = record.key, recordKey.bytes == key { found = record.value?.bytes }
-      return true
+    let stops = try Self.asked { () throws(KafkaError) in
+      try reader.read(from: [PartitionOffset(partition, start)], timeout: Limits.positionRead) {
+        record in
+        if let recordKey = record.key, recordKey.bytes == key { found = record.value?.bytes }
+        return true
+      }
     }
+    // What comes of it may end before what the broker has just said.
+    guard stops[partition] ?? start >= end else { throw .undecided(partition) }
     return found
   }
 
