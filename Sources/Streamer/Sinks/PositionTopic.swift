@@ -42,8 +42,14 @@ struct PositionTopic: Sendable {
   /// position cannot be seen, and an earlier one is not the last.
   func last() throws(StreamerError) -> PositionRecord? {
     do throws(Fault) {
-      guard let bytes = try lastValue() else { return nil }
-      if let record = PositionRecord(bytes) { return try checked(record) }
+      let committed = try reader(committedOnly: true)
+      defer { committed.close(timeout: .zero) }
+      let everything = try reader(committedOnly: false)
+      defer { everything.close(timeout: .zero) }
+      guard let bytes = try lastValue(committed, everything) else { return nil }
+      if let record = PositionRecord(bytes) {
+        return try checked(record, committed, everything)
+      }
     } catch {
       switch error {
       case .undecided(let partition): throw undecided(partition)
@@ -73,17 +79,15 @@ struct PositionTopic: Sendable {
     do throws(KafkaError) { return try ask() } catch { throw .kafka(error) }
   }
 
-  private func lastValue() throws(Fault) -> [UInt8]? {
-    let (reader, everything) = try Self.asked { () throws(KafkaError) in
-      (
-        try PartitionReader(configuration: properties),
-        try PartitionReader(configuration: properties, committedOnly: false)
-      )
+  private func reader(committedOnly: Bool) throws(Fault) -> PartitionReader {
+    try Self.asked { () throws(KafkaError) in
+      try PartitionReader(configuration: properties, committedOnly: committedOnly)
     }
-    defer {
-      reader.close(timeout: .zero)
-      everything.close(timeout: .zero)
-    }
+  }
+
+  private func lastValue(
+    _ reader: PartitionReader, _ everything: PartitionReader
+  ) throws(Fault) -> [UInt8]? {
     let written = try Self.asked { () throws(KafkaError) in
       try everything.bounds(of: partition, timeout: Limits.positionRead)
     }
@@ -140,17 +144,9 @@ struct PositionTopic: Sendable {
   /// the transaction was torn, and reading begins again before it.
   ///
   /// The protocol that librdkafka speaks allows that when a request is delayed (KIP-890).
-  private func checked(_ record: PositionRecord) throws(Fault) -> PositionRecord {
-    let (committed, everything) = try Self.asked { () throws(KafkaError) in
-      (
-        try PartitionReader(configuration: properties),
-        try PartitionReader(configuration: properties, committedOnly: false)
-      )
-    }
-    defer {
-      committed.close(timeout: .zero)
-      everything.close(timeout: .zero)
-    }
+  private func checked(
+    _ record: PositionRecord, _ committed: PartitionReader, _ everything: PartitionReader
+  ) throws(Fault) -> PositionRecord {
     let lasts = record.written.filter { $0.lastOffset >= 0 }.map {
       PartitionOffset($0.partition, $0.lastOffset)
     }
