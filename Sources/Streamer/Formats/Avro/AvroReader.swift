@@ -122,15 +122,7 @@ struct AvroReader {
 
   /// A whole number (zigzag); nil where the bytes end.
   private static func long(_ bytes: RawSpan, _ at: inout Int) -> Int64? {
-    var value: UInt64 = 0
-    for shift in stride(from: UInt64(0), to: 70, by: 7) {
-      guard at < bytes.byteCount else { return nil }
-      let byte = bytes[at]
-      at += 1
-      value |= UInt64(byte & 0x7F) << shift
-      if byte < 0x80 { return Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1) }
-    }
-    return nil
+    bytes.varint(from: &at).map { Int64(bitPattern: $0 >> 1) ^ -Int64(bitPattern: $0 & 1) }
   }
 
   /// The place of so many bytes; nil where they end before.

@@ -159,10 +159,10 @@ struct ProtobufReader {
   func append(_ bytes: RawSpan, to json: inout ByteWriter) -> Bool {
     var at = 0
     // 0 stands for a list with the first message alone; numbers are in zigzag.
-    guard let count = Self.varint(bytes, &at) else { return false }
+    guard let count = bytes.varint(from: &at) else { return false }
     var top = 0
     if count == 2 {
-      guard let place = Self.varint(bytes, &at) else { return false }
+      guard let place = bytes.varint(from: &at) else { return false }
       top = Int(truncatingIfNeeded: place >> 1)
     } else if count != 0 {
       return false
@@ -170,18 +170,6 @@ struct ProtobufReader {
     let tops = messages.indices.filter { messages[$0].isTop }
     guard tops.indices.contains(top) else { return false }
     return append(messages[tops[top]], bytes.extracting(at..<bytes.byteCount), to: &json)
-  }
-
-  private static func varint(_ bytes: RawSpan, _ at: inout Int) -> UInt64? {
-    var value: UInt64 = 0
-    for shift in stride(from: UInt64(0), to: 70, by: 7) {
-      guard at < bytes.byteCount else { return nil }
-      let byte = bytes[at]
-      at += 1
-      value |= UInt64(byte & 0x7F) << shift
-      if byte < 0x80 { return value }
-    }
-    return nil
   }
 
   private static func fixed(_ bytes: RawSpan, _ at: inout Int, _ count: Int) -> UInt64? {
@@ -194,18 +182,18 @@ struct ProtobufReader {
     var parts: [Part] = []
     var at = 0
     while at < bytes.byteCount {
-      guard let tag = varint(bytes, &at) else { return nil }
+      guard let tag = bytes.varint(from: &at) else { return nil }
       var part = Part(number: tag >> 3, wire: UInt8(tag & 7))
       switch part.wire {
       case ProtobufWire.varint:
-        guard let value = varint(bytes, &at) else { return nil }
+        guard let value = bytes.varint(from: &at) else { return nil }
         part.value = value
       case ProtobufWire.eightBytes, ProtobufWire.fourBytes:
         let count = part.wire == ProtobufWire.eightBytes ? 8 : 4
         guard let value = fixed(bytes, &at, count) else { return nil }
         part.value = value
       case ProtobufWire.bytes:
-        guard let count = varint(bytes, &at), count <= UInt64(bytes.byteCount - at) else {
+        guard let count = bytes.varint(from: &at), count <= UInt64(bytes.byteCount - at) else {
           return nil
         }
         part.place = at..<at + Int(count)
@@ -280,7 +268,7 @@ struct ProtobufReader {
     while at < packed.byteCount {
       let value =
         wire == ProtobufWire.varint
-        ? Self.varint(packed, &at)
+        ? packed.varint(from: &at)
         : Self.fixed(packed, &at, wire == ProtobufWire.eightBytes ? 8 : 4)
       guard let value else { return false }
       if !isFirst { json.append(",") }

@@ -44,3 +44,19 @@ enum RecordText {
     }
   }
 }
+
+extension RawSpan {
+  /// Reads a number of seven bits a byte, the lowest first, as Avro and Protobuf have it; nil where the
+  /// bytes end before it does.
+  func varint(from at: inout Int) -> UInt64? {
+    var value: UInt64 = 0
+    for shift in stride(from: UInt64(0), to: 70, by: 7) {
+      guard at < byteCount else { return nil }
+      let byte = self[at]
+      at += 1
+      value |= UInt64(byte & 0x7F) << shift
+      if byte < 0x80 { return value }
+    }
+    return nil
+  }
+}
