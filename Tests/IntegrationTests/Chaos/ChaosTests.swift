@@ -5,10 +5,13 @@ import Testing
 extension Integration.FirstThird {
   /// Concurrent writers while everything that can break breaks.
   ///
-  /// `CHAOS_SECONDS` sets how long each load lasts, 15 if it is not set.
+  /// `CHAOS_SECONDS` sets how long each load lasts, 15 if it is not set; `CHAOS_DELIVERY` leaves one of
+  /// the two kinds of delivery.
   @Suite(.needsKafka) struct Chaos {
     private static let seconds = TestEnvironment["CHAOS_SECONDS"].flatMap { Int($0) } ?? 15
     private static let rate = 250
+    private static let deliveries =
+      TestEnvironment["CHAOS_DELIVERY"].map { [$0] } ?? ["at-least-once", "exactly-once"]
 
     /// The counters' own rows are there before the slot is, and no part of the stream.
     private func scenario(_ title: String) throws -> Scenario {
@@ -71,7 +74,7 @@ extension Integration.FirstThird {
       #expect(verdict.problems == [], "\(scenario.warnings)")
     }
 
-    @Test(arguments: ["at-least-once", "exactly-once"])
+    @Test(arguments: deliveries)
     func `Crashes of everything: nothing missing, order exact after removing repetitions`(
       delivery: String
     ) throws { try breakEverything(.processes, delivery) }
@@ -79,12 +82,12 @@ extension Integration.FirstThird {
     /// At least once only in long runs.
     @Test(
       arguments: TestEnvironment["CHAOS_SECONDS"] == nil
-        ? ["exactly-once"] : ["at-least-once", "exactly-once"])
+        ? ["exactly-once"] : deliveries)
     func `Three brokers: nothing missing, order exact after removing repetitions`(
       delivery: String
     ) throws { try breakEverything(.brokers, delivery) }
 
-    @Test(arguments: ["at-least-once", "exactly-once"])
+    @Test(arguments: deliveries)
     func `Bad networks: nothing missing, nothing out of order`(delivery: String) throws {
       let world = try breakEverything(.networks, delivery)
       // Those of transactions have nothing to be late where there are none.
