@@ -14,6 +14,8 @@ struct Reading {
   fileprivate var isCut = false
   /// Existing rows are read, which are no transaction of the stream: ``mark`` is that before them.
   fileprivate(set) var isRound = false
+  /// Rows were produced behind the last ``CopyMark``.
+  fileprivate(set) var isBehindMark = false
 
   /// Where inside a transaction it stands; nil between two.
   ///
@@ -48,6 +50,8 @@ struct ReadPlace: Hashable, Sendable {
   var lsn: LSN
   /// What is written of the transaction behind it; nil when nothing is.
   var cut: Cut?
+  /// How far existing rows are written; nil where none are copied.
+  var copied: CopyMark?
 }
 
 /// Transactions, one after the other, as PostgreSQL sends them.
@@ -109,7 +113,11 @@ extension Lane where Position == LSN {
   /// An event is behind the lane.
   @inline(__always)
   mutating func passed(_ place: EventPlace) {
-    if !reading.isRound { reading.mark.nextOrdinal = place.ordinal &+ 1 }
+    if reading.isRound {
+      reading.isBehindMark = true
+    } else {
+      reading.mark.nextOrdinal = place.ordinal &+ 1
+    }
   }
 
   /// Counts the records that an event became, which were added to ``batch`` from `first` on.
@@ -156,11 +164,21 @@ extension Lane where Position == LSN {
     reading.isRound = true
   }
 
+  /// All existing rows that were taken up to here lie before the mark: a sink that keeps its position
+  /// may end its transaction here.
+  mutating func mark(_ mark: CopyMark) {
+    guard keeper != nil else { return }
+    copied = mark
+    reading.isBehindMark = false
+    flush()
+  }
+
   /// The rows are complete, or are given up: the lane stands where it stood before them.
   mutating func endRound() {
     guard reading.isRound else { return }
     commit(strand: 0, end: end(of: 0) ?? .zero)
     reading.isRound = false
+    reading.isBehindMark = false
     reading.ticket = nil
     reading.skipBelow = .max
     ended()

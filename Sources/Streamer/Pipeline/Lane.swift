@@ -48,6 +48,10 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   /// What the existing rows that were read last are tracked by; nil when none were since the sink is
   /// the one that it is.
   var roundTicket: DeliveryTracker<Position>.Ticket?
+  /// How far existing rows were taken, for a sink that keeps its position; nil where none are copied.
+  var copied: CopyMark?
+  /// Whether such a sink may not be told for now how far everything is.
+  var isPositionHeld = false
 
   /// The source's name, for dead letters.
   var sourceName = ""
@@ -116,7 +120,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
 
   /// Whether the existing rows that were read last are delivered, all of them.
   var hasDeliveredRound: Bool {
-    guard let roundTicket, !strands.isEmpty, keeper?.isUncommitted != true else { return false }
+    guard let roundTicket, !strands.isEmpty else { return false }
     return strands[0].tracker.isSettled(roundTicket)
   }
 
@@ -160,6 +164,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
     isRefusalTold = false
     reading = Reading()
     roundTicket = nil
+    copied = nil
     for index in strands.indices {
       let position = index == 0 ? confirmed : strands[index].tracker.confirmed
       strands[index].tracker.restart(at: position)
@@ -183,6 +188,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   /// The sink has said where it stands: reading begins there, inside a transaction perhaps.
   mutating func claimed(at position: Position, cut: ReadPlace.Cut?) {
     begin(at: position)
+    copied = nil
     reading.resume(at: cut)
   }
 
@@ -195,7 +201,8 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   /// Where everything lies that was read.
   private var place: ReadPlace? {
     guard let lsn = end(of: 0)?.lsn else { return nil }
-    return ReadPlace(lsn: lsn, cut: reading.cut(isOpen: hasOpenTransaction))
+    return ReadPlace(
+      lsn: lsn, cut: reading.cut(isOpen: hasOpenTransaction), copied: copied)
   }
 
   private mutating func begin(at position: Position) {
@@ -358,7 +365,8 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
 
   /// Tells a sink that keeps its position how far that is, once it has all that lies before.
   private mutating func tellPlace() {
-    guard let keeper, isOpen, batch.isEmpty, awaited.isEmpty, let place = refusedPlace ?? place
+    guard let keeper, isOpen, batch.isEmpty, awaited.isEmpty, !isPositionHeld,
+      !reading.isBehindMark, let place = refusedPlace ?? place
     else { return }
     guard place != toldPlace else { return }
     toldPlace = place
@@ -369,7 +377,10 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
     guard !batch.isEmpty, keeper == nil || awaited.isEmpty else { return }
     sink.send(batch)
     batch.removeAll()
-    if keeper != nil { tellPlace() }
+    guard keeper != nil else { return }
+    // It may be the same as before: what is told of copies moves nothing.
+    toldPlace = nil
+    tellPlace()
   }
 
   // MARK: - Delivery

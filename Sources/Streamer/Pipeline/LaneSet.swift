@@ -112,6 +112,17 @@ struct LaneSet<Position: TrackedPosition>: ~Copyable {
   /// The least of ``confirmed``: where reading has to begin.
   var leastConfirmed: Position { confirmed.min() ?? .zero }
 
+  /// Whether some sink keeps its position itself.
+  var keepPositions: Bool {
+    for index in indices where lanes[index].keeper != nil { return true }
+    return false
+  }
+
+  /// Sinks that keep their positions are told nothing of them, or may be told again.
+  mutating func holdPositions(_ isHeld: Bool) {
+    for index in indices { lanes[index].isPositionHeld = isHeld }
+  }
+
   /// Hands to the sinks what has gathered.
   mutating func flush() { for index in indices { lanes[index].flush() } }
 }

@@ -81,9 +81,13 @@ extension Pipeline {
     table.count(change.kind, isRead: isRead)
     if table.isSignal, !isRead, change.kind == .insert {
       signals.append(SignalRow(change, of: table.table.relation, at: lsn))
+      lanes.holdPositions(true)
     }
     if change.kind == .update, table.table.changesKey(change) {
-      if read.isNeeded, let row = MovedRow(change, of: table.table, at: lsn) { moved.append(row) }
+      if read.isNeeded, let row = MovedRow(change, of: table.table, at: lsn) {
+        moved.append(row)
+        lanes.holdPositions(true)
+      }
       let first = EventPlace(lsn: lsn, ordinal: try takeOrdinal(at: lsn))
       emit(RowEvent(deletingOldKeyOf: change, at: first), table)
       let second = EventPlace(lsn: lsn, ordinal: try takeOrdinal(at: lsn))

@@ -182,6 +182,13 @@ extension Pipeline {
     return .fence
   }
 
+  /// The existing rows that were read lie before a mark, for the sinks that were given them.
+  mutating func mark(_ mark: CopyMark) {
+    for index in lanes.indices where !isInRound || lanes[index].reading.isRound {
+      lanes[index].mark(mark)
+    }
+  }
+
   /// The number that the next event of the round would have.
   var nextOrdinal: UInt64 { transaction?.nextOrdinal ?? 0 }
 

@@ -12,6 +12,8 @@ struct PositionRecord: Hashable, Sendable {
   var position: Position
   /// What of the transaction behind it is written.
   var cut: ReadPlace.Cut?
+  /// How far existing rows are written; nil where none are copied.
+  var copied: CopyMark?
   /// The place before the transaction: where reading begins again if that should turn out torn.
   var from: ReadPlace
   /// What was asked of pgoutput.
@@ -47,7 +49,8 @@ struct PositionRecord: Hashable, Sendable {
       }
       text.key("publications")
       text.array { text in for name in position.publications { text.value(name) } }
-      Self.write(ReadPlace(lsn: position.lsn, cut: cut), as: "position", to: &text)
+      Self.write(
+        ReadPlace(lsn: position.lsn, cut: cut, copied: copied), as: "position", to: &text)
       Self.write(from, as: "from", to: &text)
       text.key("written")
       text.array { text in
@@ -73,6 +76,10 @@ struct PositionRecord: Hashable, Sendable {
     text.object { text in
       text.key("lsn")
       text.value(place.lsn.description)
+      if let copied = place.copied {
+        text.key("copied")
+        copied.write(to: &text)
+      }
       guard let cut = place.cut else { return }
       text.key("commitLSN")
       text.value(cut.commitLSN.description)
@@ -98,6 +105,7 @@ extension PositionRecord {
       database: database, slot: slot,
       publications: value["publications"]?.elements.compactMap(\.string) ?? [], lsn: place.lsn)
     cut = place.cut
+    copied = place.copied
     self.from = from
     self.options = options
     written = (value["written"]?.elements ?? []).compactMap { piece in
@@ -113,10 +121,12 @@ extension PositionRecord {
 
   private static func place(_ value: JSONValue?) -> ReadPlace? {
     guard let value, let lsn = value["lsn"]?.string.flatMap({ LSN($0) }) else { return nil }
-    guard let commit = value["commitLSN"] else { return ReadPlace(lsn: lsn) }
+    let copied = value["copied"].flatMap { CopyMark($0) }
+    guard let commit = value["commitLSN"] else { return ReadPlace(lsn: lsn, copied: copied) }
     guard let commitLSN = commit.string.flatMap({ LSN($0) }),
       let ordinal = value["ordinal"]?.integer.flatMap({ UInt64(exactly: $0) })
     else { return nil }
-    return ReadPlace(lsn: lsn, cut: .init(commitLSN: commitLSN, nextOrdinal: ordinal))
+    return ReadPlace(
+      lsn: lsn, cut: .init(commitLSN: commitLSN, nextOrdinal: ordinal), copied: copied)
   }
 }

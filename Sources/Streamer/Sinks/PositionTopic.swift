@@ -166,6 +166,7 @@ struct PositionTopic: Sendable {
     var before = record
     before.position.lsn = record.from.lsn
     before.cut = record.from.cut
+    before.copied = record.copied?.before(record.from.copied)
     return before
   }
 

@@ -119,7 +119,9 @@ final class TransactionalKafkaSink: TransactionalSink {
     try writer.claim()
     rivalry.begun(now: now())
     let record = try positions.last()
-    return record.map { KeptPosition(position: $0.position, cut: $0.cut, options: $0.options) }
+    return record.map {
+      KeptPosition(position: $0.position, cut: $0.cut, copied: $0.copied, options: $0.options)
+    }
   }
 
   // MARK: - On the pipeline's thread
@@ -216,8 +218,8 @@ final class TransactionalKafkaSink: TransactionalSink {
   private func write(_ place: ReadPlace, from: ReadPlace) {
     guard let identity else { preconditionFailure("a position is written before reading began") }
     let record = PositionRecord(
-      position: identity.position(sink: name, lsn: place.lsn), cut: place.cut, from: from,
-      options: options, written: writer.writtenPartitions)
+      position: identity.position(sink: name, lsn: place.lsn), cut: place.cut,
+      copied: place.copied, from: from, options: options, written: writer.writtenPartitions)
     writer.send(
       key: positions.key, value: record.value, to: topicNumber, ticket: Self.positionTicket)
   }

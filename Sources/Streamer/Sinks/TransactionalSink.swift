@@ -47,8 +47,18 @@ struct KeptPosition: Hashable, Sendable {
   var position: Position
   /// What of the transaction behind it is written; nil when nothing is.
   var cut: ReadPlace.Cut?
+  /// How far existing rows are written; nil where none are copied.
+  var copied: CopyMark?
   /// What was asked of pgoutput, on which a transaction's ordinals depend.
   var options: String
+}
+
+extension KeptPosition {
+  /// How far the existing rows of a database are written; nil where it is another's.
+  func copied(of origin: SourceOrigin) -> CopyMark? {
+    position.systemIdentifier == origin.systemIdentifier && position.database == origin.database
+      ? copied : nil
+  }
 }
 
 extension PgOutputOptions {

@@ -20,14 +20,16 @@ struct CopyReason: Hashable, Sendable {
   var repairsGap = false
   /// The slot is made by this start.
   var isSlotNew = false
+  /// A sink stands in the midst of a copy that the store knows nothing of.
+  var isCut = false
 
   /// Whether a copy begins, from the first row on.
   func begins(_ mode: SnapshotConfiguration.Mode) -> Bool {
     if isOverGap, repairsGap { return true }
     return switch mode {
     case .never: false
-    case .initial, .only: isFirstStart
-    case .whenNeeded: isFirstStart || isOverGap
+    case .initial, .only: isFirstStart || isCut
+    case .whenNeeded: isFirstStart || isOverGap || isCut
     case .always: isFirstConnection
     }
   }

@@ -27,7 +27,8 @@ struct CopyRequest: Hashable, Sendable {
   ///
   /// Those of which there is no row are told as deleted, and nothing is copied.
   var keys: String?
-  /// Where in the stream it was asked for; nil where it was not there.
+  /// What tells it from every other: where in the stream it was asked for, or else a number of chance;
+  /// nil for one that an older version has made.
   ///
   /// A part of the stream that comes again brings no second copy.
   var mark: String?
@@ -35,6 +36,9 @@ struct CopyRequest: Hashable, Sendable {
   var state = State.active
   /// What the server says of its condition; nil unless it has failed.
   var error: String?
+
+  /// A mark for a copy that was not asked for in the stream.
+  static func newMark() -> String { String(UInt64.random(in: .min ... .max), radix: 16) }
 }
 
 /// How far the existing rows of a table are copied: what a restart goes on from.

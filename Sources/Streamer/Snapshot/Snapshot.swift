@@ -15,29 +15,6 @@ import PGWire
 struct Snapshot {
   typealias Instant = ContinuousClock.Instant
 
-  /// What it is doing.
-  enum State {
-    /// There is nothing to copy.
-    case off
-    /// The next round is due then.
-    case resting(until: Instant)
-    /// The worker locks the tables.
-    case locking
-    /// The worker takes a snapshot, and no transaction of the stream begins: what is read after it is
-    /// taken and before it is known what it sees would make it older than the stream.
-    case opening
-    /// The stream runs to the place where the rows belong.
-    case fencing(SnapshotPoint, since: Instant)
-    /// Rows are read, and the stream waits.
-    case reading(Round)
-    /// The worker lets go of the snapshot, which was of no use perhaps.
-    case closing(isStale: Bool)
-    /// The sinks deliver the rows.
-    case delivering
-    /// The worker saves how far the copy is.
-    case saving
-  }
-
   /// How long the stream may wait for one round.
   let pause: Duration
   private let windowLimit: Int
@@ -45,7 +22,7 @@ struct Snapshot {
   /// The copies and how far each table is, the rows that are being delivered included.
   private(set) var book = CopyBook()
   /// The same without them, as the store has it.
-  private var saved = CopyBook()
+  private(set) var saved = CopyBook()
   /// The copy whose turn it is; nil when all wait or have ended.
   private(set) var current: CopyRequest?
   /// The copy that was said to have begun.
@@ -58,7 +35,7 @@ struct Snapshot {
   /// What has been read for the copy whose turn it is, since the program began or went on with it.
   private(set) var pace = CopyPace()
   private var origin: SourceOrigin?
-  private var isUnderWay = false
+  private(set) var isUnderWay = false
   /// Blocks that nobody uses.
   private var spare: [RowBlock] = []
   /// Rows that can be read and taken in a second, as measured.
@@ -71,7 +48,7 @@ struct Snapshot {
   private var failures = Backoff(longest: Limits.longestRetry)
   private var random: any RandomNumberGenerator & Sendable
   /// When progress that could not be saved is saved again.
-  private var nextSave: Instant?
+  private(set) var nextSave: Instant?
   /// Whether somebody wants no rounds for now.
   var isHeld = false
   /// Whether some sink wants to be told of copies.
@@ -108,6 +85,16 @@ struct Snapshot {
         book[number].flatMap { $0.state == .paused ? notice(.paused, of: $0) : nil }
       }
     telling = []
+    state = .resting(until: now)
+    look()
+  }
+
+  /// Goes on from what the store and the sinks have: a sink was replaced that keeps its position itself.
+  mutating func rewind(to kept: CopyBook, now: Instant) {
+    if tells { repeatNotices() }
+    saved.put(kept)
+    book = saved
+    nextSave = nil
     state = .resting(until: now)
     look()
   }
@@ -220,16 +207,6 @@ struct Snapshot {
       }
       state = .saving
       return .save(book.changes(since: saved), origin)
-    }
-  }
-
-  /// When the next step is due by time alone.
-  var deadline: Instant? {
-    switch state {
-    case .resting(let until) where !notices.isEmpty: until
-    case .resting(let until) where !isUnderWay && !isHeld && current != nil: until
-    case .delivering: nextSave
-    default: nil
     }
   }
 
@@ -359,7 +336,11 @@ struct Snapshot {
     pipeline.beginRound(
       Transaction(existingRowsAt: place, time: point.time, firstOrdinal: first),
       tables.map(\.relation))
-    state = .reading(Round(request: request, tables: tables, began: now))
+    var round = Round(request: request, tables: tables, began: now)
+    round.progress = gone
+    round.leftAtStart = book.tables(of: CopyRequest.start).count { !$0.isDone }
+    state = .reading(round)
+    mark(round, &pipeline)
     guard tells, let copy = book[request] else { return }
     if begun != request {
       begun = request
@@ -390,6 +371,7 @@ struct Snapshot {
         isTaken = round.offset == size
       } catch {
         block.put(bytes)
+        state = .reading(round)
         throw error
       }
       block.put(bytes)
@@ -434,6 +416,7 @@ struct Snapshot {
         }
         remarks.append(.copied(book.tables[index]))
         round.tables.removeFirst()
+        if round.request == CopyRequest.start { round.leftAtStart -= 1 }
         if tells, let copy = book[round.request] {
           let table = book.tables[index]
           pipeline.tell(
@@ -442,7 +425,9 @@ struct Snapshot {
         }
       }
     }
+    round.note(book.tables[index])
     state = .reading(round)
+    mark(round, &pipeline)
   }
 
   /// How many rows fit into what is left of the pause.
@@ -454,7 +439,8 @@ struct Snapshot {
   /// Ends the round where it stands: the stream goes on, and what was taken counts once it is delivered.
   private mutating func end(_ pipeline: inout Pipeline, now: Instant) {
     switch state {
-    case .reading(let round):
+    case .reading(var round):
+      takePart(of: &round, &pipeline)
       last.ordinal = max(last.ordinal, pipeline.nextOrdinal)
       spare = []
       pauses.add(now - round.began)
@@ -466,18 +452,21 @@ struct Snapshot {
     }
   }
 
-  private var isOpening: Bool {
-    switch state {
-    case .locking, .opening: true
-    default: false
+  /// Counts what was taken of a block whose rest is given up: it is not read again.
+  private mutating func takePart(of round: inout Round, _ pipeline: inout Pipeline) {
+    guard let block = round.block, round.offset > 0, let table = round.tables.first,
+      !table.isReadWhole, let index = book.index(of: table.relation.oid, in: round.request),
+      !book.tables[index].isDone
+    else { return }
+    let part = block.part(before: round.offset, key: table.key)
+    guard !part.key.isEmpty else { return }
+    book.change(index) { progress in
+      progress.rows += Int64(part.rows)
+      progress.lastKey = part.key
     }
-  }
-
-  /// Whether the rows that are being read are still wanted.
-  private var isWanted: Bool {
-    guard case .reading(let round) = state, let table = round.tables.first else { return true }
-    return book.index(of: table.relation.oid, in: round.request)
-      .map { !book.tables[$0].isDone } ?? false
+    round.rows += Int64(part.rows)
+    round.note(book.tables[index])
+    mark(round, &pipeline)
   }
 
   private mutating func tellEnd(of number: Int) {
@@ -485,12 +474,5 @@ struct Snapshot {
     let tables = book.tables(of: number)
     remarks.append(
       .finished(request, tables: tables.count, rows: tables.reduce(0) { $0 + $1.rows }))
-  }
-
-  private func lastKey(of table: SnapshotTable) -> [String] {
-    guard case .reading(let round) = state,
-      let index = book.index(of: table.relation.oid, in: round.request)
-    else { return [] }
-    return book.tables[index].lastKey
   }
 }

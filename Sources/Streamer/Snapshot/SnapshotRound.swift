@@ -16,6 +16,19 @@ extension Snapshot {
     var next: RowBlock?
     /// The rows that it has brought.
     var rows: Int64 = 0
+    /// How far its tables are with them.
+    var progress: [TableProgress] = []
+    /// How many tables of the start's copy are not complete.
+    var leftAtStart = 0
+
+    /// Notes how far a table is.
+    mutating func note(_ table: TableProgress) {
+      if let index = progress.firstIndex(where: { $0.relation == table.relation }) {
+        progress[index] = table
+      } else {
+        progress.append(table)
+      }
+    }
   }
 
   /// A part of a table: its rows behind a key, a bounded number of them.

@@ -67,4 +67,42 @@ final class RowBlock: @unchecked Sendable {
 
   /// Puts the bytes back.
   func put(_ bytes: consuming ByteWriter) { self.bytes = consume bytes }
+
+  /// The rows that lie before a place in it: how many, and the key of the last.
+  func part(before end: Int, key columns: [Int]) -> (rows: Int, key: [String]) {
+    let bytes = takeBytes()
+    let part = Self.part(of: bytes, before: end, key: columns)
+    put(bytes)
+    return part
+  }
+
+  private static func part(
+    of block: borrowing ByteWriter, before end: Int, key columns: [Int]
+  ) -> (rows: Int, key: [String]) {
+    let bytes = block.bytes
+    var (rows, last, offset) = (0, 0, 0)
+    while offset < end {
+      var reader = ByteReader(bytes.extracting(offset..<bytes.byteCount))
+      guard (try? reader.skipSized()) != nil else { break }
+      rows += 1
+      last = offset
+      offset += reader.offset
+    }
+    return (rows, rows > 0 ? key(columns, ofRowAt: last, in: bytes) : [])
+  }
+
+  /// The key of the row that begins there, as text; empty where it cannot be had.
+  static func key(_ columns: [Int], ofRowAt start: Int, in bytes: RawSpan) -> [String] {
+    var decoder = PgOutputDecoder()
+    var reader = ByteReader(bytes.extracting(start..<bytes.byteCount))
+    guard let payload = try? reader.sizedSpan(),
+      case .change(let change)? = try? decoder.decode(payload)
+    else { return [] }
+    var key: [String] = []
+    for column in columns {
+      guard case .text(let text) = change.new.value(at: column) else { return [] }
+      key.append(text.text)
+    }
+    return key
+  }
 }

@@ -25,6 +25,18 @@ import Testing
     plain.cut = nil
     plain.from.cut = .init(commitLSN: LSN(1), nextOrdinal: 0)
     #expect(PositionRecord(plain.value) == plain)
+    plain.copied = CopyMark(
+      copy: "5f", tables: [TableProgress(number: 0, relation: .max, name: "a.\"b\"", rows: .max)],
+      isUnfinished: true)
+    plain.from.copied = CopyMark(
+      copy: "5e",
+      tables: [
+        TableProgress(number: 0, relation: 7, name: "", lastKey: ["it's", ""], rows: 3),
+        TableProgress(number: 0, relation: 8, name: "x", isDone: true),
+      ])
+    #expect(PositionRecord(plain.value) == plain)
+    plain.cut = record.cut
+    #expect(PositionRecord(plain.value) == plain)
   }
 
   /// A change of the bytes would make the positions of running pipelines unreadable.

@@ -81,4 +81,28 @@ extension CopySimulation {
     }
     return nil
   }
+
+  /// What came twice although the sink keeps its position itself; nil for nothing.
+  ///
+  /// A table without a key is read from its first row again.
+  func verdictOnRepetitions() -> String? {
+    guard keeper != nil else { return nil }
+    var places: Set<[Int]> = []
+    var reads: [String: Int] = [:]
+    for (_, record) in sink.delivered {
+      guard let event = try? JSON(record), event["Table"]?.string == Self.table.relation.name
+      else { continue }
+      if event["Action"]?.string == "read" {
+        reads[event["Columns"]?["id"]?.string ?? "", default: 0] += 1
+      } else if !places.insert([event["WALPosition"]?.int ?? -1, event["Ordinal"]?.int ?? -1])
+        .inserted
+      {
+        return "a change came twice: \(record)"
+      }
+    }
+    let copies = 1 + asked.count
+    return reads.first { $0.value > copies }.map {
+      "row \($0.key) was read \($0.value) times in \(copies) copies"
+    }
+  }
 }

@@ -13,6 +13,7 @@ final class CopySimulation {
   typealias Instant = ContinuousClock.Instant
 
   static let keys = 0..<40
+  static let start = LSN(0x1000)
   static let origin = SourceOrigin(source: "db", systemIdentifier: "7", database: "d")
 
   var random: SeededRandom
@@ -27,7 +28,7 @@ final class CopySimulation {
 
   // The server.
   private var nextXID: UInt64 = (1 << 32) - 40
-  private var end = LSN(0x1000)
+  private var end = start
   private var version = 0
   private var open: [Writer] = []
   /// Committed and not visible yet.
@@ -38,7 +39,9 @@ final class CopySimulation {
   private var unread: ArraySlice<(key: String, row: Row)> = []
 
   // The program.
-  let sink = CopySink()
+  let sink: CopySink
+  /// The same sink, where it keeps its position itself.
+  let keeper: CopyKeeper?
   private var pipeline: Pipeline
   private var snapshot: Snapshot
   private var window: [UInt8] = []
@@ -51,9 +54,9 @@ final class CopySimulation {
   private(set) var hastySaves = 0
 
   // The store.
-  private var savedPosition = LSN(0x1000)
+  private var savedPosition = start
   private var kept = CopyBook(
-    [CopyRequest(number: CopyRequest.start)],
+    [CopyRequest(number: CopyRequest.start, mark: "start")],
     tables.enumerated().map {
       TableProgress(number: $0, relation: $1.relation.oid, name: $1.name)
     })
@@ -65,9 +68,12 @@ final class CopySimulation {
   /// What the worker has done of it, and the program has not heard.
   private var changed: [CopyBook] = []
 
-  init(seed: UInt64) {
+  /// `keepsPosition` makes the sink one that keeps its position itself.
+  init(seed: UInt64, keepsPosition: Bool = false) {
     random = SeededRandom(seed: seed)
     isQuiet = seed % 8 == 0
+    keeper = keepsPosition ? CopyKeeper() : nil
+    sink = keeper ?? CopySink()
     before = Writer(xid: 0)
     pipeline = Self.pipeline(sink, at: savedPosition)
     snapshot = Self.snapshot(random)
@@ -83,6 +89,7 @@ final class CopySimulation {
     before = first
     pipeline.read.startAfresh()
     snapshot.begin(kept, of: Self.origin, now: now)
+    snapshot.mark(&pipeline)
   }
   private var before: Writer
 
@@ -116,10 +123,13 @@ final class CopySimulation {
   func run() throws -> String? {
     for _ in 0..<600 { try turn(isCalm: false) }
     decide(.active, about: nil)
-    if let fault = try settle() ?? verdict() ?? verdictOnRequests() { return fault }
+    if let fault = try settle() ?? verdict() ?? verdictOnRequests() ?? verdictOnRepetitions() {
+      return fault
+    }
     // With nothing else going on all rows come once more.
     ask(Self.tables)
     return try settle() ?? verdict() ?? verdictOnRequests() ?? verdictOnNotices()
+      ?? verdictOnRepetitions()
   }
 
   private func settle() throws -> String? {
@@ -148,7 +158,7 @@ final class CopySimulation {
     case 7: sink.deliver(Int.random(in: 0...30, using: &random))
     case 8: answer()
     case 9 where !isCalm && !isQuiet && Int.random(in: 0..<25, using: &random) == 0: fail()
-    case 10 where !isCalm && Int.random(in: 0..<12, using: &random) == 0:
+    case 10 where !isCalm && keeper == nil && Int.random(in: 0..<12, using: &random) == 0:
       if Int.random(in: 0..<4, using: &random) == 0 { miss() } else { order() }
     case 11 where !changed.isEmpty:
       snapshot.take(changed.removeFirst(), now: now)
@@ -197,7 +207,8 @@ final class CopySimulation {
     var new: Row? = newRow()
     if let old, Int.random(in: 0..<4, using: &random) != 0 { new?.big = old.big }
     if old != nil, Int.random(in: 0..<6, using: &random) == 0 { new = nil }
-    if let old, let new, new.big == old.big, Int.random(in: 0..<3, using: &random) == 0,
+    if keeper == nil, let old, let new, new.big == old.big,
+      Int.random(in: 0..<3, using: &random) == 0,
       let other = freeKey()
     {
       moves += 1
@@ -264,7 +275,7 @@ final class CopySimulation {
   }
 
   /// Where the connection began.
-  private var savedStart = LSN(0x1000)
+  private var savedStart = start
 
   private func keepalive() {
     guard window.count < 4_000 else { return }
@@ -456,6 +467,7 @@ final class CopySimulation {
       changed.append(added)
     }
     pipeline.moved = []
+    pipeline.lanes.holdPositions(false)
   }
 
   private func answerLookUps() -> Int {
@@ -477,22 +489,39 @@ final class CopySimulation {
         sink.crash(Int.random(in: 0...100, using: &random))
         pipeline.lanes[0].restart(with: sink)
         pipeline.lanes[0].opened()
+        snapshot.disconnected(&pipeline, now: now)
+        pipeline.disconnected()
+        if claim() {
+          snapshot.rewind(to: kept.settled, now: now)
+          snapshot.mark(&pipeline)
+        }
+      } else {
+        snapshot.disconnected(&pipeline, now: now)
+        pipeline.disconnected()
       }
-      snapshot.disconnected(&pipeline, now: now)
-      pipeline.disconnected()
       savedStart = pipeline.lanes[0].confirmed
       pipeline.connected(at: savedStart)
     } else {
       crashes += 1
       // What was handed over may arrive all the same, as far as it goes.
       sink.crash(Int.random(in: 0...100, using: &random))
-      savedStart = savedPosition
+      savedStart = keeper?.committed.lsn ?? savedPosition
       pipeline = Self.pipeline(sink, at: savedStart)
       snapshot = Self.snapshot(random)
       (step, failedSave) = (nil, nil)
       changed = []
+      _ = claim()
       snapshot.begin(kept.settled, of: Self.origin, now: now)
+      snapshot.mark(&pipeline)
     }
     sent = log.firstIndex { ($0.commit ?? .zero) >= savedStart } ?? log.count
+  }
+
+  /// A sink that keeps its position says where it stands; false where it does not.
+  private func claim() -> Bool {
+    guard let place = keeper?.committed else { return false }
+    pipeline.lanes[0].claimed(at: place.lsn, cut: place.cut)
+    if let mark = place.copied { kept.put(kept.settled.changes(by: mark)) }
+    return true
   }
 }

@@ -12,6 +12,21 @@ import Testing
   private static let seeds = TestEnvironment["PSQL_STREAMER_SEEDS"].flatMap { UInt64($0) } ?? 200
   private static let first = TestEnvironment["PSQL_STREAMER_FIRST_SEED"].flatMap { UInt64($0) } ?? 1
 
+  @Test func `No row of a copy is committed twice where the sink keeps its position`() throws {
+    var crashes = 0, losses = 0, cuts = 0
+    for seed in Self.first..<Self.first + Self.seeds {
+      let simulation = CopySimulation(seed: seed, keepsPosition: true)
+      if let fault = try simulation.run() { Issue.record("seed \(seed): \(fault)") }
+      crashes += simulation.crashes
+      losses += simulation.losses
+      cuts += simulation.keeper?.cuts ?? 0
+    }
+    print(
+      "\(Self.seeds) seeds from \(Self.first), exactly once: \(crashes) crashes, "
+        + "\(losses) connections lost, \(cuts) positions inside a table")
+    #expect(crashes > 0 && losses > 0 && cuts > 0)
+  }
+
   @Test func `A consumer ends with what the table holds`() throws {
     var rounds = 0, stale = 0, crashes = 0, losses = 0, requests = 0, stops = 0, gaps = 0
     var moves = 0

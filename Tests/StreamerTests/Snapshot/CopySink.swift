@@ -4,15 +4,19 @@ import Support
 @testable import Streamer
 
 /// Keeps records and delivers them when it is told to.
-final class CopySink: Sink {
+class CopySink: Sink {
   /// What has arrived.
   private(set) var delivered: [(number: Int, value: String)] = []
   /// What has arrived of what is told of copies.
   private(set) var told: [String] = []
   /// How many records were handed over.
   private(set) var handed = 0
-  private var waiting: [(number: Int, value: String, isTold: Bool, receipt: DeliveryReceipt)] = []
-  private var receipts: [DeliveryReceipt] = []
+  fileprivate(set) var waiting:
+    [(number: Int, value: String, isTold: Bool, receipt: DeliveryReceipt)] = []
+  fileprivate var receipts: [DeliveryReceipt] = []
+
+  var takesMore: Bool { true }
+  var isClosedToRecords: Bool { false }
 
   func send(_ batch: borrowing RecordBatch) {
     for entry in batch.entries {
@@ -46,6 +50,79 @@ final class CopySink: Sink {
     for receipt in receipts { report(receipt) }
     receipts = []
   }
+}
+
+/// Keeps its position itself: what it was given arrives with the place that it leads to, or not at all.
+final class CopyKeeper: CopySink, TransactionalSink {
+  /// What was committed last.
+  private(set) var committed = ReadPlace(lsn: CopySimulation.start)
+  /// How often rows and the place in the midst of a round were committed.
+  private(set) var cuts = 0
+  private var reached: ReadPlace?
+  private var target: ReadPlace?
+  /// Records came behind what was reached.
+  private var isAhead = false
+  private var news: LSN?
+  /// Whose memory is given back before they are committed.
+  private var arrived: [DeliveryReceipt] = []
+
+  let isClaimed = true
+  let awaitsBoundary = false
+  var isUncommitted: Bool { !waiting.isEmpty || target != nil }
+  override var takesMore: Bool { target == nil }
+  override var isClosedToRecords: Bool { target != nil }
+
+  func claim() -> KeptPosition? { nil }
+
+  func begin(_ identity: PositionIdentity, options: String, at place: ReadPlace) {}
+
+  override func send(_ batch: borrowing RecordBatch) {
+    precondition(target == nil, "records come while a transaction ends")
+    let before = waiting.count
+    super.send(batch)
+    for index in before..<waiting.count {
+      arrived.append(
+        DeliveryReceipt(
+          ticket: waiting[index].receipt.ticket, count: 0, bytes: waiting[index].receipt.bytes))
+      waiting[index].receipt.bytes = 0
+    }
+    isAhead = true
+  }
+
+  func reached(_ place: ReadPlace) {
+    reached = place
+    isAhead = false
+  }
+
+  /// Ends the transaction, and the next time commits it.
+  override func deliver(_ count: Int) {
+    receipts += arrived
+    arrived = []
+    if let place = target.take() {
+      if place.copied?.tables.contains(where: { !$0.isDone && !$0.lastKey.isEmpty }) == true {
+        cuts += 1
+      }
+      committed = place
+      news = place.lsn
+      super.deliver(waiting.count)
+    } else if !isAhead, let reached, reached != committed || !waiting.isEmpty {
+      target = reached
+    }
+  }
+
+  /// Its process ends: a commit that is under way succeeds perhaps, and nobody hears of it.
+  override func crash(_ count: Int) {
+    if count > 50, let place = target {
+      committed = place
+      super.deliver(waiting.count)
+    }
+    (target, reached, news, isAhead, arrived) = (nil, nil, nil, false, [])
+    super.crash(0)
+  }
+
+  func takeCommitted() -> LSN? { news.take() }
+
+  func hurry() {}
 }
 
 extension CopySimulation {

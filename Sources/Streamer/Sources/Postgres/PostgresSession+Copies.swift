@@ -7,12 +7,23 @@ extension PostgresSession {
   /// It is durable before any position is: a crash in between leaves no table out.
   func copyAtStart(
     _ plain: inout Connection, _ server: ServerFacts, _ origin: SourceOrigin,
-    _ reason: CopyReason
+    _ reason: CopyReason, _ claims: [SinkClaim?]
   ) throws(StreamerError) -> CopyAtStart {
     let rules = source.snapshot
     var copy = CopyAtStart(isSlotNew: reason.isSlotNew)
     copy.book = try store.copies(of: origin).settled
     let start = CopyBook([CopyRequest(number: CopyRequest.start)])
+    let marks = claims.compactMap { $0?.kept?.copied(of: origin) }
+    // Of several sinks the one that has least decides: the store's.
+    if sinks.count == 1, let mark = marks.first {
+      let changes = copy.book.changes(by: mark)
+      if !changes.tables.isEmpty {
+        try store.save(changes, of: origin)
+        copy.book.put(changes)
+      }
+    }
+    var reason = reason
+    reason.isCut = copy.book[CopyRequest.start] == nil && marks.contains(where: \.isUnfinished)
     copy.isNew = reason.begins(rules.mode)
     if copy.isNew {
       guard !server.isInRecovery else { throw onStandby }
@@ -36,7 +47,7 @@ extension PostgresSession {
     if copy.isNew || copy.book[CopyRequest.start] == nil {
       // Where nothing is copied they are no news.
       let begun = CopyBook(
-        [CopyRequest(number: CopyRequest.start)],
+        [CopyRequest(number: CopyRequest.start, mark: CopyRequest.newMark())],
         progress(of: published, from: 0, isDone: !copy.isNew))
       try store.save(begun, of: origin)
       copy.book.put(begun)
@@ -121,7 +132,9 @@ extension PostgresSession {
     let added = progress(of: described, from: (tables.last?.number ?? -1) + 1, isDone: false)
     guard !added.isEmpty else { return CopyBook() }
     // Somebody may have stopped or paused what was there; the new ones are another matter.
-    var start = book[CopyRequest.start] ?? CopyRequest(number: CopyRequest.start)
+    var start =
+      book[CopyRequest.start]
+      ?? CopyRequest(number: CopyRequest.start, mark: CopyRequest.newMark())
     if start.state != .paused { start.state = .active }
     let before = tables.filter { table in !added.contains { $0.relation == table.relation } }
     try store.save(CopyBook([start], before + added), of: origin)
@@ -191,7 +204,7 @@ extension PostgresSession {
     }
     try examine(filter, keys, of: chosen)
     let added = book.next(
-      patterns, filter: filter, keys: keys, mark: mark,
+      patterns, filter: filter, keys: keys, mark: mark ?? CopyRequest.newMark(),
       of: chosen.sorted { ($0.bytes, $0.name) < ($1.bytes, $1.name) })
     try store.save(added, of: origin)
     var all = book

@@ -23,7 +23,7 @@ extension PostgresSession {
       CopyReason(
         isFirstStart: decided.isFirst, isOverGap: decided.isOverGap,
         isFirstConnection: attempt.known == nil, repairsGap: source.onGap == .snapshot,
-        isSlotNew: decided.needsSlot))
+        isSlotNew: decided.needsSlot), claims)
     let point = decided.needsSlot ? try createSlot(&replication, server, &plain) : nil
     let positions = try start.settle(decided, newSlot: point)
     for index in claims.indices {

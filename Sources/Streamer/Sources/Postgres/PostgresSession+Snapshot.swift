@@ -188,22 +188,10 @@ extension PostgresSession {
     snapshotConnection = consume connection
     isReadingRows = !block.read.isEnd
     if let last = block.read.last, !table.isReadWhole {
-      block.lastKey = Self.key(table.key, ofRowAt: last, in: bytes.bytes)
+      block.lastKey = RowBlock.key(table.key, ofRowAt: last, in: bytes.bytes)
     }
     block.put(bytes)
     return block
-  }
-
-  private static func key(_ columns: [Int], ofRowAt start: Int, in bytes: RawSpan) -> [String] {
-    var decoder = PgOutputDecoder()
-    let payload = bytes.extracting(start + 4..<bytes.byteCount)
-    guard case .change(let change)? = try? decoder.decode(payload) else { return [] }
-    var key: [String] = []
-    for column in columns {
-      guard case .text(let text) = change.new.value(at: column) else { return [] }
-      key.append(text.text)
-    }
-    return key
   }
 
   /// Lets go of the snapshot; rows that nobody has read end with their connection.

@@ -4,12 +4,18 @@ import PGWire
 extension PostgresSource {
   /// Begins the copies that a start has found, or goes on with them; those that are under way go on by
   /// themselves, unless it is another database.
-  func beginCopy(_ copy: CopyAtStart, _ origin: SourceOrigin, isOther: Bool, now: Instant) {
+  ///
+  /// `isClaimed` says that a sink has told where it stands.
+  func beginCopy(
+    _ copy: CopyAtStart, _ origin: SourceOrigin, isOther: Bool, isClaimed: Bool, now: Instant
+  ) {
     if isOther {
       snapshot.begin(copy.book, of: origin, now: now)
-    } else if copy.isNew {
-      snapshot.take(copy.book, now: now)
+    } else {
+      if isClaimed { snapshot.rewind(to: copy.book, now: now) }
+      if copy.isNew { snapshot.take(copy.book, now: now) }
     }
+    if isOther || isClaimed || copy.isNew { snapshot.mark(&pipeline) }
     pipeline.read.isNeeded = snapshot.isOn
     if copy.isSlotNew, snapshot.isOn { pipeline.read.startAfresh() }
     hasCopied = configuration.snapshot.mode == .only

@@ -180,7 +180,9 @@ final class PostgresSource: PipelineSource {
     isReadable = stream.received.byteCount > 0
     pingedSince = nil
     self.stream = consume stream
-    beginCopy(session.copy, session.identity.origin, isOther: isOther, now: now)
+    beginCopy(
+      session.copy, session.identity.origin, isOther: isOther,
+      isClaimed: session.claims.contains { $0 != nil }, now: now)
     log.info("streaming", ["slot": session.identity.slot, "lsn": "\(pipeline.startLSN)"])
   }
 
@@ -245,6 +247,7 @@ final class PostgresSource: PipelineSource {
     }
     if let job = signal(now: now) { jobs.append(job) }
     // What a signal asks for is written down before the position is behind it.
+    if signals.isEmpty { pipeline.lanes.holdPositions(false) }
     if let identity, signals.isEmpty,
       let due = feedback.positionsToSave(confirmed, atOnce: isEnding, now: now)
     {
