@@ -411,9 +411,10 @@ struct Snapshot {
       state = .reading(round)
       spare.append(block)
       count(&pipeline, now: now)
-      // Parts that take much longer than they were made for are cut behind what is taken.
-      if case .reading(let round) = state, !round.parts.contains(where: \.table.isReadWhole),
-        now - round.began > pause * 3
+      // Parts that take much longer than they were made for are cut behind what is taken, unless that
+      // would all have to be read again.
+      if case .reading(let round) = state, now - round.began > pause * 3, round.counted > 0,
+        !round.parts.contains(where: \.table.isReadWhole)
       {
         return end(&pipeline, now: now)
       }

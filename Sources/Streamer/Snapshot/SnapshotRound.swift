@@ -33,8 +33,9 @@ extension Snapshot {
     private(set) var parts: [Part] = []
     /// How often a reader was asked.
     private var questions = 0
-    /// The rows that it has brought.
+    /// The rows that it has brought, and those of them that no gap is in front of.
     private(set) var rows: Int64 = 0
+    private(set) var counted: Int64 = 0
 
     init(request: Int, rests: [Rest], began: Instant) {
       self.request = request
@@ -128,6 +129,7 @@ extension Snapshot {
       for index in parts.indices where tables.insert(parts[index].table.relation.oid).inserted {
         let part = parts[index]
         guard part.isTaken || part.rows > 0 else { continue }
+        counted += part.rows
         parts[index].rows = 0
         if part.isTaken { parts.remove(at: index) }
         return Progress(
