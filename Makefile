@@ -8,7 +8,7 @@ SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
 .PHONY: help setup servers readers build install uninstall deb demo check unit test integration compose-test \
   differential compat-debezium test-allocations fuzz fuzz-selftest lint format bench bench-decode \
-  bench-reader bench-stream bench-formats bench-latency bench-probes chaos librdkafka-test compatibility package-use fixtures deploy-test \
+  bench-reader bench-stream bench-copy bench-formats bench-latency bench-probes chaos librdkafka-test compatibility package-use fixtures deploy-test \
   page-test ci clean
 
 help:
@@ -165,6 +165,9 @@ bench-reader: ## drain a slot into nothing; READ="'host=… dbname=…' slot pub
 
 bench-stream: build ## memory and spool of one streamed transaction of BENCH_ROWS (10 000 000) rows
 	@python3 Benchmarks/stream
+
+bench-copy: build ## existing rows beside psql's \copy and Debezium; BENCH_ROWS (10 000 000), BENCH_TABLES, BENCH_READERS
+	@python3 Benchmarks/copy
 
 bench-formats: build ## each format and a table's rules beside the native format, to discard; BENCH_ROWS
 	@python3 Benchmarks/formats

@@ -36,6 +36,8 @@ enum Limits {
   static let copySamples = 30
   /// How long existing rows are waited for at once: whatever else the worker has to do waits too.
   static let snapshotPatience = Duration.milliseconds(100)
+  /// The same where several connections read.
+  static let readerPatience = Duration.milliseconds(5)
   /// How long a table's lock is waited for, which holds up whoever waits behind us.
   static let snapshotLock = Duration.seconds(2)
   /// How long a table's lock is waited for where it is only about its size.
@@ -59,6 +61,10 @@ enum Limits {
   static let keptCopies = 100
   /// Bytes of memory that a block of them begins with.
   static let firstBlockBytes = 64 << 10
+  /// Connections that read existing rows at one snapshot.
+  static let snapshotReaders = 16
+  /// Rows of a part of a table behind which another connection reads on.
+  static let pieceRows = 20_000
   /// Tables whose existing rows are read at one snapshot.
   static let roundTables = 32
   /// Into how many parts `verify` divides keys, one of which is in memory.

@@ -1,3 +1,5 @@
+import Glibc
+
 /// What one call of ``Connection/readRows(of:into:upTo:timeout:)`` brought.
 public struct RowsRead: Hashable, Sendable {
   /// How many rows were appended.
@@ -9,6 +11,16 @@ public struct RowsRead: Hashable, Sendable {
 
   /// Nothing so far.
   public init() {}
+}
+
+/// The rows of a command that are on their way.
+struct ComingRows {
+  /// What else the server says of it.
+  var answer: QueryAnswer
+  /// When the socket is read: a server that wakes somebody for every few rows is slowed down by it.
+  var pace = ReadPace()
+  /// What was read since the pace was told, in bytes.
+  var gathered = 0
 }
 
 /// A result of any size, read block by block (manual: "Simple Query").
@@ -26,7 +38,7 @@ extension Connection {
     while true {
       switch try receive(into: &answer, until: deadline) {
       case .rowDescription:
-        rows = answer
+        rows = ComingRows(answer: answer)
         return
       case .readyForQuery:
         if let error = answer.error { throw .server(error) }
@@ -53,14 +65,14 @@ extension Connection {
     of relation: UInt32, into block: inout ByteWriter, upTo limit: Int, patience: Duration,
     areGone: Bool = false
   ) throws(PGError) -> RowsRead {
-    guard var answer = rows.take() else {
+    guard var coming = rows.take() else {
       throw .protocol(
         DecodingError(.violation("no rows were asked for"), at: 0), phase: .query, tag: nil)
     }
     var read = RowsRead()
     do throws(PGError) {
       while block.count < limit, !read.isEnd {
-        guard let frame = try awaitFrame(within: patience, &answer) else { break }
+        guard let frame = try awaitFrame(within: patience, &coming) else { break }
         if frame.tag == .dataRow {
           read.last = block.count
           read.count += 1
@@ -70,9 +82,9 @@ extension Connection {
           }
           input.consume(frame.end)
         } else {
-          try answer.take(frame.tag, input.readable.extracting(frame.body))
+          try coming.answer.take(frame.tag, input.readable.extracting(frame.body))
           input.consume(frame.end)
-          note(&answer)
+          note(&coming.answer)
           read.isEnd = frame.tag == .readyForQuery
         }
       }
@@ -81,26 +93,28 @@ extension Connection {
       throw error
     }
     guard read.isEnd else {
-      rows = answer
+      rows = coming
       return read
     }
-    if let error = answer.error { throw .server(error) }
+    if let error = coming.answer.error { throw .server(error) }
     return read
   }
 
   /// The next whole message; nil when it has not come within `patience`.
   private mutating func awaitFrame(
-    within patience: Duration, _ answer: inout QueryAnswer
+    within patience: Duration, _ coming: inout ComingRows
   ) throws(PGError) -> MessageFrame? {
-    let deadline = Deadline(after: patience, interruption)
+    var deadline: Deadline?
     while true {
       switch try Self.scan(input.readable, limit: MessageFrame.defaultLimit) {
       case .complete(let frame): return frame
       case .incomplete(let missing):
+        // Most frames are there when they are asked for: they need no clock.
+        let end = deadline ?? Deadline(after: patience, interruption)
+        deadline = end
         do throws(PGError) {
-          let isOpen = try transport.receive(
-            missing, into: &input, until: deadline, what: Self.unanswered)
-          guard isOpen else { throw answer.error.map { .server($0) } ?? .closed(.query) }
+          let isOpen = try receive(missing, &coming, until: end)
+          guard isOpen else { throw coming.answer.error.map { .server($0) } ?? .closed(.query) }
         } catch {
           // What has come of the message is kept for the next call.
           guard error.isUnanswered, interruption?.hasCome != true else { throw error }
@@ -108,6 +122,38 @@ extension Connection {
         }
       }
     }
+  }
+
+  /// Receives what is there, at the pace of what comes; false when the server has closed its side.
+  ///
+  /// Returns when something has come, `missing` bytes or fewer.
+  private mutating func receive(
+    _ missing: Int, _ coming: inout ComingRows, until deadline: Deadline
+  ) throws(PGError) -> Bool {
+    guard !deadline.hasPassed else { throw .timeout(Self.unanswered) }
+    if let due = coming.pace.readBy {
+      let left = due - .now
+      if left > .zero { usleep(UInt32(left / .microseconds(1))) }
+    }
+    if missing > input.room { input.grow(toHold: input.count + missing) }
+    var outcome = Transport.Outcome.wouldBlock
+    var isDry = true
+    coming.gathered += try unsafe input.withRoom { room throws(PGError) -> Int in
+      outcome = try unsafe transport.read(into: room)
+      guard case .bytes(let count) = outcome else { return 0 }
+      // Inside TLS something may be left that the socket does not announce.
+      isDry = count < room.count && !transport.isEncrypted
+      return count
+    }
+    if isDry {
+      coming.pace.read(coming.gathered, at: .now)
+      coming.gathered = 0
+    }
+    guard outcome == .wouldBlock else { return outcome != .closed }
+    if coming.pace.mode == .calm {
+      try transport.wait(for: transport.waitsFor, until: deadline, what: Self.unanswered)
+    }
+    return true
   }
 
   /// Appends the Insert message that a DataRow message is, or the Delete message of a key.

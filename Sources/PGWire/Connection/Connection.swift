@@ -23,8 +23,8 @@ public struct Connection: ~Copyable {
   var input: InputBuffer
   /// Whether the byte stream can no longer be trusted to be at a message's start.
   var isBroken = false
-  /// The answer whose rows are being read; see ``startRows(_:timeout:)``.
-  var rows: QueryAnswer?
+  /// The rows that are being read; see ``startRows(_:timeout:)``.
+  var rows: ComingRows?
 
   /// The run-time parameters as the server last reported them, such as `server_version`.
   public private(set) var parameterStatus: [String: String]

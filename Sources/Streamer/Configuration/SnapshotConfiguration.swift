@@ -28,6 +28,8 @@ struct SnapshotConfiguration: Hashable, Sendable {
   var signalTable: TablePattern?
   /// How long reading changes may pause for one round of them (1s).
   var pause = Duration.seconds(1)
+  /// How many connections read in such a round (1).
+  var parallelism = 1
 
   /// Whether something has to be remembered of copies.
   var needsStore: Bool { mode != .never || newTables || signalTable != nil }
@@ -86,6 +88,8 @@ extension ConfigurationReader {
       }
     }
     snapshot.pause = duration("snapshotPause", default: .seconds(1))
+    snapshot.parallelism = integer(
+      "snapshotParallelism", default: 1, in: 1...Limits.snapshotReaders)
     if snapshot.needsStore, twoPhase {
       let key =
         snapshot.mode != .never

@@ -145,9 +145,12 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
       machine.stopRequested(now: now)
       source.stopping()
     }
-    for order in orders.withLock({ $0.takeAll() }) { source.take(order) }
+    for order in orders.withLock({ exchange(&$0, with: []) }) { source.take(order) }
     pollLanes(&errors)
     for error in errors { fail(error, now: now) }
+    // The worker need not wait for the end of the reading with what is next.
+    let hasAnswers = (0..<poller.count).contains { poller[$0].tag == DriverTag.worker }
+    if hasAnswers { submitJobs(now: now) }
     do throws(StreamerError) { try read(now: now) } catch { fail(error, now: now) }
     settle(now: now)
   }
@@ -171,9 +174,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     for index in 0..<source.lanes.count { sync(index) }
     pollLanes(&errors)
     for error in errors { fail(error, now: now) }
-    for job in source.takeJobs(isEnding: machine.isEnding, now: now) {
-      worker.submit { .source(job()) }
-    }
+    submitJobs(now: now)
     release()
     askForReload(now: now)
     if source.hasProgressed {
@@ -184,6 +185,13 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     perform(machine.tick(source.rest, now: now), now: now)
     report()
     observe(now: now)
+  }
+
+  /// Hands over what the source has for the worker.
+  private func submitJobs(now: Instant) {
+    for job in source.takeJobs(isEnding: machine.isEnding, now: now) {
+      worker.submit { .source(job()) }
+    }
   }
 
   /// Nothing is done any more but to wait for what is being closed; what hangs is left behind.
@@ -485,13 +493,5 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
     guard !isStale else { return }
     nextObservation = now + Limits.observation
     source.observe(now: now)
-  }
-}
-
-extension Array {
-  /// Takes all elements out.
-  fileprivate mutating func takeAll() -> [Element] {
-    defer { removeAll() }
-    return self
   }
 }

@@ -138,9 +138,8 @@ extension Snapshot {
   }
 
   /// Tells that the first rows of a table come.
-  func tellBegin(of round: Round, _ pipeline: inout Pipeline) {
-    guard let table = round.tables.first, let copy = book[round.request],
-      let index = book.index(of: table.relation.oid, in: round.request),
+  func tellBegin(of table: SnapshotTable, _ request: Int, _ pipeline: inout Pipeline) {
+    guard let copy = book[request], let index = book.index(of: table.relation.oid, in: request),
       book.tables[index].rows == 0
     else { return }
     pipeline.tell(notice(.inProgress, of: copy, book.tables[index]))

@@ -43,15 +43,10 @@ extension Snapshot {
 
   /// Whether the rows that are being read are still wanted.
   var isWanted: Bool {
-    guard case .reading(let round) = state, let table = round.tables.first else { return true }
-    return book.index(of: table.relation.oid, in: round.request)
-      .map { !book.tables[$0].isDone } ?? false
-  }
-
-  func lastKey(of table: SnapshotTable) -> [String] {
-    guard case .reading(let round) = state,
-      let index = book.index(of: table.relation.oid, in: round.request)
-    else { return [] }
-    return book.tables[index].lastKey
+    guard case .reading(let round) = state else { return true }
+    return round.parts.allSatisfy { part in
+      book.index(of: part.table.relation.oid, in: round.request)
+        .map { !book.tables[$0].isDone } ?? false
+    }
   }
 }

@@ -17,6 +17,9 @@ struct Snapshot {
 
   /// How long the stream may wait for one round.
   let pause: Duration
+  /// How many readers a round has, and the rows of a part behind which another can begin.
+  private let parallelism: Int
+  private let pieceRows: Int
   private let windowLimit: Int
   private(set) var state = State.off
   /// The copies and how far each table is, the rows that are being delivered included.
@@ -61,10 +64,13 @@ struct Snapshot {
   private var rereads = Rereads()
 
   init(
-    pause: Duration, windowLimit: Int = Limits.fenceWindow,
+    pause: Duration, parallelism: Int = 1, pieceRows: Int = Limits.pieceRows,
+    windowLimit: Int = Limits.fenceWindow,
     random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
   ) {
     self.pause = pause
+    self.parallelism = parallelism
+    self.pieceRows = pieceRows
     self.windowLimit = windowLimit
     self.random = random
   }
@@ -182,16 +188,15 @@ struct Snapshot {
       return .lock(
         opened, uncounted: left.map(\.relation).filter { estimates[$0] == nil })
     case .reading(var round):
-      guard var part = round.part, let table = round.tables.first, round.next == nil,
-        !part.isFetched
-      else { return nil }
-      let block = spare.popLast() ?? RowBlock()
-      let isAsked = part.isAsked
-      part.isAsked = true
-      round.part = part
+      guard let part = round.ask() else { return nil }
       state = .reading(round)
-      guard !isAsked else { return .readOn(table, into: block) }
-      return .read(table, after: lastKey(of: table), limit: part.limit, into: block)
+      if part.seeksEnd {
+        return .seek(part.table, after: part.after, rows: part.limit, reader: part.reader)
+      }
+      let block = spare.popLast() ?? RowBlock()
+      block.reader = part.reader
+      guard !part.isAsked else { return .readOn(part.table, into: block) }
+      return .read(part.table, after: part.after, limit: part.limit, into: block)
     case .closing: return .close
     case .delivering:
       if lanes.haveLostRound {
@@ -226,11 +231,12 @@ struct Snapshot {
       estimates.merge(point.estimates) { $1 }
       pipeline.fence = Fence(point.snapshot, limit: point.limit)
       state = .fencing(point, since: now)
+    case .found(let key, let reader):
+      guard case .reading(var round) = state, let key else { return }
+      round.found(key, by: reader)
+      state = .reading(round)
     case .rows(let block):
-      guard case .reading(var round) = state else { return spare.append(block) }
-      round.part?.fetched += block.read.count
-      if block.read.isEnd { round.part?.isFetched = true }
-      if round.block == nil { round.block = block } else { round.next = block }
+      guard case .reading(var round) = state, round.put(block) else { return spare.append(block) }
       state = .reading(round)
     case .closed:
       guard case .closing(let isStale) = state else { return }
@@ -318,14 +324,14 @@ struct Snapshot {
     let place = pipeline.fencePlace
     let first = place == last.place ? last.ordinal : 0
     last = (place, first)
-    var tables: [SnapshotTable] = []
+    var rests: [Round.Rest] = []
     var gone: [TableProgress] = []
     let request = opened.first?.request ?? CopyRequest.start
     for wanted in opened {
       guard let index = book.index(of: wanted.relation, in: request), !book.tables[index].isDone
       else { continue }
       if let table = point.tables.first(where: { $0.relation.oid == wanted.relation }) {
-        tables.append(table)
+        rests.append(Round.Rest(table: table, after: book.tables[index].lastKey))
       } else {
         // It is published no more, or gone.
         book.change(index) { $0.isDone = true }
@@ -335,12 +341,12 @@ struct Snapshot {
     }
     pipeline.beginRound(
       Transaction(existingRowsAt: place, time: point.time, firstOrdinal: first),
-      tables.map(\.relation))
-    var round = Round(request: request, tables: tables, began: now)
-    round.progress = gone
-    round.leftAtStart = book.tables(of: CopyRequest.start).count { !$0.isDone }
+      rests.map(\.table.relation))
+    let left = book.tables(of: CopyRequest.start).count { !$0.isDone }
+    var round = Round(request: request, rests: rests, leftAtStart: left, began: now)
+    for table in gone { round.note(table) }
     state = .reading(round)
-    mark(round, &pipeline)
+    mark(&pipeline)
     guard tells, let copy = book[request] else { return }
     if begun != request {
       begun = request
@@ -353,81 +359,80 @@ struct Snapshot {
   /// Takes rows as far as the sinks do.
   private mutating func read(_ pipeline: inout Pipeline, now: Instant) throws(StreamFault) {
     while case .reading(var round) = state {
-      if round.part == nil {
-        guard !round.tables.isEmpty, round.rows == 0 || now - round.began < pause else {
-          return end(&pipeline, now: now)
-        }
-        round.part = Part(limit: limit(round, now: now), began: now)
-        state = .reading(round)
-        if tells { tellBegin(of: round, &pipeline) }
+      while round.readers < parallelism, !round.rests.isEmpty,
+        round.rows == 0 || now - round.began < pause
+      {
+        // With fewer tables than readers some read the same one, unless each row has to count at once.
+        let piece =
+          round.rests.count < parallelism && !pipeline.lanes.keepPositions ? pieceRows : nil
+        let part = round.begin(limit: limit(round, now: now), piece: piece, now: now)
+        if tells, part.after.isEmpty { tellBegin(of: part.table, round.request, &pipeline) }
       }
-      guard let block = round.block else { return }
+      state = .reading(round)
+      guard round.readers > 0 else { return end(&pipeline, now: now) }
+      guard let index = round.current, let block = round.parts[index].block else { return }
       let bytes = block.takeBytes()
       let size = bytes.count
-      let isTaken: Bool
+      var offset = round.parts[index].offset
       let reason: Pipeline.Pause
       do throws(StreamFault) {
-        reason = try pipeline.readRound(bytes, from: &round.offset)
-        isTaken = round.offset == size
+        reason = try pipeline.readRound(bytes, from: &offset)
       } catch {
         block.put(bytes)
         state = .reading(round)
         throw error
       }
       block.put(bytes)
+      round.take(index, upTo: offset, isStopped: offset < size)
       state = .reading(round)
-      guard isTaken else {
+      guard offset == size else {
         precondition(reason != .fence, "a round stops for a reason")
         return
       }
       pace.add(rows: Int64(block.read.count), bytes: Int64(size), now: now)
-      taken(block, &pipeline, now: now)
-      // A part that takes much longer than it was made for is cut behind what is taken.
-      if case .reading(let round) = state, let table = round.tables.first, !table.isReadWhole,
-        now - round.began > pause * 3
+      round.took(block, of: index)
+      state = .reading(round)
+      spare.append(block)
+      count(&pipeline, now: now)
+      // Parts that take much longer than they were made for are cut behind what is taken, unless that
+      // would all have to be read again.
+      if case .reading(let round) = state, now - round.began > pause * 3, round.counted > 0,
+        !round.parts.contains(where: \.table.isReadWhole)
       {
         return end(&pipeline, now: now)
       }
     }
   }
 
-  /// The rows of a block have been taken.
-  private mutating func taken(_ block: RowBlock, _ pipeline: inout Pipeline, now: Instant) {
-    guard case .reading(var round) = state, let table = round.tables.first, let part = round.part,
-      let index = book.index(of: table.relation.oid, in: round.request)
-    else { return }
-    book.change(index) { progress in
-      progress.rows += Int64(block.read.count)
-      if block.read.count > 0 { progress.lastKey = block.lastKey }
-    }
-    round.rows += Int64(block.read.count)
-    round.block = round.next
-    round.next = nil
-    round.offset = 0
-    spare.append(block)
-    if block.read.isEnd {
-      let seconds = max((now - part.began).inSeconds, 0.001)
-      if part.fetched > 1_000 { rate = Double(part.fetched) / seconds }
-      round.part = nil
-      if table.isReadWhole || part.fetched < part.limit {
-        book.change(index) { progress in
-          progress.isDone = true
-          progress.lastKey = []
-        }
-        remarks.append(.copied(book.tables[index]))
-        round.tables.removeFirst()
-        if round.request == CopyRequest.start { round.leftAtStart -= 1 }
-        if tells, let copy = book[round.request] {
-          let table = book.tables[index]
-          pipeline.tell(
-            notice(.tableScanCompleted, of: copy, table, table.rows > 0 ? .succeeded : .empty))
-          tellEnd(of: copy, &pipeline)
-        }
+  /// Takes down how far tables are, now that rows have been taken.
+  private mutating func count(_ pipeline: inout Pipeline, now: Instant) {
+    while case .reading(var round) = state, let progress = round.takeProgress() {
+      guard let index = book.index(of: progress.table.relation.oid, in: round.request) else {
+        state = .reading(round)
+        continue
       }
+      let isComplete = progress.ended?.isLast == true
+      book.change(index) { table in
+        table.rows += progress.rows
+        if progress.rows > 0 { table.lastKey = progress.lastKey }
+        guard isComplete else { return }
+        table.isDone = true
+        table.lastKey = []
+      }
+      let table = book.tables[index]
+      round.note(table, isCompleted: isComplete)
+      state = .reading(round)
+      if let part = progress.ended, part.fetched > 1_000 {
+        rate = Double(part.fetched) / max((now - part.began).inSeconds, 0.001)
+      }
+      guard isComplete else { continue }
+      remarks.append(.copied(table))
+      guard tells, let copy = book[round.request] else { continue }
+      pipeline.tell(
+        notice(.tableScanCompleted, of: copy, table, table.rows > 0 ? .succeeded : .empty))
+      tellEnd(of: copy, &pipeline)
     }
-    round.note(book.tables[index])
-    state = .reading(round)
-    mark(round, &pipeline)
+    mark(&pipeline)
   }
 
   /// How many rows fit into what is left of the pause.
@@ -440,7 +445,10 @@ struct Snapshot {
   private mutating func end(_ pipeline: inout Pipeline, now: Instant) {
     switch state {
     case .reading(var round):
-      takePart(of: &round, &pipeline)
+      // What was taken of a block whose rest is given up is not read again.
+      round.takePart()
+      state = .reading(round)
+      count(&pipeline, now: now)
       last.ordinal = max(last.ordinal, pipeline.nextOrdinal)
       spare = []
       pauses.add(now - round.began)
@@ -450,23 +458,6 @@ struct Snapshot {
     case .fencing: giveUp(&pipeline)
     case .off, .resting, .locking, .opening, .closing, .delivering, .saving: break
     }
-  }
-
-  /// Counts what was taken of a block whose rest is given up: it is not read again.
-  private mutating func takePart(of round: inout Round, _ pipeline: inout Pipeline) {
-    guard let block = round.block, round.offset > 0, let table = round.tables.first,
-      !table.isReadWhole, let index = book.index(of: table.relation.oid, in: round.request),
-      !book.tables[index].isDone
-    else { return }
-    let part = block.part(before: round.offset, key: table.key)
-    guard !part.key.isEmpty else { return }
-    book.change(index) { progress in
-      progress.rows += Int64(part.rows)
-      progress.lastKey = part.key
-    }
-    round.rows += Int64(part.rows)
-    round.note(book.tables[index])
-    mark(round, &pipeline)
   }
 
   private mutating func tellEnd(of number: Int) {

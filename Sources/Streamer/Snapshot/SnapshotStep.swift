@@ -8,6 +8,8 @@ enum SnapshotStep: Sendable {
   /// Takes a snapshot of the server with these tables in it, and of them the rows that meet a
   /// condition, or of these keys those that have no row; locks them first unless that has been done.
   case open([TableProgress], filter: String?, keys: String? = nil)
+  /// Finds the key of the last of so many rows behind a key.
+  case seek(SnapshotTable, after: [String], rows: Int, reader: Int)
   /// Begins to read a table behind a key, and fills the block with the first rows.
   case read(SnapshotTable, after: [String], limit: Int, into: RowBlock)
   /// Fills the block with more of them.
@@ -24,6 +26,9 @@ enum SnapshotAnswer: Sendable {
   case locked
   /// The snapshot is there, with the tables that are published and can be read at it.
   case opened(SnapshotPoint)
+  /// The key that a reader was to find; empty where there are not so many rows, and nil while the
+  /// server looks for it.
+  case found([String]?, reader: Int)
   /// The block holds rows.
   case rows(RowBlock)
   /// The snapshot is let go of.
@@ -57,6 +62,8 @@ struct SnapshotPoint: Sendable {
 // it uses it.
 final class RowBlock: @unchecked Sendable {
   private var bytes: ByteWriter? = ByteWriter(capacity: Limits.firstBlockBytes)
+  /// Who fills it: the first reader has taken the snapshot, the others share it.
+  var reader = 0
   /// What was read last.
   var read = RowsRead()
   /// The key of the last row in it; empty where there is none.

@@ -45,9 +45,25 @@ struct SnapshotTable: Hashable, Sendable {
   /// can be read in parts.
   func query(after last: [String], limit: Int) -> String {
     if let goneKeys { return query(gone: goneKeys) }
-    let columns = relation.columns.map { ReplicationCommand.identifier($0.name) }
-    var text = "SELECT \(columns.joined(separator: ", ")) FROM \(source)"
-    let keyColumns = key.map { columns[$0] }.joined(separator: ", ")
+    let columns = names.joined(separator: ", ")
+    let text = "SELECT \(columns) FROM \(source)\(conditions(after: last))"
+    return key.isEmpty ? text : text + " ORDER BY \(keyColumns) LIMIT \(limit)"
+  }
+
+  /// What finds the key of the last of so many rows behind the one with the key `last`.
+  func query(keyOfRow number: Int, after last: [String]) -> String {
+    "SELECT \(keyColumns) FROM \(source)\(conditions(after: last)) ORDER BY \(keyColumns) "
+      + "OFFSET \(number - 1) LIMIT 1"
+  }
+
+  private var names: [String] { relation.columns.map { ReplicationCommand.identifier($0.name) } }
+
+  private var keyColumns: String {
+    let names = names
+    return key.map { names[$0] }.joined(separator: ", ")
+  }
+
+  private func conditions(after last: [String]) -> String {
     var conditions: [String] = []
     if let filter { conditions.append("(\(filter))") }
     if let condition { conditions.append("(\(condition))") }
@@ -55,14 +71,12 @@ struct SnapshotTable: Hashable, Sendable {
       let values = last.map(ReplicationCommand.literal).joined(separator: ", ")
       conditions.append("(\(keyColumns)) > (\(values))")
     }
-    if !conditions.isEmpty { text += " WHERE " + conditions.joined(separator: " AND ") }
-    if !key.isEmpty { text += " ORDER BY \(keyColumns) LIMIT \(limit)" }
-    return text
+    return conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND ")
   }
 
   /// What reads those of some keys that have no row, with nothing in the other columns.
   private func query(gone keys: String) -> String {
-    let names = relation.columns.map { ReplicationCommand.identifier($0.name) }
+    let names = names
     let columns = names.indices.map { key.contains($0) ? "k.\(names[$0])" : "NULL" }
     let same = key.map { "t.\(names[$0]) = k.\(names[$0])" }
     let table = String(source.dropFirst(isPartitioned ? 0 : "ONLY ".count))

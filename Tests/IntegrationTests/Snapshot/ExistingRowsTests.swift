@@ -56,12 +56,16 @@ extension Integration.SecondThird {
       return all.filter { $0 == all.first || $0 == 15 || $0 == all.last }
     }
 
-    @Test(arguments: majors)
-    func `Rows that were there arrive, each once and where it belongs`(major: Int) throws {
+    @Test(arguments: majors, [1, 3])
+    func `Rows that were there arrive, each once and where it belongs`(
+      major: Int, readers: Int
+    ) throws {
       let server = try major == 15 ? Integration.postgres : PostgresServer(version: major)
       let run = try LocalRun(
-        "rows", postgres: server,
-        lines: Scenario.Lines(source: [#"snapshot = "initial""#, #"snapshotPause = "50ms""#]),
+        "rows\(readers)", postgres: server,
+        lines: Scenario.Lines(source: [
+          #"snapshot = "initial""#, #"snapshotPause = "50ms""#, "snapshotParallelism = \(readers)",
+        ]),
         tables: Self.tables(major))
       let writer = try Subprocess(
         "psql", ["-qX", "-d", server.dsn(database: run.name), "-c", Self.writer])
@@ -104,6 +108,31 @@ extension Integration.SecondThird {
       try run.waitUntilConfirmed(third)
       #expect(try run.stop(third) == .exited(0))
       #expect(!third.standardError.contains("copying existing rows"))
+    }
+
+    @Test func `Several connections read one table at one snapshot`() throws {
+      let rows = 70_000
+      let run = try LocalRun(
+        "readers", postgres: Integration.postgres,
+        lines: Scenario.Lines(source: [
+          #"snapshot = "initial""#, #"snapshotPause = "30s""#, "snapshotParallelism = 3",
+        ]),
+        tables: "CREATE TABLE big (id int PRIMARY KEY, v text); "
+          + "INSERT INTO big SELECT i, repeat('x', 100) FROM generate_series(1, \(rows)) i")
+      let process = try run.launch()
+      let readers = """
+        SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+          AND pid <> pg_backend_pid() AND state <> 'idle' AND query LIKE '%FROM ONLY "public"."big"%'
+        """
+      try eventually("three readers") { try run.psql(readers).hasPrefix("3") }
+      try eventually(within: .seconds(60), "the end of the copy") {
+        process.standardError.contains("existing rows are copied")
+      }
+      #expect(try run.stop(process) == .exited(0))
+      let read = try run.events().filter { $0["Action"]?.string == "read" }
+      #expect(read.count == rows)
+      #expect(Set(read.compactMap { $0["Columns"]?["id"]?.int }).count == rows)
+      #expect(Set(read.compactMap { $0["WALPosition"]?.int }).count == 1, "all in one round")
     }
 
     private func lines(_ query: String, _ run: LocalRun) throws -> [String] {

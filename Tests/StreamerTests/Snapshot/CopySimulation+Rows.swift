@@ -1,4 +1,7 @@
 import PGWire
+import Support
+
+@testable import Streamer
 
 /// What transactions write.
 extension CopySimulation {
@@ -31,5 +34,40 @@ extension CopySimulation {
     var version: Int
     /// A large value that updates leave alone.
     var big: Int
+  }
+
+  /// The rows of the table behind a key that the snapshot sees.
+  func rowsSeen(
+    of table: SnapshotTable, after last: [String]
+  ) -> [(key: String, row: Row)] {
+    seen.filter { row in
+      (last.isEmpty || row.key > last[0])
+        && table.condition.map { $0 == "(\"id\") = ('\(row.key)')" } ?? true
+    }
+  }
+
+  /// What a reader has of its rows by then.
+  func fill(_ block: RowBlock, of table: SnapshotTable) -> RowBlock {
+    var bytes = block.takeBytes()
+    bytes.removeAll()
+    block.read = RowsRead()
+    block.lastKey = []
+    let left = unread[block.reader] ?? []
+    let rows = left.prefix(Int.random(in: 0...6, using: &random))
+    unread[block.reader] = left.dropFirst(rows.count)
+    for (key, row) in rows {
+      let payload =
+        table.goneKeys != nil
+        ? ServerBytes.delete(table.relation.oid, .key, [.text(key), .null, .null])
+        : ServerBytes.insert(
+          table.relation.oid, [.text(key), .text("\(row.version)"), .text("\(row.big)")])
+      bytes.append(bigEndian: Int32(payload.count))
+      for byte in payload { bytes.append(byte) }
+      if !table.isReadWhole { block.lastKey = [key] }
+    }
+    block.read.count = rows.count
+    block.read.isEnd = rows.count == left.count
+    block.put(bytes)
+    return block
   }
 }

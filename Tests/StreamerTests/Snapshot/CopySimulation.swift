@@ -21,10 +21,14 @@ final class CopySimulation {
   /// What has happened, for a look at a seed that fails.
   private(set) var rounds = 0, stale = 0, crashes = 0, losses = 0, requests = 0, stops = 0, gaps = 0
   private(set) var moves = 0
+  /// Rounds in which several tables were read at a time.
+  private(set) var parallelRounds = 0
   /// How often a copy was unknown to the program that it had heard of and that the store has.
   private(set) var forgotten = 0
   /// Whether nothing goes wrong, and nobody stops anything.
   let isQuiet: Bool
+  /// How many tables are read at a time.
+  private let parallelism: Int
 
   // The server.
   private var nextXID: UInt64 = (1 << 32) - 40
@@ -35,8 +39,10 @@ final class CopySimulation {
   private var hidden: [Writer] = []
   private var log: [Writer] = []
   private var visible: Set<UInt64> = []
-  private var seen: [(key: String, row: Row)] = []
-  private var unread: ArraySlice<(key: String, row: Row)> = []
+  /// What the snapshot sees.
+  var seen: [(key: String, row: Row)] = []
+  /// What each reader has not read.
+  var unread: [Int: ArraySlice<(key: String, row: Row)>] = [:]
 
   // The program.
   let sink: CopySink
@@ -50,6 +56,7 @@ final class CopySimulation {
   private var described = false
   private var step: SnapshotStep?
   private var failedSave: Instant?
+  private var isParallel = false
   /// Saves that came again at once after one had failed.
   private(set) var hastySaves = 0
 
@@ -74,9 +81,10 @@ final class CopySimulation {
     isQuiet = seed % 8 == 0
     keeper = keepsPosition ? CopyKeeper() : nil
     sink = keeper ?? CopySink()
+    parallelism = 1 + Int(seed % 3)
     before = Writer(xid: 0)
     pipeline = Self.pipeline(sink, at: savedPosition)
-    snapshot = Self.snapshot(random)
+    snapshot = Self.snapshot(random, parallelism)
     // Rows that were there before.
     var first = Writer(xid: nextXID)
     for key in Self.keys where key % 3 != 0 {
@@ -111,8 +119,10 @@ final class CopySimulation {
     return pipeline
   }
 
-  private static func snapshot(_ random: SeededRandom) -> Snapshot {
-    var snapshot = Snapshot(pause: .milliseconds(4), windowLimit: 3_000, random: random)
+  private static func snapshot(_ random: SeededRandom, _ parallelism: Int) -> Snapshot {
+    var snapshot = Snapshot(
+      pause: .milliseconds(4), parallelism: parallelism, pieceRows: 7, windowLimit: 3_000,
+      random: random)
     snapshot.tells = true
     return snapshot
   }
@@ -371,21 +381,21 @@ final class CopySimulation {
         tables[index].condition = filter
       }
       answer = .opened(SnapshotPoint(snapshot: snapshot, limit: end, time: 0, tables: tables))
+    case .seek(let table, let last, let rows, let reader):
+      let behind = rowsSeen(of: table, after: last)
+      let key = behind.count < rows ? [] : [behind[rows - 1].key]
+      answer = .found(Bool.random(using: &random) ? key : nil, reader: reader)
     case .read(let table, _, _, let block) where table.goneKeys != nil:
       let present = Set(seen.map(\.key))
-      unread =
+      unread[block.reader] =
         Self.keys.map(Self.name).filter { !present.contains($0) }
         .map { ($0, Row(version: 0, big: 0)) }[...]
       answer = .rows(fill(block, of: table))
     case .read(let table, _, _, let block) where table == Self.still:
-      unread = (0..<5).map { (Self.name($0), Row(version: $0, big: $0)) }[...]
+      unread[block.reader] = (0..<5).map { (Self.name($0), Row(version: $0, big: $0)) }[...]
       answer = .rows(fill(block, of: table))
     case .read(let table, let last, let limit, let block):
-      unread =
-        seen.filter { row in
-          (last.isEmpty || row.key > last[0])
-            && table.condition.map { $0 == "(\"id\") = ('\(row.key)')" } ?? true
-        }.prefix(limit)[...]
+      unread[block.reader] = rowsSeen(of: table, after: last).prefix(limit)[...]
       answer = .rows(fill(block, of: table))
     case .readOn(let table, let block): answer = .rows(fill(block, of: table))
     case .close: answer = .closed
@@ -401,29 +411,6 @@ final class CopySimulation {
       answer = .failed(StreamerError(what: "server", why: "it was told to fail", retryable: true))
     }
     try? snapshot.take(answer, &pipeline, now: now)
-  }
-
-  private func fill(_ block: RowBlock, of table: SnapshotTable) -> RowBlock {
-    var bytes = block.takeBytes()
-    bytes.removeAll()
-    block.read = RowsRead()
-    block.lastKey = []
-    let rows = unread.prefix(Int.random(in: 0...6, using: &random))
-    unread = unread.dropFirst(rows.count)
-    for (key, row) in rows {
-      let payload =
-        table.goneKeys != nil
-        ? ServerBytes.delete(table.relation.oid, .key, [.text(key), .null, .null])
-        : ServerBytes.insert(
-          table.relation.oid, [.text(key), .text("\(row.version)"), .text("\(row.big)")])
-      bytes.append(bigEndian: Int32(payload.count))
-      for byte in payload { bytes.append(byte) }
-      if !table.isReadWhole { block.lastKey = [key] }
-    }
-    block.read.count = rows.count
-    block.read.isEnd = unread.isEmpty
-    block.put(bytes)
-    return block
   }
 
   // MARK: - The program
@@ -443,6 +430,12 @@ final class CopySimulation {
       try unsafe snapshot.turn(&pipeline, bytes.span.bytes, mayRead: true, now: now)
     } while answerLookUps() > 0
     if !roundsBefore, pipeline.isInRound { rounds += 1 }
+    if !isParallel, case .reading(let round) = snapshot.state {
+      isParallel = round.parts.count { $0.fetched > 0 && !$0.isFetched } > 1
+      if isParallel { parallelRounds += 1 }
+    } else if !pipeline.isInRound {
+      isParallel = false
+    }
     if step == nil {
       step = snapshot.takeStep(pipeline.lanes, isStreaming: true, isEnding: false, now: now)
     }
@@ -507,7 +500,7 @@ final class CopySimulation {
       sink.crash(Int.random(in: 0...100, using: &random))
       savedStart = keeper?.committed.lsn ?? savedPosition
       pipeline = Self.pipeline(sink, at: savedStart)
-      snapshot = Self.snapshot(random)
+      snapshot = Self.snapshot(random, parallelism)
       (step, failedSave) = (nil, nil)
       changed = []
       _ = claim()

@@ -29,7 +29,7 @@ import Testing
 
   @Test func `A consumer ends with what the table holds`() throws {
     var rounds = 0, stale = 0, crashes = 0, losses = 0, requests = 0, stops = 0, gaps = 0
-    var moves = 0
+    var moves = 0, parallelRounds = 0
     for seed in Self.first..<Self.first + Self.seeds {
       let simulation = CopySimulation(seed: seed)
       if let fault = try simulation.run() { Issue.record("seed \(seed): \(fault)") }
@@ -43,13 +43,14 @@ import Testing
       stops += simulation.stops
       gaps += simulation.gaps
       moves += simulation.moves
+      parallelRounds += simulation.parallelRounds
     }
     print(
-      "\(Self.seeds) seeds from \(Self.first): \(rounds) rounds, \(stale) snapshots given up, \(crashes) crashes, "
+      "\(Self.seeds) seeds from \(Self.first): \(rounds) rounds, \(parallelRounds) of several tables at a time, \(stale) snapshots given up, \(crashes) crashes, "
         + "\(losses) connections lost, \(requests) copies asked for, \(stops) stopped, "
         + "\(gaps) gaps, \(moves) keys changed")
     #expect(rounds > 0 && stale > 0 && crashes > 0 && losses > 0 && stops > 0)
-    #expect(gaps > 0 && moves > 0)
+    #expect(gaps > 0 && moves > 0 && parallelRounds > 0)
     #expect(requests > Int(Self.seeds))
   }
 }
@@ -97,6 +98,10 @@ import Testing
       table.query(after: ["it's\\"], limit: 7)
         == #"SELECT "id", "v", "big" FROM ONLY "public"."t" "#
         + #"WHERE ("id") > ('it''s\') ORDER BY "id" LIMIT 7"#)
+    #expect(
+      table.query(keyOfRow: 7, after: ["a"])
+        == #"SELECT "id" FROM ONLY "public"."t" WHERE ("id") > ('a') ORDER BY "id" OFFSET 6 LIMIT 1"#
+    )
     table.filter = "(v > 0)"
     table.key = [1, 0]
     table.isPartitioned = true

@@ -12,8 +12,10 @@ extension PostgresSession {
       case .open(let tables, let filter, let keys):
         copied = tables.first?.request ?? CopyRequest.start
         return .opened(try openSnapshot(tables, filter: filter, goneKeys: keys))
+      case .seek(let table, let last, let rows, let reader):
+        return .found(try seek(table, after: last, rows: rows, reader), reader: reader)
       case .read(let table, let last, let limit, let block):
-        try startRows(of: table, table.query(after: last, limit: limit))
+        try startRows(of: table, table.query(after: last, limit: limit), block.reader)
         return .rows(try fill(block, of: table))
       case .readOn(let table, let block): return .rows(try fill(block, of: table))
       case .close:
@@ -25,9 +27,8 @@ extension PostgresSession {
       }
     } catch {
       if case .save = step { return .failed(error) }
-      snapshotConnection = nil
+      readers = [SnapshotReader()]
       estimates = nil
-      isReadingRows = false
       guard copied != CopyRequest.start, !error.isRetryable else { return .failed(error) }
       // A copy that somebody has asked for is no reason for the source to stop.
       do throws(StreamerError) { return .refused(try refuse(copied, because: error)) } catch {
@@ -43,35 +44,29 @@ extension PostgresSession {
   private func lock(
     _ tables: [TableProgress], uncounted: [UInt32]
   ) throws(StreamerError) -> [UInt32: Int64] {
-    var connection: Connection
-    if let kept = snapshotConnection.take() {
-      connection = kept
-    } else {
-      connection = try mapped { () throws(PGError) in
-        let parameters = if let here { here } else { try source.dsn.parameters() }
-        return try open(
-          parameters, replication: false, until: .now + source.timeout, isLookUp: true)
-      }
-    }
+    let reader = readers[0]
+    var connection = try connection(of: reader)
     let major = connection.serverVersion.major
     let describe = SnapshotTable.query(
       publication: source.publication, oids: tables.map(\.relation), serverMajor: major, .known)
     deadline = .now + Limits.snapshotQuestion
     let present = SnapshotTable.all(from: try ask(&connection, describe))
     let estimates = try estimate(uncounted, &connection)
-    _ = try ask(
-      &connection,
-      "SET row_security = off; SET lock_timeout = \(Limits.snapshotLock / .milliseconds(1)); "
-        + "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    _ = try ask(&connection, Self.beginning)
     for table in present {
       do throws(PGError) {
         _ = try connection.query(
           "LOCK TABLE \(table.source) IN ACCESS SHARE MODE", timeout: timeLeft)
       } catch { throw unreadable(table, error) }
     }
-    snapshotConnection = consume connection
+    reader.connection = consume connection
+    reader.isAtSnapshot = true
     return estimates
   }
+
+  private static let beginning =
+    "SET row_security = off; SET lock_timeout = \(Limits.snapshotLock / .milliseconds(1)); "
+    + "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
   /// How many rows the server believes tables have; what cannot be said while somebody holds one of
   /// them is asked again.
@@ -119,7 +114,7 @@ extension PostgresSession {
     } else {
       estimates = try lock(tables, uncounted: [])
     }
-    guard var connection = snapshotConnection.take() else { throw lostSnapshot }
+    guard var connection = readers[0].connection.take() else { throw lostSnapshot }
     deadline = .now + Limits.slotAnswer
     let major = connection.serverVersion.major
     let describe = SnapshotTable.query(
@@ -149,7 +144,12 @@ extension PostgresSession {
       }
       estimates[table.relation.oid] = try plannedRows(of: table, &connection)
     }
-    snapshotConnection = consume connection
+    exportedSnapshot = nil
+    if source.snapshot.parallelism > 1 {
+      let name = try ask(&connection, "SELECT pg_catalog.pg_export_snapshot()").first?.first
+      exportedSnapshot = name ?? nil
+    }
+    readers[0].connection = consume connection
     // It makes the log be flushed and the place be passed at once; where nothing may be written, the
     // server's own keepalives come later.
     if source.heartbeat.interval > .zero { _ = heartbeat() }
@@ -176,17 +176,18 @@ extension PostgresSession {
     bytes.removeAll()
     bytes.shrink(to: 2 * Limits.rowBlockBytes)
     block.lastKey = []
-    guard var connection = snapshotConnection.take() else { throw lostSnapshot }
+    let reader = readers[block.reader]
+    guard var connection = reader.connection.take() else { throw lostSnapshot }
     do throws(PGError) {
       block.read = try connection.readRows(
-        of: table.relation.oid, into: &bytes, upTo: Limits.rowBlockBytes,
-        patience: Limits.snapshotPatience, areGone: table.goneKeys != nil)
+        of: table.relation.oid, into: &bytes, upTo: blockBytes,
+        patience: patience, areGone: table.goneKeys != nil)
     } catch {
       // The block and what it holds go with the snapshot.
       throw unreadable(table, error)
     }
-    snapshotConnection = consume connection
-    isReadingRows = !block.read.isEnd
+    reader.connection = consume connection
+    reader.isReading = !block.read.isEnd
     if let last = block.read.last, !table.isReadWhole {
       block.lastKey = RowBlock.key(table.key, ofRowAt: last, in: bytes.bytes)
     }
@@ -194,25 +195,95 @@ extension PostgresSession {
     return block
   }
 
+  /// How long the rows of a reader are waited for: those of others may come meanwhile.
+  private var patience: Duration {
+    readers.count > 1 ? Limits.readerPatience : Limits.snapshotPatience
+  }
+
+  /// How many bytes a block takes: those of many readers are smaller.
+  private var blockBytes: Int { Limits.rowBlockBytes / max(1, source.snapshot.parallelism / 4) }
+
   /// Lets go of the snapshot; rows that nobody has read end with their connection.
   private func closeSnapshot() {
-    guard var connection = snapshotConnection.take() else { return }
-    guard !isReadingRows else {
+    for reader in readers where reader.isAtSnapshot { close(reader) }
+  }
+
+  /// Closes the connections for existing rows; they are made again for the next round.
+  func letGoOfReaders() {
+    for reader in readers { if let connection = reader.connection.take() { connection.close() } }
+    readers = [SnapshotReader()]
+  }
+
+  private func close(_ reader: SnapshotReader) {
+    reader.isAtSnapshot = false
+    guard var connection = reader.connection.take() else { return }
+    guard !reader.isReading else {
       try? connection.cancelRequest?.send(timeout: Limits.release)
-      isReadingRows = false
+      reader.isReading = false
       return connection.close()
     }
     guard (try? connection.query("COMMIT", timeout: Limits.slotAnswer)) != nil else { return }
-    snapshotConnection = consume connection
+    reader.connection = consume connection
   }
 
-  private func startRows(of table: SnapshotTable, _ sql: String) throws(StreamerError) {
-    guard var connection = snapshotConnection.take() else { throw lostSnapshot }
+  private func startRows(
+    of table: SnapshotTable, _ sql: String, _ number: Int
+  ) throws(StreamerError) {
+    let reader = try reader(number)
+    guard var connection = reader.connection.take() else { throw lostSnapshot }
     do throws(PGError) {
       try connection.startRows(sql, timeout: Limits.snapshotQuestion)
     } catch { throw unreadable(table, error) }
-    snapshotConnection = consume connection
-    isReadingRows = true
+    reader.connection = consume connection
+    reader.isReading = true
+  }
+
+  /// Finds the key of the last of so many rows; nil while the server looks for it.
+  private func seek(
+    _ table: SnapshotTable, after last: [String], rows: Int, _ number: Int
+  ) throws(StreamerError) -> [String]? {
+    let reader = try reader(number)
+    if !reader.isReading {
+      reader.found = []
+      try startRows(of: table, table.query(keyOfRow: rows, after: last), number)
+    }
+    guard var connection = reader.connection.take() else { throw lostSnapshot }
+    var bytes = ByteWriter()
+    let read: RowsRead
+    do throws(PGError) {
+      read = try connection.readRows(
+        of: table.relation.oid, into: &bytes, upTo: blockBytes, patience: patience)
+    } catch { throw unreadable(table, error) }
+    reader.connection = consume connection
+    reader.isReading = !read.isEnd
+    if let row = read.last {
+      reader.found = Self.key(Array(table.key.indices), ofRowAt: row, in: bytes.bytes)
+    }
+    return read.isEnd ? reader.found : nil
+  }
+
+  /// A reader by its number, with the snapshot that the first has taken.
+  private func reader(_ number: Int) throws(StreamerError) -> SnapshotReader {
+    while readers.count <= number { readers.append(SnapshotReader()) }
+    let reader = readers[number]
+    guard !reader.isAtSnapshot else { return reader }
+    guard let exportedSnapshot else { throw lostSnapshot }
+    deadline = .now + Limits.snapshotQuestion
+    var connection = try connection(of: reader)
+    let name = ReplicationCommand.literal(exportedSnapshot)
+    _ = try ask(&connection, "\(Self.beginning); SET TRANSACTION SNAPSHOT \(name)")
+    reader.connection = consume connection
+    reader.isAtSnapshot = true
+    return reader
+  }
+
+  private func connection(of reader: SnapshotReader) throws(StreamerError) -> Connection {
+    if let kept = reader.connection.take() { return kept }
+    return try mapped { () throws(PGError) in
+      let parameters = if let here { here } else { try source.dsn.parameters() }
+      return try open(
+        parameters, replication: false, until: .now + source.timeout, isLookUp: true)
+    }
   }
 
   private var lostSnapshot: StreamerError {
@@ -241,4 +312,18 @@ extension PostgresSession {
   private func retried(_ error: StreamerError) -> StreamerError {
     error.isRetryable ? error : error.retried("It is tried again with another snapshot.")
   }
+}
+
+/// A connection that reads existing rows at the snapshot of a round.
+///
+/// A class, because there is no array of what cannot be copied.
+final class SnapshotReader {
+  /// The connection; nil before the first round, and after it was lost.
+  var connection: Connection?
+  /// Whether its transaction is open, which has the snapshot.
+  var isAtSnapshot = false
+  /// Whether rows come on it that nobody has read.
+  var isReading = false
+  /// The key that was found last.
+  var found: [String] = []
 }

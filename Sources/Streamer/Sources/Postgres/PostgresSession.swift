@@ -116,10 +116,10 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   private(set) var catalog: TableCatalog?
   /// The connection for heartbeats that are written elsewhere.
   var elsewhere: Connection?
-  /// The connection for existing rows.
-  var snapshotConnection: Connection?
-  /// Whether rows come on it that nobody has read.
-  var isReadingRows = false
+  /// Who reads existing rows, by number: the first takes the snapshot.
+  var readers = [SnapshotReader()]
+  /// What the others find it by.
+  var exportedSnapshot: String?
   /// What is believed of the tables that are locked for a snapshot; nil where none is being taken.
   var estimates: [UInt32: Int64]?
   /// The copy that they are of.
@@ -211,6 +211,8 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   }
 
   func slot() -> ReplicationSlot? {
+    // Rounds follow closely upon each other: readers that wait now have nothing more to read.
+    if !readers.contains(where: \.isAtSnapshot) { letGoOfReaders() }
     do throws(PGError) {
       // Also where no attempt has come so far: Kafka may be down, and the log grows all the same.
       if catalog == nil { catalog = makeCatalog(try source.dsn.parameters(), nil) }
@@ -229,7 +231,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   func close() {
     catalog?.disconnect()
     elsewhere = nil
-    snapshotConnection = nil
+    letGoOfReaders()
   }
 
   func stopping() { interruption.interrupt() }

@@ -96,7 +96,8 @@ final class PostgresSource: PipelineSource {
     self.log = log
     heartbeat = Heartbeat(interval: configuration.heartbeat.interval, now: .now)
     walGuard = WALGuard(configuration.walBudget)
-    snapshot = Snapshot(pause: configuration.snapshot.pause)
+    snapshot = Snapshot(
+      pause: configuration.snapshot.pause, parallelism: configuration.snapshot.parallelism)
     snapshot.tells = plan.sinks.contains { $0.setup.notificationTopic != nil }
     policy = TablePolicy(sinks: plan.sinks, log: log)
     schemas = SchemaBook(sinks: plan.sinks, cache: plan.schemaCache, log: log)
