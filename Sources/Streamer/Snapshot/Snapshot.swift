@@ -247,7 +247,7 @@ struct Snapshot {
     case .opened(let point):
       guard case .opening = state else { return }
       estimates.merge(point.estimates) { $1 }
-      pipeline.fence = Fence(point.snapshot, limit: point.limit)
+      pipeline.stop(at: point.snapshot, limit: point.limit)
       state = .fencing(point, since: now)
     case .rows(let block):
       guard case .reading(var round) = state else { return spare.append(block) }
