@@ -5,11 +5,11 @@ import PGWire
 /// A commit record is written, flushed and sent before the transaction is visible to a snapshot, and on
 /// a busy server some are always in between. So the place is not a position that the server names: it
 /// is in front of the first transaction that the snapshot does not see. Nothing that it sees may come
-/// behind that one: transactions do not become visible in the order of their commits.
+/// behind that one: transactions do not become visible in the order of their commits, but on a standby.
 struct Fence {
   /// What the snapshot sees.
   let snapshot: ServerSnapshot
-  /// Whatever the snapshot sees was committed before it.
+  /// Whatever the snapshot sees has a commit record that begins before it.
   let limit: LSN
   /// Where the transaction was committed that is not taken; nil when none has come.
   var heldAt: LSN?
@@ -25,7 +25,16 @@ struct Fence {
 
   /// Whether a transaction has to wait; `xid` is nil for a message outside of transactions.
   func holds(_ xid: UInt32?, at commitLSN: LSN) -> Bool {
-    heldAt != nil || commitLSN >= limit || xid.map { !snapshot.sees($0) } ?? false
+    heldAt != nil || commitLSN >= limit
+      || xid.map { snapshot.sees($0, at: commitLSN) != true } ?? false
+  }
+
+  /// Stops in front of a transaction that ``holds(_:at:)`` has named.
+  mutating func hold(_ xid: UInt32?, at commitLSN: LSN) {
+    heldAt = min(commitLSN, limit)
+    // Behind what a standby does not see it sees nothing.
+    isExact = commitLSN >= limit || snapshot.replayed != nil
+    isTorn = commitLSN < limit && xid.map { snapshot.sees($0, at: commitLSN) == nil } ?? false
   }
 }
 
@@ -71,13 +80,26 @@ extension Pipeline {
   mutating func holds(_ xid: UInt32?, at commitLSN: LSN) -> Bool {
     guard let fence, fence.holds(xid, at: commitLSN) else { return false }
     if fence.heldAt == nil {
-      self.fence?.heldAt = min(commitLSN, fence.limit)
-      self.fence?.isExact = commitLSN >= fence.limit
+      self.fence?.hold(xid, at: commitLSN)
       for index in lanes.indices { lanes[index].endCut(before: commitLSN) }
       // A part of it was delivered before the connection was lost, and the snapshot does not see it.
       if lanes.hasOpenTransaction { self.fence?.isTorn = true }
     }
     return true
+  }
+
+  /// Lets reading stop where it has everything that a snapshot sees, and nothing else.
+  ///
+  /// A standby has replayed what it sends; but what another server sent before may be ahead of it.
+  mutating func stop(at snapshot: ServerSnapshot, limit: LSN) {
+    var fence = Fence(snapshot, limit: limit)
+    if let replayed = snapshot.replayed {
+      fence.isTorn = connectionEnd > replayed
+      for index in lanes.indices where lanes[index].reading.commitLSN >= replayed {
+        fence.isTorn = true
+      }
+    }
+    self.fence = fence
   }
 
   /// Looks through what is received and not read for a transaction that the snapshot sees.
@@ -209,7 +231,7 @@ extension Fence {
     if commitLSN >= limit {
       isExact = true
     } else {
-      isTorn = snapshot.sees(xid)
+      isTorn = snapshot.sees(xid, at: commitLSN) == true
     }
   }
 }

@@ -95,6 +95,8 @@ struct Pipeline: ~Copyable {
   var keptPrepare: UInt32?
   /// Where the connection began to read.
   private(set) var connectionStart = LSN.zero
+  /// How far some lane was then.
+  private(set) var connectionEnd = LSN.zero
   /// What came of streamed transactions; the reader takes it.
   private var streamEnds: [StreamReplay.Summary] = []
 
@@ -259,6 +261,7 @@ struct Pipeline: ~Copyable {
     disconnected()
     connection += 1
     connectionStart = start
+    connectionEnd = max(start, lanes.confirmed.max() ?? start)
     for index in encodings.indices { encodings[index].start(at: start) }
     keptPrepare = nil
     decoder = PgOutputDecoder()

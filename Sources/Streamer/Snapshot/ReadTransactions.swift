@@ -1,3 +1,5 @@
+import PGWire
+
 /// What a snapshot of the server sees (manual: "pg_snapshot", the text form).
 struct ServerSnapshot: Hashable, Sendable {
   /// Every transaction below it has ended.
@@ -6,6 +8,9 @@ struct ServerSnapshot: Hashable, Sendable {
   var xmax: UInt64
   /// Those in between that had not ended: the lower 32 bits of their numbers.
   var running: Set<UInt32>
+  /// On a standby, which lists none of those, where its replay of the log stood before it took the
+  /// snapshot; nil on a primary.
+  var replayed: LSN?
 
   /// Reads the text `xmin:xmax:xip,…`; nil for anything else.
   init?(_ text: String) {
@@ -23,8 +28,23 @@ struct ServerSnapshot: Hashable, Sendable {
   /// Whether it sees a committed transaction of that number; the stream's have 32 bits, and none is
   /// further than 2³¹ from the snapshot.
   func sees(_ xid: UInt32) -> Bool {
-    let distance = Int32(bitPattern: xid &- UInt32(truncatingIfNeeded: xmax))
-    return distance < 0 && !running.contains(xid)
+    Self.precedes(xid, xmax) && !running.contains(xid)
+  }
+
+  /// Whether it sees a transaction whose commit record begins there, below the place from which on none
+  /// is seen; nil where that cannot be told.
+  ///
+  /// A standby makes transactions visible in the order of their commit records, and says by places
+  /// which it had replayed. For those in between there is what holds everywhere: all below `xmin` have
+  /// ended, and none from `xmax` on.
+  func sees(_ xid: UInt32, at commitLSN: LSN) -> Bool? {
+    guard let replayed else { return sees(xid) }
+    if commitLSN < replayed || Self.precedes(xid, xmin) { return true }
+    return Self.precedes(xid, xmax) ? nil : false
+  }
+
+  private static func precedes(_ xid: UInt32, _ other: UInt64) -> Bool {
+    Int32(bitPattern: xid &- UInt32(truncatingIfNeeded: other)) < 0
   }
 }
 
@@ -61,6 +81,12 @@ struct ReadTransactions {
   /// Whether a snapshot that was just taken, and everything since, sees all that has been read; forgets
   /// what every later snapshot will see as well.
   mutating func areSeen(by snapshot: ServerSnapshot) -> Bool {
+    if snapshot.replayed != nil {
+      // What a standby sends it has replayed before, so what was read in front of the fence is seen.
+      xids.removeAll(keepingCapacity: true)
+      horizon = 0
+      return true
+    }
     let needed = horizon ?? snapshot.xmax
     horizon = needed
     let all = snapshot.xmin >= needed && xids.allSatisfy(snapshot.sees)

@@ -229,7 +229,7 @@ struct Snapshot {
     case .opened(let point):
       guard case .opening = state else { return }
       estimates.merge(point.estimates) { $1 }
-      pipeline.fence = Fence(point.snapshot, limit: point.limit)
+      pipeline.stop(at: point.snapshot, limit: point.limit)
       state = .fencing(point, since: now)
     case .found(let key, let reader):
       guard case .reading(var round) = state, let key else { return }

@@ -46,7 +46,7 @@ enum SnapshotAnswer: Sendable {
 struct SnapshotPoint: Sendable {
   /// What it sees.
   var snapshot: ServerSnapshot
-  /// Everything that it sees was committed before it.
+  /// Everything that it sees has a commit record that begins before it.
   var limit: LSN
   /// When it was taken, in microseconds since 2000-01-01 00:00 UTC.
   var time: Int64

@@ -6,6 +6,8 @@ import Synchronization
 /// unless the test adds one.
 final class LocalRun: Sendable {
   let postgres: PostgresServer
+  /// The server that the program reads: the same, or a standby of it.
+  let source: PostgresServer
   /// The database's name, and that of the slot.
   let name: String
   let directory: TemporaryDirectory
@@ -20,12 +22,14 @@ final class LocalRun: Sendable {
   ///
   /// - Throws: `SupportError` when the server cannot be had.
   init(
-    _ title: String, postgres: PostgresServer? = nil, lines: Scenario.Lines = Scenario.Lines(),
-    tables: String
+    _ title: String, postgres: PostgresServer? = nil, standby: PostgresServer? = nil,
+    lines: Scenario.Lines = Scenario.Lines(), tables: String
   ) throws {
     let number = Self.counter.add(1, ordering: .relaxed).newValue
     name = "local_\(title)_\(number)"
-    self.postgres = try postgres ?? Integration.postgres
+    let server = try postgres ?? Integration.postgres
+    self.postgres = server
+    source = standby ?? server
     directory = try TemporaryDirectory("local")
     httpPort = try FreePort.take()
     self.lines = Mutex(lines)
@@ -35,7 +39,7 @@ final class LocalRun: Sendable {
 
   deinit {
     // The shared server has a limited number of slots.
-    _ = try? postgres.psql(
+    _ = try? source.psql(
       """
       SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
         WHERE slot_name = '\(name)' AND active;
@@ -64,7 +68,7 @@ final class LocalRun: Sendable {
 
       [source.pg]
       type = "postgres"
-      dsn = "\(postgres.dsn(database: name))"
+      dsn = "\(source.dsn(database: name))"
       publication = "everything"
       replicationSlot = "\(name)"
       startRetryInterval = "50ms"
@@ -119,7 +123,7 @@ final class LocalRun: Sendable {
 
   /// The number of the server's process that serves the program; empty for none.
   func walsender() throws -> String {
-    try postgres.psql(
+    try source.psql(
       "SELECT active_pid FROM pg_replication_slots WHERE slot_name = '\(name)' AND active"
         + " AND confirmed_flush_lsn IS NOT NULL")
   }
@@ -129,7 +133,7 @@ final class LocalRun: Sendable {
     let target = try postgres.psql("SELECT pg_current_wal_lsn()")
     try eventually(within: limit, "the confirmation of \(target)") {
       try Scenario.requireAlive(streamer)
-      return try self.postgres.psql(
+      return try self.source.psql(
         """
         SELECT confirmed_flush_lsn >= '\(target)' FROM pg_replication_slots
           WHERE slot_name = '\(self.name)'

@@ -19,7 +19,8 @@ final class CopySimulation {
   var random: SeededRandom
   var now = Instant.now
   /// What has happened, for a look at a seed that fails.
-  private(set) var rounds = 0, stale = 0, crashes = 0, losses = 0, requests = 0, stops = 0, gaps = 0
+  private(set) var rounds = 0, stale = 0, crashes = 0, losses = 0
+  var requests = 0, stops = 0, gaps = 0, doubts = 0, promotions = 0, lags = 0
   private(set) var moves = 0
   /// Rounds in which several tables were read at a time.
   private(set) var parallelRounds = 0
@@ -31,14 +32,17 @@ final class CopySimulation {
   private let parallelism: Int
 
   // The server.
-  private var nextXID: UInt64 = (1 << 32) - 40
-  private var end = start
+  var nextXID: UInt64 = (1 << 32) - 40
   private var version = 0
-  private var open: [Writer] = []
+  var open: [Writer] = []
   /// Committed and not visible yet.
-  private var hidden: [Writer] = []
-  private var log: [Writer] = []
-  private var visible: Set<UInt64> = []
+  var hidden: [Writer] = []
+  var log: [Writer] = []
+  var visible: Set<UInt64> = []
+  /// The log's records, and how far it is replayed where the server is a standby.
+  var replay = SimulatedReplay()
+  /// Whether it is one.
+  var isStandby: Bool
   /// What the snapshot sees.
   var seen: [(key: String, row: Row)] = []
   /// What each reader has not read.
@@ -62,21 +66,21 @@ final class CopySimulation {
 
   // The store.
   private var savedPosition = start
-  private var kept = CopyBook(
+  var kept = CopyBook(
     [CopyRequest(number: CopyRequest.start, mark: "start")],
     tables.enumerated().map {
       TableProgress(number: $0, relation: $1.relation.oid, name: $1.name)
     })
 
   /// Copies that somebody has asked for, and what was so then.
-  private(set) var asked:
-    [(number: Int, tables: [SnapshotTable], handed: Int, visible: Set<UInt64>)] = []
-  private(set) var stopped: Set<Int> = []
+  var asked: [(number: Int, tables: [SnapshotTable], handed: Int, visible: Set<UInt64>)] = []
+  var stopped: Set<Int> = []
   /// What the worker has done of it, and the program has not heard.
-  private var changed: [CopyBook] = []
+  var changed: [CopyBook] = []
 
-  /// `keepsPosition` makes the sink one that keeps its position itself.
-  init(seed: UInt64, keepsPosition: Bool = false) {
+  /// `isStandby` makes the server one, `keepsPosition` the sink one that keeps its position itself.
+  init(seed: UInt64, isStandby: Bool = false, keepsPosition: Bool = false) {
+    self.isStandby = isStandby
     random = SeededRandom(seed: seed)
     isQuiet = seed % 8 == 0
     keeper = keepsPosition ? CopyKeeper() : nil
@@ -99,7 +103,7 @@ final class CopySimulation {
     snapshot.begin(kept, of: Self.origin, now: now)
     snapshot.mark(&pipeline)
   }
-  private var before: Writer
+  private(set) var before: Writer
 
   private static func pipeline(_ sink: CopySink, at position: LSN) -> Pipeline {
     let lanes = LaneSet(count: 1) { _ in
@@ -153,7 +157,7 @@ final class CopySimulation {
   }
 
   private var isSettled: Bool {
-    open.isEmpty && hidden.isEmpty && sent == log.count && pipeline.isSettled
+    open.isEmpty && hidden.isEmpty && sent == log.count && isReplayed && pipeline.isSettled
       && pipeline.isBetweenTransactions && window.isEmpty
   }
 
@@ -175,6 +179,7 @@ final class CopySimulation {
       if !isCalm, !isQuiet, Int.random(in: 0..<4, using: &random) == 0 { fail() }
     default: break
     }
+    if isStandby { replayOn(isCalm: isCalm) }
     try work()
     let unheard = Set(changed.flatMap { $0.requests.map(\.number) })
     forgotten += kept.settled.unfinished.count {
@@ -239,10 +244,10 @@ final class CopySimulation {
   private func commit() {
     guard !open.isEmpty else { return }
     var writer = open.remove(at: Int.random(in: open.indices, using: &random))
-    writer.commit = end
-    end = LSN(end.value + 0x40)
+    writer.commit = write(writer.xid)
     log.append(writer)
-    hidden.append(writer)
+    // What readers of a standby see is what it replays.
+    if !isStandby { hidden.append(writer) }
   }
 
   private func show() {
@@ -251,7 +256,7 @@ final class CopySimulation {
   }
 
   private func send() {
-    guard sent < log.count, window.count < 4_000 else { return }
+    guard sent < log.count, window.count < 4_000, maySend(log[sent]) else { return }
     let writer = log[sent]
     sent += 1
     guard let commit = writer.commit, commit >= savedStart, !writer.isMissed else { return }
@@ -280,7 +285,7 @@ final class CopySimulation {
         server.xLogData(commit, ServerBytes.delete(oid, .key, [.text(name), .null, .null]))
       }
     }
-    server.commit(commit, end: LSN(commit.value + 0x40))
+    server.commit(commit, end: replay.end(ofRecordAt: commit))
     window += server.bytes
   }
 
@@ -290,72 +295,11 @@ final class CopySimulation {
   private func keepalive() {
     guard window.count < 4_000 else { return }
     var server = ServerBytes()
-    server.keepalive(walEnd: sent < log.count ? log[sent].commit ?? end : end)
+    server.keepalive(walEnd: sentUpTo(before: sent < log.count ? log[sent] : nil))
     window += server.bytes
   }
 
   static func name(_ key: Int) -> String { String(1_000 + key) }
-
-  // MARK: - Orders
-
-  /// Rows are deleted and the stream does not have it; later, or at once, it is asked which keys have
-  /// no row any more.
-  private func miss() {
-    gaps += 1
-    var writer = Writer(xid: nextXID)
-    nextXID += 1
-    for _ in 0..<Int.random(in: 1...4, using: &random) {
-      let key = Int.random(in: Self.keys, using: &random)
-      let isLocked = (open + hidden).contains { $0.changes.contains { $0.key == key } }
-      guard !isLocked, let old = row(key) else { continue }
-      writer.changes.append(Change(key: key, row: nil, old: old))
-    }
-    writer.commit = end
-    writer.isMissed = true
-    end = LSN(end.value + 0x40)
-    log.append(writer)
-    visible.insert(writer.xid)
-    let keys = Self.keys.map { "\"\(Self.name($0))\"" }.joined(separator: ",")
-    let added = kept.settled.next(
-      [Self.table.name], filter: nil, keys: "[\(keys)]", mark: nil, of: [Self.table])
-    kept.put(added)
-    kept.forget(kept.settled.surplus)
-    changed.append(added)
-  }
-
-  /// Somebody wants something of the copies.
-  private func order() {
-    switch Int.random(in: 0..<8, using: &random) {
-    case 0..<4:
-      ask([[Self.table], [Self.still], Self.tables][Int.random(in: 0..<3, using: &random)])
-    case 4: decide(.paused, about: asked.randomElement(using: &random)?.number)
-    case 5: decide(.active, about: asked.randomElement(using: &random)?.number)
-    case 6 where !isQuiet:
-      if let number = asked.randomElement(using: &random)?.number {
-        stops += 1
-        stopped.insert(number)
-        decide(.stopped, about: number)
-      }
-    default: decide(Bool.random(using: &random) ? .paused : .active, about: nil)
-    }
-  }
-
-  /// The worker writes down a copy that is wanted: from here on nothing may lose it.
-  private func ask(_ tables: [SnapshotTable]) {
-    let book = kept.settled
-    let added = book.next(tables.map(\.name), filter: nil, mark: nil, of: tables)
-    kept.put(added)
-    kept.forget(kept.settled.surplus)
-    changed.append(added)
-    requests += 1
-    asked.append((added.requests[0].number, tables, sink.handed, visible))
-  }
-
-  private func decide(_ state: CopyRequest.State, about number: Int?) {
-    let decided = kept.settled.decided(state, about: number)
-    kept.put(decided)
-    if !decided.requests.isEmpty { changed.append(CopyBook(decided.requests)) }
-  }
 
   // MARK: - The worker
 
@@ -366,21 +310,7 @@ final class CopySimulation {
     switch step {
     case .lock: answer = .locked
     case .open(_, let filter, let keys):
-      let running = (open + hidden).map(\.xid)
-      let xmin = running.min() ?? nextXID
-      let text = "\(xmin):\(nextXID):\(running.map(String.init).joined(separator: ","))"
-      var rows: [Int: Row] = [:]
-      for writer in [before] + log where visible.contains(writer.xid) {
-        for change in writer.changes { rows[change.key] = change.row }
-      }
-      seen = rows.sorted { $0.key < $1.key }.map { (Self.name($0.key), $0.value) }
-      guard let snapshot = ServerSnapshot(text) else { preconditionFailure("a snapshot's text") }
-      var tables = Self.tables
-      for index in tables.indices {
-        tables[index].goneKeys = keys
-        tables[index].condition = filter
-      }
-      answer = .opened(SnapshotPoint(snapshot: snapshot, limit: end, time: 0, tables: tables))
+      answer = openSnapshot(filter: filter, keys: keys)
     case .seek(let table, let last, let rows, let reader):
       let behind = rowsSeen(of: table, after: last)
       let key = behind.count < rows ? [] : [behind[rows - 1].key]
@@ -477,6 +407,7 @@ final class CopySimulation {
     described = false
     if Bool.random(using: &random) {
       losses += 1
+      if isStandby { lagBehind() }
       // The sink may be what has failed: a fresh one begins where this one has confirmed.
       if Bool.random(using: &random) {
         sink.crash(Int.random(in: 0...100, using: &random))

@@ -27,11 +27,12 @@ import Testing
     #expect(crashes > 0 && losses > 0 && cuts > 0)
   }
 
-  @Test func `A consumer ends with what the table holds`() throws {
+  @Test(arguments: [false, true])
+  func `A consumer ends with what the table holds`(isStandby: Bool) throws {
     var rounds = 0, stale = 0, crashes = 0, losses = 0, requests = 0, stops = 0, gaps = 0
-    var moves = 0, parallelRounds = 0
+    var moves = 0, parallelRounds = 0, doubts = 0, promotions = 0, lags = 0
     for seed in Self.first..<Self.first + Self.seeds {
-      let simulation = CopySimulation(seed: seed)
+      let simulation = CopySimulation(seed: seed, isStandby: isStandby)
       if let fault = try simulation.run() { Issue.record("seed \(seed): \(fault)") }
       #expect(simulation.hastySaves == 0, "seed \(seed)")
       #expect(simulation.forgotten == 0, "seed \(seed)")
@@ -44,14 +45,19 @@ import Testing
       gaps += simulation.gaps
       moves += simulation.moves
       parallelRounds += simulation.parallelRounds
+      doubts += simulation.doubts
+      promotions += simulation.promotions
+      lags += simulation.lags
     }
     print(
-      "\(Self.seeds) seeds from \(Self.first): \(rounds) rounds, \(parallelRounds) of several tables at a time, \(stale) snapshots given up, \(crashes) crashes, "
+      "\(isStandby ? "a standby" : "a primary"), \(Self.seeds) seeds from \(Self.first): \(rounds) rounds, \(parallelRounds) of several tables at a time, \(stale) snapshots given up, \(crashes) crashes, "
         + "\(losses) connections lost, \(requests) copies asked for, \(stops) stopped, "
-        + "\(gaps) gaps, \(moves) keys changed")
+        + "\(gaps) gaps, \(moves) keys changed, \(doubts) snapshots amid a commit record, "
+        + "\(promotions) promotions, \(lags) standbys that were behind")
     #expect(rounds > 0 && stale > 0 && crashes > 0 && losses > 0 && stops > 0)
     #expect(gaps > 0 && moves > 0 && parallelRounds > 0)
     #expect(requests > Int(Self.seeds))
+    #expect((doubts > 0 && promotions > 0 && lags > 0) == isStandby)
   }
 }
 
@@ -72,6 +78,38 @@ import Testing
     let snapshot = try #require(ServerSnapshot("4294967290:4294967306:4294967290,4294967301"))
     #expect(snapshot.sees(4_294_967_289) && snapshot.sees(4_294_967_295) && snapshot.sees(4))
     #expect(!snapshot.sees(4_294_967_290) && !snapshot.sees(5) && !snapshot.sees(10))
+  }
+
+  @Test func `A standby tells by places what its snapshot sees`() throws {
+    var snapshot = try #require(ServerSnapshot("10:20:"))
+    #expect(snapshot.sees(15, at: LSN(0x100)) == true)
+    snapshot.replayed = LSN(0x100)
+    #expect(snapshot.sees(15, at: LSN(0xF8)) == true)
+    #expect(snapshot.sees(15, at: LSN(0x100)) == nil)
+    #expect(snapshot.sees(9, at: LSN(0x100)) == true)
+    #expect(snapshot.sees(20, at: LSN(0x100)) == false)
+    // All that was read is what a standby had replayed.
+    var read = ReadTransactions(isNeeded: true)
+    read.add(15)
+    let areReplayed = read.areSeen(by: snapshot)
+    snapshot.replayed = nil
+    let areSeen = read.areSeen(by: snapshot)
+    #expect(areReplayed && areSeen)
+  }
+
+  @Test func `The record that may be under way is the next one`() {
+    func limit(_ after: UInt64, received: UInt64? = nil) -> LSN {
+      ReplayWindow(
+        before: LSN(0x1000), after: LSN(after), received: received.map { LSN($0) },
+        pageBytes: 0x2000
+      ).limit
+    }
+    #expect(limit(0x6018) == LSN(0x6020))
+    // The next one begins behind a header of 24 bytes, or of 40.
+    #expect(limit(0x6000) == LSN(0x6030))
+    #expect(limit(0x6018, received: 0x6018) == LSN(0x6018))
+    #expect(limit(0x6018, received: 0x6000) == LSN(0x6018))
+    #expect(limit(0x6018, received: 0x6020) == LSN(0x6020))
   }
 
   @Test func `What was read before is waited for`() throws {

@@ -26,7 +26,6 @@ extension PostgresSession {
     reason.isCut = copy.book[CopyRequest.start] == nil && marks.contains(where: \.isUnfinished)
     copy.isNew = reason.begins(rules.mode)
     if copy.isNew {
-      guard !server.isInRecovery else { throw onStandby }
       try store.forget(start, of: origin)
       copy.book.forget(start)
       if reason.isOverGap { warnOfDeleted() }
@@ -35,8 +34,7 @@ extension PostgresSession {
     }
     known = nil
     if reason.isFirstConnection { try warnOfSignals(&plain) }
-    // A standby has nothing to give; new tables are looked for once it is promoted.
-    guard copy.isNew || rules.newTables && !server.isInRecovery else { return copy }
+    guard copy.isNew || rules.newTables else { return copy }
     let published = try mapped { () throws(PGError) in
       try Self.measuring { (detail) throws(PGError) in
         let sql = describing(oids: nil, server.version.major, detail)
@@ -248,10 +246,6 @@ extension PostgresSession {
       throw refusal("the condition \(fault)", hint: "It has to be one expression of SQL.")
     }
     guard let catalog else { throw notConnected }
-    let recovery = try mapped { () throws(PGError) in
-      try catalog.rows(within: Limits.slotAnswer) { _ in "SELECT pg_catalog.pg_is_in_recovery()" }
-    }
-    guard recovery.first?.first == "f" else { throw onStandby }
     for var table in tables {
       table.condition = filter
       table.goneKeys = keys
@@ -310,12 +304,6 @@ extension PostgresSession {
 
   private func refusal(_ why: String, hint: String) -> StreamerError {
     StreamerError(what: "source \(name)", why: why, hint: hint, exit: .usage)
-  }
-
-  private var onStandby: StreamerError {
-    StreamerError(
-      what: "source \(name)", why: "existing rows cannot be copied from a standby",
-      hint: "Set snapshot = \"never\", or connect to the primary.", exit: .preflight)
   }
 
   private var notConnected: StreamerError {

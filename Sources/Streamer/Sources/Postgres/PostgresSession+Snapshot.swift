@@ -52,21 +52,22 @@ extension PostgresSession {
     deadline = .now + Limits.snapshotQuestion
     let present = SnapshotTable.all(from: try ask(&connection, describe))
     let estimates = try estimate(uncounted, &connection)
-    _ = try ask(&connection, Self.beginning)
+    _ = try ask(&connection, "\(Self.reading); \(Self.beginSnapshot)")
     for table in present {
       do throws(PGError) {
         _ = try connection.query(
           "LOCK TABLE \(table.source) IN ACCESS SHARE MODE", timeout: timeLeft)
       } catch { throw unreadable(table, error) }
     }
+    locking = lock(present)
     reader.connection = consume connection
     reader.isAtSnapshot = true
     return estimates
   }
 
-  private static let beginning =
-    "SET row_security = off; SET lock_timeout = \(Limits.snapshotLock / .milliseconds(1)); "
-    + "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+  /// How a session reads rows: it waits for locks for a while, and sees all rows or fails.
+  private static let reading =
+    "SET row_security = off; SET lock_timeout = \(Limits.snapshotLock / .milliseconds(1))"
 
   /// How many rows the server believes tables have; what cannot be said while somebody holds one of
   /// them is asked again.
@@ -120,18 +121,22 @@ extension PostgresSession {
     let describe = SnapshotTable.query(
       publication: source.publication, oids: tables.map(\.relation), serverMajor: major, .published)
     let current = major >= 13 ? "pg_current_snapshot" : "txid_current_snapshot"
-    let seen = try ask(
-      &connection,
-      "SELECT pg_catalog.\(current)()::text, pg_catalog.pg_current_wal_insert_lsn(), "
-        + "(extract(epoch FROM clock_timestamp()) * 1000000)::int8 - 946684800000000"
-    ).first
-    guard let seen, seen.count == 3, let snapshot = seen[0].flatMap({ ServerSnapshot($0) }),
+    let what = "pg_catalog.\(current)()::text"
+    let time = "(extract(epoch FROM clock_timestamp()) * 1000000)::int8 - 946684800000000"
+    let seen =
+      try isStandby
+      ? seenOnStandby(what, time, &connection)
+      : ask(
+        &connection, "SELECT \(what), pg_catalog.pg_current_wal_insert_lsn(), \(time)"
+      ).first
+    guard let seen, seen.count >= 3, var snapshot = seen[0].flatMap({ ServerSnapshot($0) }),
       let limit = seen[1].flatMap({ LSN($0) }), let time = seen[2].flatMap({ Int64($0) })
     else {
       throw StreamerError(
         what: "source \(name)", why: "the server did not say what its snapshot sees",
         exit: .preflight)
     }
+    snapshot.replayed = seen.count > 3 ? seen[3].flatMap { LSN($0) } : nil
     var described = SnapshotTable.all(from: try ask(&connection, describe))
     for index in described.indices {
       described[index].goneKeys = goneKeys
@@ -271,7 +276,7 @@ extension PostgresSession {
     deadline = .now + Limits.snapshotQuestion
     var connection = try connection(of: reader)
     let name = ReplicationCommand.literal(exportedSnapshot)
-    _ = try ask(&connection, "\(Self.beginning); SET TRANSACTION SNAPSHOT \(name)")
+    _ = try ask(&connection, "\(Self.reading); \(Self.beginSnapshot); SET TRANSACTION SNAPSHOT \(name)")
     reader.connection = consume connection
     reader.isAtSnapshot = true
     return reader
@@ -309,7 +314,7 @@ extension PostgresSession {
   }
 
   /// What is altered or dropped while it is read is found again by the next snapshot.
-  private func retried(_ error: StreamerError) -> StreamerError {
+  func retried(_ error: StreamerError) -> StreamerError {
     error.isRetryable ? error : error.retried("It is tried again with another snapshot.")
   }
 }

@@ -122,6 +122,10 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   var exportedSnapshot: String?
   /// What is believed of the tables that are locked for a snapshot; nil where none is being taken.
   var estimates: [UInt32: Int64]?
+  /// Locks those tables once more.
+  var locking = ""
+  /// Whether the server was a standby when the stream began.
+  private(set) var isStandby = false
   /// The copy that they are of.
   var copied = CopyRequest.start
   /// The published tables that are no news; nil where none is looked for.
@@ -264,10 +268,15 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     }
     // Everything else must be asked of this very server: another host may be another one.
     let here = parameters.only(plain.reachedHost)
-    if self.here?.hosts != here.hosts { catalog?.disconnect() }
+    if self.here?.hosts != here.hosts {
+      catalog?.disconnect()
+      snapshotConnection = nil
+      isReadingRows = false
+    }
     self.here = here
     let server = try ServerFacts(asking: &plain, source: source, name: name, within: timeLeft)
     try checkDecoding(server, attempt.known)
+    isStandby = server.isInRecovery
     try preparePublication(&plain, server)
     // A start that is refused for its tables leaves no slot behind, which would hold back WAL.
     if attempt.known == nil, let examine = attempt.examine {
