@@ -8,7 +8,7 @@ SWIFT_TEST = $(SWIFT) test --disable-xctest $(SWIFT_FLAGS)
 
 .PHONY: help setup servers readers build install uninstall deb demo check unit test integration compose-test \
   differential compat-debezium test-allocations fuzz fuzz-selftest lint format bench bench-decode \
-  bench-reader bench-stream bench-copy bench-formats bench-latency bench-probes chaos librdkafka-test compatibility package-use fixtures deploy-test \
+  bench-reader bench-stream bench-copy bench-formats bench-latency bench-visibility bench-probes chaos librdkafka-test compatibility package-use fixtures deploy-test \
   page-test ci clean
 
 help:
@@ -174,6 +174,9 @@ bench-formats: build ## each format and a table's rules beside the native format
 
 bench-latency: build ## from a commit to the reader, and how long a standby takes to take over
 	@python3 Benchmarks/latency
+
+bench-visibility: build ## what visibility = "primary" costs; BENCH_ROUNDS, BENCH_TX, BENCH_COMMITS
+	@python3 Benchmarks/visibility
 
 bench-probes: build ## /health beside BENCH_CLIENTS (1000) slow HTTP clients for BENCH_SECONDS (1200)
 	@python3 Benchmarks/probes

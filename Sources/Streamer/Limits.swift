@@ -183,6 +183,13 @@ enum Limits {
   static let slotAnswer = Duration.seconds(5)
   /// After what time it is said what holds up the creation of a slot.
   static let slotPatience = Duration.seconds(2)
+  /// How long after a look at the server the next one comes while a transaction is not visible: twice
+  /// as long each time.
+  static let firstVisibilityPause = Duration.milliseconds(1)
+  /// The longest such pause.
+  static let longestVisibilityPause = Duration.milliseconds(100)
+  /// After what time it is said that a transaction waits to be visible.
+  static let visibilityPatience = Duration.seconds(5)
   /// How often a slot is looked at for the WAL that it holds.
   static let slotCheck = Duration.seconds(10)
   /// After what time a server is asked for a slot again that could not be asked.

@@ -32,6 +32,9 @@ public final class PostgresSession: Sendable {
     return String(answer.last == UInt8(ascii: "\n") ? answer.dropLast() : answer) ?? ""
   }
 
+  /// Hands SQL over that is not waited for.
+  public func send(_ sql: String) { process.write("\(sql)\n;\n") }
+
   /// Ends the session; an open transaction is rolled back.
   public func close() {
     process.closeInput()

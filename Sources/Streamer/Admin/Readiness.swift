@@ -47,6 +47,11 @@ struct Readiness: Sendable {
     if now - heard > Self.silence {
       let age = (now - heard).components.seconds
       reasons.append("source \"\(source.name)\" has not heard the server for \(age) s")
+    } else if let since = source.invisibleSince, now - since > Self.patience {
+      let age = (now - since).components.seconds
+      reasons.append(
+        "source \"\(source.name)\" waits for a transaction to be visible on the primary for "
+          + "\(age) s")
     } else if let since = source.heartbeatAwaitedSince, now - since > Self.patience {
       let age = (now - since).components.seconds
       reasons.append(

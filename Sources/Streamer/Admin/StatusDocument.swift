@@ -4,7 +4,7 @@ import PGWire
 ///
 /// `{"ok","version","sources":[{"name","type","state","since","error","slot","receivedLSN",
 /// "confirmedLSN","lagBytes","walHeldBytes","spoolBytes","lagSeconds","walStatus","safeWALBytes",
-/// "walGrowthBytesPerSecond","walSecondsLeft","heartbeatSeconds","cannotSave"}],"sinks":[{"name","type","state","since","error","inFlightBytes",
+/// "walGrowthBytesPerSecond","walSecondsLeft","heartbeatSeconds","visibilityWaitSeconds","cannotSave"}],"sinks":[{"name","type","state","since","error","inFlightBytes",
 /// "deadLetters","quarantine":[{"source","topic","table","place","reason","since","records","bytes",
 /// "isReleasing"}],"excludedTables":[{"table","reason"}]}]}`; docs/OPERATING.md says what they mean.
 struct StatusDocument: Sendable {
@@ -70,6 +70,9 @@ struct StatusDocument: Sendable {
       number(
         source.heartbeatSeconds.map { ($0 * 1_000_000).rounded() / 1_000_000 }.map(\.description),
         to: &json)
+      json.key("visibilityWaitSeconds")
+      number(
+        source.invisibleSince.map { (.now - $0).components.seconds.description }, to: &json)
       json.key("cannotSave")
       json.value(source.cannotSave)
       json.key("snapshot")

@@ -12,6 +12,14 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
     case snapshot
   }
 
+  /// When a transaction is handed to the sinks.
+  enum Visibility: String, CaseIterable, Sendable {
+    /// As soon as the server sends it.
+    case none
+    /// When readers of the primary see it.
+    case primary
+  }
+
   /// The connection string; it may hold a password.
   let dsn: DSN
   /// The publication's name.
@@ -57,6 +65,9 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
   /// Whether standbys keep the slot in step, so that it outlives a failover (false; from 17).
   let failover: Bool
 
+  /// When a transaction is handed to the sinks (none).
+  let visibility: Visibility
+
   /// What is written into the server's log from time to time.
   let heartbeat: HeartbeatConfiguration
   /// What happens when the slot keeps much log.
@@ -99,6 +110,13 @@ struct PostgresSourceConfiguration: Hashable, Sendable {
         "failover", at: reader.entry("failover")?.position, found: "true",
         expected: "temporary = false beside it",
         hint: "A temporary slot ends with its connection: no standby keeps it.")
+    }
+    visibility = reader.choice("visibility", default: Visibility.none)
+    if visibility == .primary, output.twoPhase {
+      reader.fail(
+        "visibility", at: reader.entry("visibility")?.position, found: "\"primary\"",
+        expected: "twoPhase = false beside it",
+        hint: "What is prepared is delivered before anybody sees it.")
     }
     snapshot = reader.snapshot(twoPhase: output.twoPhase)
     heartbeat = reader.heartbeat()

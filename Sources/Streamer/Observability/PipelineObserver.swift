@@ -180,6 +180,13 @@ final class PipelineObserver {
   /// Since when a heartbeat has been waited for and nothing has moved; nil when none is.
   func heartbeat(waitingSince since: ContinuousClock.Instant?) { source.heartbeatAwaited(since) }
 
+  /// Since when a transaction has been waited for that is not visible on the primary, for longer than is
+  /// usual; nil when none is.
+  func invisible(since: ContinuousClock.Instant?, now: ContinuousClock.Instant) {
+    source.invisibleSince = since
+    sourceMetrics.invisible.set(since.map { (now - $0).inSeconds } ?? 0)
+  }
+
   /// What the server says of the slot, its own position with it, and what the guard makes of that.
   func slot(_ slot: ReplicationSlot, _ sight: WALGuard.Sight) {
     source.walGrowth = sight.growth

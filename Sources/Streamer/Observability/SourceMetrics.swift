@@ -22,6 +22,8 @@ struct SourceMetrics: Sendable {
   let walGrowth: Gauge
   /// Seconds that the last heartbeat took to come back.
   let heartbeat: Gauge
+  /// Seconds that a transaction has been waiting to be visible on the primary.
+  let invisible: Gauge
   /// Existing rows that are copied.
   let copies: CopyMetrics
   /// Bytes of open transactions in files.
@@ -97,6 +99,9 @@ struct SourceMetrics: Sendable {
     heartbeat = slot.gauge(
       "psql_streamer_heartbeat_seconds",
       "From the last heartbeat that came back to its delivery by every sink; 0 before the first.")
+    invisible = slot.gauge(
+      "psql_streamer_visibility_wait_seconds",
+      "How long a transaction has been waiting to be visible on the primary; 0 up to 5 s.")
     copies = CopyMetrics(slot)
     cannotSave = every.gauge(
       "psql_streamer_cannot_save", "1 while positions cannot be saved, else 0.")

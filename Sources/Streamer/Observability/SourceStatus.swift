@@ -28,6 +28,7 @@ final class SourceStatus: Sendable {
   private let walLeft = AtomicFraction()
   private let trip = AtomicFraction()
   private let awaited = AtomicInstant()
+  private let invisible = AtomicInstant()
 
   /// Where the stream stands: the end of what was received, in bytes.
   let receivedLSN = AtomicCounter()
@@ -144,6 +145,13 @@ final class SourceStatus: Sendable {
 
   /// Notes since when a heartbeat has been waited for.
   func heartbeatAwaited(_ since: ContinuousClock.Instant?) { awaited.set(since) }
+
+  /// Since when a transaction has been waited for, longer than is usual, that is not visible on the
+  /// primary; nil when none is.
+  var invisibleSince: ContinuousClock.Instant? {
+    get { invisible.value }
+    set { invisible.set(newValue) }
+  }
 
   /// When the server was heard last, or was not listened to on purpose; nil when it never was.
   var lastHeard: ContinuousClock.Instant? { heard.value }

@@ -194,7 +194,7 @@ extension Pipeline {
     if alone {
       guard transaction == nil else { throw violation("a lone message came in a transaction") }
       if Heartbeat.isHeartbeat(message.prefix) { return passed(message.lsn) }
-      if holds(nil, at: message.lsn) { return }
+      if waits(nil, at: message.lsn) { return }
       guard message.lsn > .zero else { throw violation("a message has no position") }
       let last = LSN(message.lsn.value - 1)
       open(Transaction(xid: nil, commitLSN: last, commitTime: nil))

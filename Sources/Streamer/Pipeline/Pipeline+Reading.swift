@@ -38,7 +38,10 @@ extension Pipeline {
       if let fault { throw fault }
       // The message is a row that waits: it is read again.
       if awaitedTable != nil { return .lookUp }
-      if fence?.heldAt != nil { return .fence }
+      if isHeldBack {
+        isHeldBack = false
+        return self.pause
+      }
       streamOffset += UInt64(frame.end - consumed)
       consumed = frame.end
     }
@@ -118,7 +121,7 @@ extension Pipeline {
     case .abridged(let abridged): try refuse(abridged, decoder, at: lsn)
     case .begin(let begin):
       guard transaction == nil else { throw violation("a transaction begins inside another") }
-      if holds(begin.xid, at: begin.finalLSN) { break }
+      if waits(begin.xid, at: begin.finalLSN) { break }
       var transaction = Transaction(
         xid: begin.xid, commitLSN: begin.finalLSN, commitTime: begin.commitTime)
       transaction.beginLSN = lsn
@@ -136,7 +139,7 @@ extension Pipeline {
     case .streamStart(let start): try chunkStarted(start)
     case .streamStop: spool.chunkEnded()
     case .streamCommit(let xid, let commit):
-      if holds(xid, at: commit.commitLSN) { break }
+      if waits(xid, at: commit.commitLSN) { break }
       try replay(
         xid,
         as: Transaction(xid: xid, commitLSN: commit.commitLSN, commitTime: commit.commitTime),

@@ -40,6 +40,8 @@ struct Pipeline: ~Copyable {
     case betweenTransactions
     /// Everything is read that was committed before existing rows are.
     case fence
+    /// Readers of the primary may not see the next transaction yet.
+    case visibility
     /// A sink is ending a transaction of its own.
     case committing
   }
@@ -110,6 +112,10 @@ struct Pipeline: ~Copyable {
   var moved: [MovedRow] = []
   /// The transactions that were read of late.
   var read = ReadTransactions()
+  /// What readers of the primary see, where transactions wait for that; nil where none does.
+  var visible: VisibleTransactions?
+  /// The message that was taken last is the start of a transaction that has to wait.
+  var isHeldBack = false
 
   /// The transaction being read; nil between transactions.
   var transaction: Transaction?
@@ -174,8 +180,11 @@ struct Pipeline: ~Copyable {
     if let awaitedTable, tables.isAwaited(awaitedTable) { return .lookUp }
     if isOverBudget { return .budget }
     if fence != nil, isHeldByFence { return .fence }
-    if awaitsSnapshot, transaction == nil { return .fence }
-    if transaction == nil, !lanes.canBegin { return .trackerFull }
+    if transaction == nil {
+      if awaitsSnapshot { return .fence }
+      if isHeldInvisible { return .visibility }
+      if !lanes.canBegin { return .trackerFull }
+    }
     return replay != nil ? .replaying : .needsBytes
   }
 
@@ -220,6 +229,7 @@ struct Pipeline: ~Copyable {
     fence = nil
     awaitsSnapshot = false
     read = ReadTransactions(isNeeded: read.isNeeded)
+    visible?.disconnected()
     replay = nil
     repeatsRecord = false
     spool.removeAll()

@@ -12,6 +12,11 @@ struct ServerSnapshot: Hashable, Sendable {
   /// snapshot; nil on a primary.
   var replayed: LSN?
 
+  /// The expression by which a server says what a new one sees.
+  static func current(serverMajor: Int) -> String {
+    "pg_catalog.\(serverMajor >= 13 ? "pg_current_snapshot" : "txid_current_snapshot")()::text"
+  }
+
   /// Reads the text `xmin:xmax:xip,…`; nil for anything else.
   init?(_ text: String) {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)

@@ -93,7 +93,7 @@ struct AdminServerTests {
         "slot":"streamer","receivedLSN":"16/B374D848","confirmedLSN":"16/B374D840",\
         "lagBytes":16,"walHeldBytes":4096,"spoolBytes":0,"lagSeconds":1.235,"walStatus":"extended",\
         "safeWALBytes":-7,"walGrowthBytesPerSecond":1536,"walSecondsLeft":null,\
-        "heartbeatSeconds":0.001235,"cannotSave":false,"snapshot":null}],"sinks":[{"name":"out","type":"kafka","state":"streaming","since":"1970-01-01T00:00:00.000000Z","error":null,\
+        "heartbeatSeconds":0.001235,"visibilityWaitSeconds":null,"cannotSave":false,"snapshot":null}],"sinks":[{"name":"out","type":"kafka","state":"streaming","since":"1970-01-01T00:00:00.000000Z","error":null,\
         "inFlightBytes":42,"deadLetters":0}]}
 
         """)

@@ -165,6 +165,11 @@ import Testing
         + "delivered before a snapshot sees it."
     ),
     (
+      "visibility = \"primary\"\ntwoPhase = true",
+      "visibility: found \"primary\", expected twoPhase = false beside it. What is prepared is "
+        + "delivered before anybody sees it."
+    ),
+    (
       "snapshotTables = [\"orders\"]",
       "snapshotTables: found \"orders\", expected \"schema.table\", with * for any characters and ! "
         + "before those left out."

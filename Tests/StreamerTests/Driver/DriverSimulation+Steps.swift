@@ -7,14 +7,14 @@ import Support
 extension DriverSimulation {
   /// The kinds of steps; the seed decides how often each happens.
   enum Step: CaseIterable {
-    case feed, work, answer, deliver, wait, waitLong
+    case feed, work, answer, deliver, show, wait, waitLong
     case cut, silence, failSink, failJob, refuseToOpen, unreachable, slotActive, failLookUps
     case storeFull, loseHeartbeats, advanceSlot, hang, mend, crash, stop, reload, refuseTopics
 
     /// Whether it is the ordinary course of things.
     var isOrdinary: Bool {
       switch self {
-      case .feed, .work, .answer, .deliver, .wait, .mend: true
+      case .feed, .work, .answer, .deliver, .show, .wait, .mend: true
       default: false
       }
     }
@@ -63,6 +63,7 @@ extension DriverSimulation {
       if hangsUntil == nil { queue.run(Int.random(in: 1...4, using: &random)) }
     case .answer: queue.answer(Int.random(in: 1...4, using: &random))
     case .deliver: for sink in sinks.current { sink.deliver(using: &random) }
+    case .show: session.visibility?.show(using: &random)
     case .wait: try advance(.milliseconds(Int.random(in: 1...2_000, using: &random)))
     case .waitLong: try advance(.seconds(Int.random(in: 5...50, using: &random)))
     case .mend: mend()

@@ -23,6 +23,7 @@ final class DriverSimulation {
     var streams: Bool
     var walRetain: Int
     var startTimeout: Duration
+    var waitsForReaders: Bool
   }
 
   /// What runs have seen.
@@ -39,6 +40,8 @@ final class DriverSimulation {
     var lateStarts = 0
     var reloads = 0
     var lostHeartbeats = 0
+    /// Turns after which a transaction waited to be visible.
+    var waits = 0
     var turns = 0
     var fates = AnswerFates()
 
@@ -55,6 +58,7 @@ final class DriverSimulation {
       sum.lateStarts += run.lateStarts
       sum.reloads += run.reloads
       sum.lostHeartbeats += run.lostHeartbeats
+      sum.waits += run.waits
       sum.turns += run.turns
       sum.fates += run.fates
     }
@@ -125,10 +129,17 @@ final class DriverSimulation {
       slice: Int.random(in: 1...2_000, using: &random),
       streams: Int.random(in: 0..<4, using: &random) > 0,
       walRetain: Bool.random(using: &random) ? 0 : 100,
-      startTimeout: Bool.random(using: &random) ? .zero : .seconds(20))
+      startTimeout: Bool.random(using: &random) ? .zero : .seconds(20),
+      waitsForReaders: Bool.random(using: &random))
     session = SimulatedSession(
       SimulatedServer(history, seed: random.next()), source: source, streams: choices.streams,
       sinks: SimulatedSinks.names, store: shared.store)
+    if choices.waitsForReaders {
+      session.visibility = SimulatedVisibility(history, using: &random)
+      for topic in sinks.topics {
+        topic.isVisible = { [session] in session.visibility?.sees($0) == true }
+      }
+    }
     wakeAt = clock.now
     started = clock.now
     queue = try Self.queue(clock)
@@ -162,6 +173,7 @@ final class DriverSimulation {
       publication = "p"
       replicationSlot = "slot"
       walRetain = \(choices.walRetain)
+      visibility = "\(choices.waitsForReaders ? "primary" : "none")"
       [sink.out]
       type = "stub_discard"
       sources = ["s"]
@@ -318,6 +330,7 @@ final class DriverSimulation {
       guard isReady || now >= wakeAt else { return }
       driver.turn(now: now)
       summary.turns += 1
+      if driver.source.pipeline.pause == .visibility { summary.waits += 1 }
       // What the client says last is answered: the end of the stream is what it waits for.
       if case .closing = driver.state { session.shutDown() }
       wakeAt = now + driver.timeout(now: now)
@@ -384,7 +397,7 @@ final class DriverSimulation {
   private func checkMemory(_ source: PostgresSource) throws {
     let jobs = queue.waiting + queue.done
     // One of each kind; two saves when reading began elsewhere meanwhile.
-    guard jobs <= SimulatedSinks.names.count + 8 else { throw Violation("\(jobs) jobs wait") }
+    guard jobs <= SimulatedSinks.names.count + 9 else { throw Violation("\(jobs) jobs wait") }
     let window = source.stream?.received.byteCount ?? 0
     guard window <= 2 * ConnectionLimits.replicationWindow else {
       throw Violation("\(window) bytes were received and not read")
@@ -422,6 +435,7 @@ final class DriverSimulation {
   /// Nothing goes wrong any more: everything must be delivered, saved and acknowledged.
   func settle() throws {
     let end = history.end
+    session.visibility?.showAll()
     var left = 3_000
     while left > 0, !isOver {
       left -= 1
@@ -468,32 +482,5 @@ final class DriverSimulation {
     }
     summary.connections = session.connections
     summary.fates += queue.fates
-  }
-}
-
-extension Driver.Answer where S == PostgresSource {
-  /// Its kind and how it went, for ``AnswerFates``.
-  fileprivate var kind: String {
-    switch self {
-    case .attempted(let attempt): Self.kind("attempted", attempt.result)
-    case .source(.snapshot): "snapshot"
-    case .source(.ordered(_, let outcome)): Self.kind("ordered", outcome)
-    case .source(.signalled(let outcome)): Self.kind("signalled", outcome)
-    case .source(.newTables(let outcome)): Self.kind("new tables", outcome)
-    case .durable(_, _, let error): error == nil ? "durable" : "durable failed"
-    case .released: "released"
-    case .reload(_, let result, _): Self.kind("reload", result)
-    case .closed: "closed"
-    case .source(.found(_, let result)): Self.kind("found", result)
-    case .source(.saved(_, let error)): error == nil ? "saved" : "saved failed"
-    case .source(.topics): "topics"
-    case .source(.slot): "slot"
-    case .source(.recorded): "recorded"
-    case .source(.heartbeat): "heartbeat"
-    }
-  }
-
-  private static func kind<T>(_ name: String, _ result: Result<T, StreamerError>) -> String {
-    if case .failure = result { "\(name) failed" } else { name }
   }
 }

@@ -28,7 +28,7 @@ import Testing
     // Runs in which nothing goes wrong would prove nothing.
     #expect(sum.connections > sum.runs && sum.repeats > sum.runs, "\(sum)")
     #expect(sum.stops > 0 && sum.crashes > 0 && sum.gaps > 0 && sum.standbys > 0, "\(sum)")
-    #expect(sum.reloads > 0 && sum.lostHeartbeats > 0, "\(sum)")
+    #expect(sum.reloads > 0 && sum.lostHeartbeats > 0 && sum.waits > sum.runs, "\(sum)")
     #expect(Self.missing(in: sum.fates).isEmpty)
     #expect(directory.names.isEmpty)
   }
@@ -57,7 +57,8 @@ import Testing
   /// The worker's answers; "closed" is the last one and has no fellows.
   private static let kinds = [
     "attempted", "attempted failed", "durable", "durable failed", "found", "found failed",
-    "saved", "saved failed", "slot", "heartbeat", "released", "reload", "reload failed",
+    "saved", "saved failed", "slot", "heartbeat", "released", "reload", "reload failed", "seen",
+    "seen failed",
   ]
 
   /// Two sources write through the same sinks' configuration into one store: whatever happens to one

@@ -29,6 +29,8 @@ final class SimulatedSession: ReplicationServer, @unchecked Sendable {
   }
 
   var faults = Faults()
+  /// What readers of the primary see; nil where everything is seen when it is sent.
+  var visibility: SimulatedVisibility?
   var server: SimulatedServer
   private(set) var link: SimulatedLink?
   /// The durable positions.
@@ -148,6 +150,12 @@ final class SimulatedSession: ReplicationServer, @unchecked Sendable {
   }
 
   func slot() -> ReplicationSlot? { nil }
+
+  func sight() -> Result<VisibleTransactions.Sight, StreamerError> {
+    if faults.failsLookUps { return .failure(Self.error("nothing is said of what is visible")) }
+    guard let sight = visibility?.look() else { return .failure(Self.error("nobody may ask")) }
+    return .success(sight)
+  }
 
   func record(_ gap: Gap) { store.record(gap) }
 

@@ -10,6 +10,8 @@ import Support
 final class SimulatedTopic {
   let lane: Int
   let history: SimulatedHistory
+  /// Whether readers of the primary see a transaction; nil where nobody asks.
+  var isVisible: ((SimulatedHistory.Entry) -> Bool)?
   /// Whether each event is durable and reported as such.
   private(set) var reported: [Bool]
   /// Every event in the order in which it became durable, repeats included.
@@ -48,6 +50,9 @@ final class SimulatedTopic {
     }
     if !history.wants(event, lane: lane) { complain("an excluded event was given: \(json)") }
     if !given.insert(event).inserted { complain("an event was given twice: \(json)") }
+    if isVisible?(history.entries[expected.entry]) == false {
+      complain("an event was given before readers of the primary see it: \(json)")
+    }
     if history.entries[expected.entry].commitLSN < start {
       complain("an event before the position \(start) was given: \(json)")
     }

@@ -47,6 +47,7 @@ struct SourceCheck {
           version.major >= 10 ? nil : "pgoutput exists since version 10."))
       try examineSession(&connection, &report)
       try examineSettings(&connection, &report)
+      try examineVisibility(&connection, &report)
       let here = parameters.only(connection.reachedHost)
       let system = examineReplication(here, &report)
       let tables = try examinePublication(&connection, &report)

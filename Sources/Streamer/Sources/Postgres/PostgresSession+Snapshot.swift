@@ -120,8 +120,7 @@ extension PostgresSession {
     let major = connection.serverVersion.major
     let describe = SnapshotTable.query(
       publication: source.publication, oids: tables.map(\.relation), serverMajor: major, .published)
-    let current = major >= 13 ? "pg_current_snapshot" : "txid_current_snapshot"
-    let what = "pg_catalog.\(current)()::text"
+    let what = ServerSnapshot.current(serverMajor: major)
     let time = "(extract(epoch FROM clock_timestamp()) * 1000000)::int8 - 946684800000000"
     let seen =
       try isStandby
@@ -131,11 +130,7 @@ extension PostgresSession {
       ).first
     guard let seen, seen.count >= 3, var snapshot = seen[0].flatMap({ ServerSnapshot($0) }),
       let limit = seen[1].flatMap({ LSN($0) }), let time = seen[2].flatMap({ Int64($0) })
-    else {
-      throw StreamerError(
-        what: "source \(name)", why: "the server did not say what its snapshot sees",
-        exit: .preflight)
-    }
+    else { throw unsaidSnapshot }
     snapshot.replayed = seen.count > 3 ? seen[3].flatMap { LSN($0) } : nil
     var described = SnapshotTable.all(from: try ask(&connection, describe))
     for index in described.indices {
@@ -160,6 +155,13 @@ extension PostgresSession {
     if source.heartbeat.interval > .zero { _ = heartbeat() }
     return SnapshotPoint(
       snapshot: snapshot, limit: limit, time: time, tables: described, estimates: estimates)
+  }
+
+  /// The server did not say what a snapshot sees.
+  var unsaidSnapshot: StreamerError {
+    StreamerError(
+      what: "source \(name)", why: "the server did not say what its snapshot sees",
+      exit: .preflight)
   }
 
   /// How many rows the planner expects of a table.

@@ -25,6 +25,8 @@ protocol ReplicationServer: AnyObject, Sendable {
   ) -> Result<CopyBook, StreamerError>
   /// Finds tables that have come into the publication and whose rows are to be copied.
   func newTables(of origin: SourceOrigin) -> Result<CopyBook, StreamerError>
+  /// What readers of the primary see now.
+  func sight() -> Result<VisibleTransactions.Sight, StreamerError>
   /// Writes a gap into the ledger that the stream itself has shown.
   func record(_ gap: Gap)
   /// Lets go of the connection for look-ups.
@@ -50,6 +52,10 @@ extension ReplicationServer {
 
   func newTables(of origin: SourceOrigin) -> Result<CopyBook, StreamerError> {
     .success(CopyBook())
+  }
+
+  func sight() -> Result<VisibleTransactions.Sight, StreamerError> {
+    .failure(StreamerError(what: "the server", why: "it does not say what is visible"))
   }
 }
 
@@ -277,6 +283,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     let server = try ServerFacts(asking: &plain, source: source, name: name, within: timeLeft)
     try checkDecoding(server, attempt.known)
     isStandby = server.isInRecovery
+    try checkVisibility(&plain, server, attempt.known)
     try preparePublication(&plain, server)
     // A start that is refused for its tables leaves no slot behind, which would hold back WAL.
     if attempt.known == nil, let examine = attempt.examine {

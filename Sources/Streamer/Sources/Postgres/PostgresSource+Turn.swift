@@ -32,6 +32,7 @@ extension PostgresSource {
     func add(_ due: Instant) { next = min(next ?? due, due) }
     add(feedback.statusDeadline)
     if let due = snapshot.deadline { add(due) }
+    if let due = pipeline.visible?.deadline, mayLook(isEnding: permit != .everything) { add(due) }
     if permit != .nothing, pipeline.pause == .replaying { return now }
     if wantsBytes(permit) {
       if stream?.hasPending == true { return now }
@@ -100,6 +101,7 @@ extension PostgresSource {
     tellNotices()
     for index in pipeline.lanes.indices { tellBuried(index) }
     tellOutboxes()
+    tellInvisible(now: now)
     guard !feedback.isSilent(now: now) else {
       throw StreamerError(
         what: "source \(plan.name)",

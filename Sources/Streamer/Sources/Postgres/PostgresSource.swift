@@ -32,6 +32,7 @@ final class PostgresSource: PipelineSource {
     case ordered(CopyOrder, CopyOrder.Outcome)
     case signalled(CopyOrder.Outcome)
     case newTables(Result<CopyBook, StreamerError>)
+    case seen(connection: Int, Result<VisibleTransactions.Sight, StreamerError>)
   }
 
   var plan: DriverPlan
@@ -104,6 +105,7 @@ final class PostgresSource: PipelineSource {
     pipeline = try plan.pipeline(
       maxRowSize: configuration.maxRowSize.bytes, invalidUTF8: configuration.invalidUTF8,
       signalTable: configuration.snapshot.signalTable, observer: observer, log: log)
+    if configuration.visibility == .primary { pipeline.visible = VisibleTransactions() }
     feedback = Feedback(
       saved: [], saveInterval: configuration.flushInterval,
       statusInterval: Limits.statusInterval, walRetain: UInt64(configuration.walRetain.bytes),
@@ -269,6 +271,7 @@ final class PostgresSource: PipelineSource {
       }
     }
     if let job = order(isEnding: isEnding) { jobs.append(job) }
+    if let job = look(isEnding: isEnding, now: now) { jobs.append(job) }
     if let trip = heartbeat.confirmed(pipeline.startLSN, now: now) { observer.heartbeat(trip) }
     if stream != nil, !isEnding, heartbeat.begins(now: now) {
       jobs.append { [server] in .heartbeat(server.heartbeat()) }
@@ -338,6 +341,7 @@ final class PostgresSource: PipelineSource {
       if case .success(let changed) = outcome { takeCopies(changed, now: now) }
       order.answer(outcome)
     case .signalled(let outcome): signalled(outcome, now: now)
+    case .seen(let connection, let result): try looked(result, on: connection, now: now)
     case .newTables(.success(let changed)): takeCopies(changed, now: now)
     case .newTables(.failure(let error)):
       log.limited("new-tables")?.warning(
@@ -421,6 +425,7 @@ final class PostgresSource: PipelineSource {
     let numbers = [pipeline.sent.value, pipeline.startLSN.value, UInt64(pipeline.eventCount)]
     if snapshot.isOn { observer.copied(snapshot.status, snapshot.list) }
     observer.heartbeat(waitingSince: heartbeat.waiting(numbers, now: now))
+    observer.invisible(since: pipeline.visible?.waitingSince(now: now), now: now)
   }
 
   /// Notes that the publication does not exist where the stream stands.

@@ -185,7 +185,8 @@ final class RecordingSource: PipelineSource {
     switch pipeline.pause {
     case .replaying: return now
     case .needsBytes: return max(due(feed?.nextTime) ?? now, now)
-    case .budget, .lookUp, .trackerFull, .betweenTransactions, .committing, .fence: return nil
+    case .budget, .lookUp, .trackerFull, .betweenTransactions, .committing, .fence, .visibility:
+      return nil
     }
   }
 
