@@ -83,6 +83,12 @@ enum Limits {
   static let verifyPiece = 100_000
   /// Rows that `verify` reads at one snapshot of the server.
   static let verifyPartRows = 500_000
+  /// Rows and records of tables that `verify` compares together, if it can cut them so.
+  static let verifyPart: Int64 = 200_000
+  /// The same in seconds, with `--rate`.
+  static let verifyPartSeconds: Int64 = 10
+  /// Bytes of a file of `verify --resume`.
+  static let verifyResumption = 256 << 20
   /// How long the instance's slot may stand still while `verify` waits for it.
   static let verifyPatience = Duration.seconds(60)
   /// Keys of one table that `verify --repair` has copied at most; of more the table is copied.
