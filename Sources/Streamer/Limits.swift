@@ -145,6 +145,12 @@ enum Limits {
   static let shutdown = Duration.seconds(30)
   /// Signals to end that come closer together than this are one.
   static let sameSignal = Duration.milliseconds(300)
+  /// How often it is looked whether a gap's keys have to be compared, and how long after it could not
+  /// be done.
+  static let gapLook = Duration.seconds(1)
+  static let gapRetry = Duration.seconds(10)
+  /// Records and keys that are compared in a second after a gap, at most.
+  static let gapRate = 20_000
   /// Entries of a source's ledger of gaps.
   static let gaps = 1_000
   /// Of them, those that `position show` prints.

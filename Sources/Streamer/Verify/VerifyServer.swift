@@ -119,7 +119,8 @@ struct VerifyServer: ~Copyable {
       "SELECT pg_catalog.pg_logical_emit_message(false, \(prefix), ''::text)")
   }
 
-  private mutating func ask(_ sql: String) throws(StreamerError) -> [[String?]] {
+  /// Asks it, and gives the rows.
+  mutating func ask(_ sql: String) throws(StreamerError) -> [[String?]] {
     do throws(PGError) {
       return try connection.query(sql, timeout: Limits.snapshotQuestion).last?.rows ?? []
     } catch { throw StreamerError(error, source: postgres, name: source.name) }

@@ -2,16 +2,16 @@ extension CommandLineSyntax {
   static let verify = CommandLineSyntax(
     name: "verify",
     summary: "Compare what the topics hold with what the tables have.",
-    usage: "--config FILE [-t S.T …] [--sink NAME] [--resume FILE] [--repair] [--json]",
+    usage: "--config FILE [-t S.T …] [--resume FILE] [--repair] [--json]",
     discussion: """
       It reads the topics of the Kafka sinks to their ends, record by record, and the tables through
       the same rules and format, and tells of each key that the topic lacks, has beyond the table,
       or has with other values; also while the configuration's instance streams. Nothing is written
       but a heartbeat. What it has read is kept in files without a name in `spool.dir`.
-      --repair asks the instance for copies of the rows that are missing or differ (see `snapshot`);
-      keys that only the topic has are told and stay.
-      --resume keeps what was found of each table in a file: the same command goes on after a run that
-      was cut off, and tells of all tables. At the end the file is removed.
+      --repair asks the instance for copies of the rows that are missing or differ (see `snapshot`),
+      and for deletes of the keys that only the topic has.
+      --resume keeps what was found of each table in a file: after a run that was cut off the same
+      command goes on, and tells of all tables. At the end the file is removed.
       Exits with 0 when all agree, with 5 when something differs, with 1 when it cannot be said now,
       with 3 when nothing can be compared (docs/VERIFY.md).
       """,

@@ -38,7 +38,9 @@ import Testing
       try file.keep(all[0])
       try file.keep(all[1])
       // Only one run has it.
-      #expect(throws: StreamerError.self) { try VerifyResumption(path: path) }
+      withExtendedLifetime(file) {
+        #expect(throws: StreamerError.self) { try VerifyResumption(path: path) }
+      }
     }
     #expect(try parts() == all)
     let whole = try FileBytes.bytes(of: path)
