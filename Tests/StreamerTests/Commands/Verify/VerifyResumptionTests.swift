@@ -9,9 +9,9 @@ import Testing
   private static let basis = VerifyResumption.Basis(
     source: "pg", sink: "out", server: "7 shop 5", settings: "ab")
   private let directory: TemporaryDirectory
-  private var path: String { directory.file("verified") }
+  private var path: String { "\(directory.path)/verified" }
 
-  init() throws { directory = try TemporaryDirectory("resumption") }
+  init() throws { directory = try TemporaryDirectory() }
 
   private func part(_ table: String) -> VerifyResumption.Part {
     var finding = TableFinding(sink: "out", table: table, topic: "t.\(table)")
@@ -38,9 +38,8 @@ import Testing
       try file.keep(all[0])
       try file.keep(all[1])
       // Only one run has it.
-      withExtendedLifetime(file) {
-        #expect(throws: StreamerError.self) { try VerifyResumption(path: path) }
-      }
+      #expect(throws: StreamerError.self) { try VerifyResumption(path: path) }
+      withExtendedLifetime(file) {}
     }
     #expect(try parts() == all)
     let whole = try FileBytes.bytes(of: path)
