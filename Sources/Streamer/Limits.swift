@@ -89,6 +89,12 @@ enum Limits {
   static let verifyPiece = 100_000
   /// Rows that `verify` reads at one snapshot of the server.
   static let verifyPartRows = 500_000
+  /// Rows and records of tables that `verify` compares together, if it can cut them so.
+  static let verifyPart: Int64 = 200_000
+  /// The same in seconds, with `--rate`.
+  static let verifyPartSeconds: Int64 = 10
+  /// Bytes of a file of `verify --resume`.
+  static let verifyResumption = 256 << 20
   /// How long the instance's slot may stand still while `verify` waits for it.
   static let verifyPatience = Duration.seconds(60)
   /// Keys of one table that `verify --repair` has copied at most; of more the table is copied.
@@ -145,6 +151,12 @@ enum Limits {
   static let shutdown = Duration.seconds(30)
   /// Signals to end that come closer together than this are one.
   static let sameSignal = Duration.milliseconds(300)
+  /// How often it is looked whether a gap's keys have to be compared, and how long after it could not
+  /// be done.
+  static let gapLook = Duration.seconds(1)
+  static let gapRetry = Duration.seconds(10)
+  /// Records and keys that are compared in a second after a gap, at most.
+  static let gapRate = 20_000
   /// Entries of a source's ledger of gaps.
   static let gaps = 1_000
   /// Of them, those that `position show` prints.

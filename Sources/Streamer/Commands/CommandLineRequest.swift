@@ -69,6 +69,8 @@ enum CommandLineRequest: Hashable, Sendable {
     let examples: Int
     /// Whether the instance is asked for copies of what the topic lacks.
     let repairs: Bool
+    /// The file in which results are kept until all are there; nil for none.
+    let resume: String?
     /// Whether JSON is printed.
     let json: Bool
   }

@@ -42,6 +42,14 @@ struct RunningConfiguration {
     return (configuration, Settings(text))
   }
 
+  /// What a file says under some tables, "sink.k", as it stands there: a line for each key, in the order
+  /// of the lines.
+  static func lines(
+    under tables: [String], in path: String
+  ) throws(ConfigurationErrors) -> [String] {
+    Settings(try Configuration.text(of: path)).lines(under: tables)
+  }
+
   /// Reads the file again; when it is wrong nothing changes.
   mutating func reload() throws(ConfigurationErrors) -> Change {
     let (newer, settings) = try Self.read(path)
@@ -144,6 +152,12 @@ private struct Settings {
         }
       }
     }
+  }
+
+  /// What is set under some tables.
+  func lines(under tables: [String]) -> [String] {
+    keys.filter { key in tables.contains { key.name.hasPrefix("\($0).") } }
+      .map { "\($0.name) = \($0.value)" }.sorted()
   }
 
   /// The names of keys that say something else than in an older file, in the order of this file.

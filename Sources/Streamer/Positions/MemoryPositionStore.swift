@@ -10,6 +10,7 @@ final class MemoryPositionStore {
     var gaps: [String: [Gap]] = [:]
     var copies: [SourceOrigin: CopyBook] = [:]
     var signals: [Name: [Int32: Int64]] = [:]
+    var owed: [String: OwedComparison] = [:]
 
     mutating func save(_ positions: [Position]) {
       for position in positions {
@@ -83,6 +84,21 @@ extension MemoryPositionStore: SourceMemory {
   func save(signalOffset: Int64, of partition: Int32, topic: String, source: String) {
     contents.withLock {
       $0.signals[Name(source: source, sink: topic), default: [:]][partition] = signalOffset
+    }
+  }
+
+  func owe(_ comparison: OwedComparison) {
+    contents.withLock { $0.owed[comparison.origin.source] = comparison }
+  }
+
+  func owedComparison(source: String) -> OwedComparison? {
+    contents.withLock { $0.owed[source] }
+  }
+
+  func settle(_ comparison: OwedComparison) {
+    contents.withLock { contents in
+      guard contents.owed[comparison.origin.source] == comparison else { return }
+      contents.owed[comparison.origin.source] = nil
     }
   }
 

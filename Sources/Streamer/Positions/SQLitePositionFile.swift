@@ -76,7 +76,9 @@ struct SQLitePositionFile {
     try database.run("PRAGMA wal_autocheckpoint = 64")
     if version < SQLiteSchema.version { try SQLiteSchema.migrate(database, name: name) }
     try database.run(SQLiteSchema.gapTable)
-    for table in SQLiteSchema.copyTables + [SQLiteSchema.signalTable] { try database.run(table) }
+    for table in SQLiteSchema.copyTables + [SQLiteSchema.signalTable, SQLiteSchema.owedTable] {
+      try database.run(table)
+    }
     return database
   }
 

@@ -224,6 +224,28 @@ extension SQLitePositionStore: SourceMemory {
     ])
   }
 
+  func owe(_ comparison: OwedComparison) throws(StreamerError) {
+    try transaction([StoredRow.upsert(comparison)])
+  }
+
+  func owedComparison(source: String) throws(StreamerError) -> OwedComparison? {
+    guard try holds("owed_comparison") else { return nil }
+    let query = """
+      SELECT source, system_identifier, database, since, checksum FROM owed_comparison
+      WHERE source = ?
+      """
+    guard let row = try rows(query, [.text(source)]).first else { return nil }
+    return try StoredRow.owed(row, store: file.name)
+  }
+
+  func settle(_ comparison: OwedComparison) throws(StreamerError) {
+    try transaction([
+      .init(
+        "DELETE FROM owed_comparison WHERE source = ? AND since = ?",
+        [.text(comparison.origin.source), .integer(comparison.since.microseconds)])
+    ])
+  }
+
   /// Whether there is a table that came later: a reader makes none.
   private func holds(_ table: String) throws(StreamerError) -> Bool {
     let query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"

@@ -69,6 +69,14 @@ enum SQLiteSchema {
     ) STRICT, WITHOUT ROWID
     """
 
+  /// Another: which sources owe a comparison of keys.
+  static let owedTable = """
+    CREATE TABLE IF NOT EXISTS owed_comparison (
+      source TEXT PRIMARY KEY, system_identifier TEXT NOT NULL, database TEXT NOT NULL,
+      since INTEGER NOT NULL, checksum INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """
+
   /// What the copies of a database are read with, in the order of ``StoredRow/request``.
   static let requests = """
     SELECT source, system_identifier, database, request, tables, filter, mark, state, error, checksum

@@ -51,6 +51,16 @@ protocol SourceMemory: AnyObject, Sendable {
     signalOffset: Int64, of partition: Int32, topic: String, source: String
   ) throws(StreamerError)
 
+  /// Remembers that the keys in the sinks have to be compared with a database's tables, in place of what
+  /// was owed of the source; durable when it returns.
+  func owe(_ comparison: OwedComparison) throws(StreamerError)
+
+  /// What is owed of a source; nil when nothing is.
+  func owedComparison(source: String) throws(StreamerError) -> OwedComparison?
+
+  /// It is made; another that came to be owed meanwhile stays.
+  func settle(_ comparison: OwedComparison) throws(StreamerError)
+
   /// Adds a gap to the ledger, unless the source's last entry says the same; durable when it returns.
   ///
   /// Of each source the newest ``Limits/gaps`` are kept.
@@ -58,6 +68,14 @@ protocol SourceMemory: AnyObject, Sendable {
 
   /// The ledger of a source, the oldest entry first.
   func gaps(source: String) throws(StreamerError) -> [Gap]
+}
+
+/// A comparison of keys that a copy over a gap owes: it does not tell which rows were deleted.
+struct OwedComparison: Hashable, Sendable {
+  /// The database whose tables are compared.
+  var origin: SourceOrigin
+  /// When the gap was found.
+  var since = UTCTime.now
 }
 
 /// The database that a source reads, which object identifiers and LSNs belong to.

@@ -74,6 +74,15 @@ enum StoredRow {
       ]))
   }
 
+  /// Stores what a source owes.
+  static func upsert(_ owed: OwedComparison) -> Statement {
+    Statement(
+      """
+      INSERT OR REPLACE INTO owed_comparison (source, system_identifier, database, since, checksum)
+      VALUES (?, ?, ?, ?, ?)
+      """, checked(place(of: owed.origin) + [.integer(owed.since.microseconds)]))
+  }
+
   /// Stores how far the copy of a table is.
   static func upsert(_ progress: TableProgress, of origin: SourceOrigin) -> Statement {
     Statement(
@@ -208,6 +217,17 @@ enum StoredRow {
       case .integer(let offset) = row[3]
     else { throw damaged(store) }
     return (partition, offset)
+  }
+
+  /// What a source owes, in a row of four values and their checksum.
+  static func owed(_ row: [Value], store: String) throws(StreamerError) -> OwedComparison {
+    try check(row, count: 4, store: store)
+    guard case .text(let source) = row[0], case .text(let system) = row[1],
+      case .text(let database) = row[2], case .integer(let time) = row[3]
+    else { throw damaged(store) }
+    return OwedComparison(
+      origin: SourceOrigin(source: source, systemIdentifier: system, database: database),
+      since: UTCTime(microseconds: time))
   }
 
   /// How far a table is, in a row of ten values and their checksum.

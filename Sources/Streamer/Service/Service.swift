@@ -49,6 +49,21 @@ final class Service: StatusSource {
       return topics
     }
   }
+  private var gapComparisons: [GapComparison] {
+    get throws(StreamerError) {
+      var comparisons: [GapComparison] = []
+      for source in pipelineSources.map(\.name) {
+        guard let source = configuration.sources.first(where: { $0.name == source }) else {
+          continue
+        }
+        let comparison = try GapComparison(source, configuration, store: store, log: log) {
+          [unowned self] in order($0, of: source.name).map { _ in }
+        }
+        if let comparison { comparisons.append(comparison) }
+      }
+      return comparisons
+    }
+  }
   private let reloads: ReloadMetrics
   private let ended: EventDescriptor
   private let results = Mutex<[(pipeline: Int, error: StreamerError?)]>([])
@@ -151,6 +166,12 @@ final class Service: StatusSource {
       _ = consume thread  // detached: what it has not passed is read again
     }
     defer { for topic in topics { topic.stop() } }
+    let comparisons = try gapComparisons
+    for comparison in comparisons {
+      let thread = try PosixThread(name: "gap-keys") { comparison.run() }
+      _ = consume thread  // detached: what is owed is done at the next start
+    }
+    defer { for comparison in comparisons { comparison.stop() } }
     return try wait(&poller, signals, http, &running)
   }
 

@@ -1,7 +1,5 @@
-import Glibc
 import KafkaBridge
 import PGWire
-import Synchronization
 
 /// A topic whose records ask for copies of a source's existing rows, as rows of the signal table do.
 ///
@@ -20,8 +18,7 @@ final class SignalTopic: Sendable {
   private let store: any SourceStore
   private let log: Log
   private let order: Order
-  private let stopped: EventDescriptor
-  private let isStopping = Atomic<Bool>(false)
+  private let end: StopRequest
 
   /// Makes that of a sink for a source; nil where the sink has none.
   init?(
@@ -37,21 +34,18 @@ final class SignalTopic: Sendable {
     self.store = store
     self.log = log.with(["source": source, "topic": name])
     self.order = order
-    stopped = try EventDescriptor()
+    end = try StopRequest()
   }
 
   /// Asks it to end; what it has begun is read again at the next start.
-  func stop() {
-    isStopping.store(true, ordering: .releasing)
-    stopped.signal()
-  }
+  func stop() { end.make() }
 
   /// Reads until it is stopped.
   func run() {
     var reading: SignalReading?
     var told: Set<String> = []
     var isFirstLook = true
-    while !isOver {
+    while !end.isMade {
       do throws(StreamerError) {
         if reading == nil {
           let known = try store.signalOffsets(source: source, topic: name)
@@ -62,7 +56,7 @@ final class SignalTopic: Sendable {
             isFirstLook = false
             log.limited("signal-topic")?.warning("the signal topic does not exist")
             fresh.close()
-            wait(Limits.signalOutage)
+            end.wait(Limits.signalOutage)
             continue
           }
           if known.isEmpty { try keep(fresh) }
@@ -74,23 +68,16 @@ final class SignalTopic: Sendable {
           try save(record.place.offset + 1, of: record.place.partition)
           reading.passed(record.place)
         }
-        wait(Limits.signalLook)
+        end.wait(Limits.signalLook)
       } catch {
         log.limited("signal-topic")?.warning(
           "the signal topic cannot be read now", ["error": "\(error)"])
         reading?.close()
         reading = nil
-        wait(Limits.signalOutage)
+        end.wait(Limits.signalOutage)
       }
     }
     reading?.close()
-  }
-
-  private var isOver: Bool { isStopping.load(ordering: .acquiring) }
-
-  private func wait(_ pause: Duration) {
-    var entry = pollfd(fd: stopped.descriptor, events: Int16(POLLIN), revents: 0)
-    _ = unsafe poll(&entry, 1, CInt(pause.inSeconds * 1_000))
   }
 
   private func keep(_ reading: SignalReading) throws(StreamerError) {
@@ -129,11 +116,11 @@ final class SignalTopic: Sendable {
   }
 
   private func carryOut(_ command: CopyCommand) -> Bool {
-    while !isOver {
+    while !end.isMade {
       guard case .failure(let error) = order(command) else { return true }
       log.limited("signal")?.warning("a signal was not followed", ["error": "\(error)"])
       guard error.isRetryable else { return true }
-      wait(Limits.signalRetry)
+      end.wait(Limits.signalRetry)
     }
     return false
   }

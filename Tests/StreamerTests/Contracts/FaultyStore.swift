@@ -142,6 +142,18 @@ final class FaultyStore: SourceStore {
     }
   }
 
+  func owe(_ comparison: OwedComparison) throws(StreamerError) {
+    try perform(.save) { () throws(StreamerError) in try store.owe(comparison) }
+  }
+
+  func owedComparison(source: String) throws(StreamerError) -> OwedComparison? {
+    try perform(.load) { () throws(StreamerError) in try store.owedComparison(source: source) }
+  }
+
+  func settle(_ comparison: OwedComparison) throws(StreamerError) {
+    try perform(.forget) { () throws(StreamerError) in try store.settle(comparison) }
+  }
+
   func record(_ gap: Gap) throws(StreamerError) {
     try perform(.gaps) { () throws(StreamerError) in try store.record(gap) }
   }

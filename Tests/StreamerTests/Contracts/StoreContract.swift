@@ -162,6 +162,24 @@ struct StoreContract {
     #expect(try store.signalOffsets(source: "other", topic: "signals") == [0: 2])
   }
 
+  @Test("what a source owes is kept until that is settled", arguments: StoreKind.allCases)
+  func owedComparisons(_ kind: StoreKind) throws {
+    let store = try kind.make(in: directory)
+    #expect(try store.owedComparison(source: "db") == nil)
+    let origin = SourceOrigin(source: "db", systemIdentifier: "7", database: "shop")
+    let first = OwedComparison(origin: origin, since: UTCTime(microseconds: 1))
+    let second = OwedComparison(origin: origin, since: UTCTime(microseconds: 2))
+    try store.owe(first)
+    #expect(try store.owedComparison(source: "db") == first)
+    #expect(try store.owedComparison(source: "other") == nil)
+    // Another gap was found while that of the first was compared.
+    try store.owe(second)
+    try store.settle(first)
+    #expect(try store.owedComparison(source: "db") == second)
+    try store.settle(second)
+    #expect(try store.owedComparison(source: "db") == nil)
+  }
+
   // MARK: - Faults
 
   @Test(

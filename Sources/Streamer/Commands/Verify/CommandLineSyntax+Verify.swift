@@ -2,14 +2,16 @@ extension CommandLineSyntax {
   static let verify = CommandLineSyntax(
     name: "verify",
     summary: "Compare what the topics hold with what the tables have.",
-    usage: "--config FILE [-t S.T …] [--sink NAME] [--repair] [--json]",
+    usage: "--config FILE [-t S.T …] [--resume FILE] [--repair] [--json]",
     discussion: """
       It reads the topics of the Kafka sinks to their ends, record by record, and the tables through
       the same rules and format, and tells of each key that the topic lacks, has beyond the table,
       or has with other values; also while the configuration's instance streams. Nothing is written
       but a heartbeat. What it has read is kept in files without a name in `spool.dir`.
-      --repair asks the instance for copies of the rows that are missing or differ (see `snapshot`);
-      keys that only the topic has are told and stay.
+      --repair asks the instance for copies of the rows that are missing or differ (see `snapshot`),
+      and for deletes of the keys that only the topic has.
+      --resume keeps what was found of each table in a file: after a run that was cut off the same
+      command goes on, and tells of all tables. At the end the file is removed.
       Exits with 0 when all agree, with 5 when something differs, with 1 when it cannot be said now,
       with 3 when nothing can be compared (docs/VERIFY.md).
       """,
@@ -23,6 +25,9 @@ extension CommandLineSyntax {
       CommandLineOption(
         "--rate", value: "N", summary: "rows and records to read in a second at most"),
       CommandLineOption("--examples", value: "N", summary: "keys to name of each table (10)"),
+      CommandLineOption(
+        "--resume", value: "FILE",
+        summary: "keep results there until all are told, and go on with those that it has"),
       CommandLineOption("--repair", summary: "have rows copied that are missing or differ"),
       CommandLineOption("--json", summary: "print one JSON object"),
     ],
@@ -37,7 +42,8 @@ extension CommandLineSyntax {
           tables: given.options["--table"] ?? [], source: try given.value(of: "--source"),
           sink: try given.value(of: "--sink"), rate: try given.number(of: "--rate", from: 1),
           examples: try given.number(of: "--examples", from: 0) ?? 10,
-          repairs: given.has("--repair"), json: given.has("--json")))
+          repairs: given.has("--repair"), resume: try given.value(of: "--resume"),
+          json: given.has("--json")))
     })
 }
 

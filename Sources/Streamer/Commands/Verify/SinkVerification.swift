@@ -1,290 +1,101 @@
-import Glibc
-import KafkaBridge
 import PGWire
 
-/// Compares the tables of one source with the topics of one of its sinks.
-///
-/// First the topics are read to their ends, then the tables at snapshots taken after that, then the
-/// topics up to where they have everything that the snapshots saw. See ``RowStates`` for why nothing
-/// that is on its way counts as a difference.
+/// Compares the tables of one source with the topics of one of its sinks, part by part.
 final class SinkVerification {
-  /// A table that is compared.
-  struct Subject {
-    var table: SnapshotTable
-    var topic: String
-    /// The format of its records, and of all others in its topic.
-    var format: FormatConfiguration.Name
-    var finding: TableFinding
-    /// Where it was emptied last, before the topic's noted end and behind it.
-    var emptied: (before: UInt64, since: UInt64) = (0, 0)
-  }
-
-  let source: SourceConfiguration
-  let postgres: PostgresSourceConfiguration
-  let sink: SinkConfiguration
-  let setup: LaneSetup
-  let kafka: KafkaSinkConfiguration
-  let options: CommandLineRequest.VerifyOptions
-  private let directory: String
+  private let target: VerifyTarget
+  private let options: CommandLineRequest.VerifyOptions
   private let progress: VerifyProgress
-  /// The tables that are compared.
-  private(set) var subjects: [Subject] = []
-  /// Those that cannot be.
-  private(set) var leftOut: [TableFinding] = []
-  /// The keys of rows that the topic lacks or has otherwise, by their tables, up to a number each.
-  private(set) var differing: [Int: [[UInt8]]] = [:]
-  /// The keys that only the topic has, likewise.
-  private(set) var extra: [Int: [[UInt8]]] = [:]
+  private let resumption: VerifyResumption?
+  private let repair: VerifyRepair?
   /// What says what records have that name their schemas.
   private let texts: RecordTexts
-  /// What reads the records of each format.
-  private var readers: [FormatConfiguration.Name: RowRecordReader] = [:]
-  private var snapshot: ServerSnapshot?
-  private var buckets: KeyBuckets?
-  /// What went wrong where nothing may be thrown.
-  private var failure: StreamerError?
-  private var fence = LSN.zero
 
+  /// What is found goes to `resumption`, and `repair` is asked to mend it.
   init(
-    _ source: SourceConfiguration, _ postgres: PostgresSourceConfiguration,
-    _ sink: SinkConfiguration, _ kafka: KafkaSinkConfiguration,
-    _ options: CommandLineRequest.VerifyOptions, directory: String, progress: VerifyProgress
+    _ target: VerifyTarget, _ options: CommandLineRequest.VerifyOptions, _ progress: VerifyProgress,
+    _ resumption: VerifyResumption?, _ repair: VerifyRepair?
   ) {
-    self.source = source
-    self.postgres = postgres
-    self.sink = sink
-    setup = sink.setup(for: source.name)
-    texts = RecordTexts(setup, sink: sink.name)
-    self.kafka = kafka
+    self.target = target
     self.options = options
-    self.directory = directory
     self.progress = progress
+    self.resumption = resumption
+    self.repair = repair
+    texts = RecordTexts(target.setup, sink: target.sink.name)
   }
 
-  /// Compares them; adds what it finds.
+  /// Compares them; adds what it finds, and what an earlier run has found.
   func run(_ report: inout VerifyReport) throws(StreamerError) {
-    var server = try VerifyServer.connect(source, postgres, progress.breaker)
-    try choose(try server.tables(), database: server.origin.database)
-    guard !subjects.isEmpty else {
-      report.findings += leftOut
-      return
-    }
-    do throws(SpoolFault) { buckets = try KeyBuckets(in: directory) } catch {
-      throw Self.explained(error)
-    }
-    let topics = try TopicReading(
-      Array(Set(subjects.map(\.topic))).sorted(), of: kafka, log: Log(level: .error))
-    defer { topics.close() }
-    readers = Dictionary(
-      uniqueKeysWithValues: Set(subjects.map(\.format)).map { format in
-        (
-          format,
-          RowRecordReader(
-            setup.written(in: format), database: server.origin.database,
-            tables: subjects.map { ($0.table.relation.schema, $0.table.relation.name) })
-        )
-      })
-    try read(topics, .before)
-    try readTables(&server)
-    if let remark = try server.wait(for: fence, progress) { report.remarks.append(remark) }
-    try read(topics, .since)
-    try compare()
-    report.findings += subjects.map(\.finding) + leftOut
-  }
-
-  // MARK: - Steps
-
-  private func choose(
-    _ tables: [SnapshotTable], database: String
-  ) throws(StreamerError) {
-    let wanted = SnapshotConfiguration(tables: options.tables)
-    var all: [Subject] = []
-    for table in tables.sorted(by: { $0.name < $1.name }) {
-      let (schema, name) = (table.relation.schema, table.relation.name)
-      guard let topic = setup.topic(database: database, schema: schema, table: name) else {
-        continue
+    var server = try VerifyServer.connect(target.source, target.postgres, progress.breaker)
+    let all = VerifySubjects(
+      try server.tables(), of: target, database: server.origin.database, named: options.tables)
+    let basis = try basis(&server)
+    var kept: [VerifyResumption.Part] = []
+    if let basis { kept = try resumption?.parts(on: basis) ?? [] }
+    let (old, known) = Self.known(all.compared, kept)
+    let left = all.compared.filter { !known.contains($0.table.relation.oid) }
+    var findings = old
+    report.add(remarks: kept.flatMap(\.remarks))
+    if !left.isEmpty {
+      let topics = try TopicReading(all.topics, of: target.kafka, log: Log(level: .error))
+      defer { topics.close() }
+      let records = try topics.ahead()
+      progress.start(total: VerifySubjects.weight(of: all.compared, records: records))
+      let done = all.compared.filter { known.contains($0.table.relation.oid) }
+      progress.skip(VerifySubjects.weight(of: done, records: records))
+      if let first = kept.first, !done.isEmpty {
+        progress.note(
+          "\(done.count) of \(all.compared.count) tables of \(target.sink.name) were compared "
+            + "since \(first.at)")
       }
-      all.append(
-        Subject(
-          table: table, topic: topic, format: setup.format(schema: schema, table: name),
-          finding: TableFinding(sink: sink.name, table: table.name, topic: topic)))
-    }
-    let formats = Dictionary(grouping: all, by: \.topic).mapValues { $0.map(\.format) }
-    for var subject in all {
-      let relation = subject.table.relation
-      guard options.tables.isEmpty || wanted.covers(schema: relation.schema, table: relation.name)
-      else { continue }
-      subject.finding.leftOut = VerifyScope.obstacle(
-        subject.table, setup, sharing: formats[subject.topic] ?? [])
-      if subject.finding.leftOut == nil {
-        subjects.append(subject)
-      } else {
-        leftOut.append(subject.finding)
-      }
-    }
-  }
-
-  private func read(
-    _ topics: TopicReading, _ origin: KeyEntry.Origin
-  ) throws(StreamerError) {
-    let byTopic = Dictionary(grouping: subjects.indices) { subjects[$0].topic }
-    progress.begin(
-      origin == .before ? "reading the topics" : "reading what has come since",
-      total: try topics.ahead())
-    try topics.read(pause: { (count) throws(StreamerError) in try progress.advance(count) }) {
-      (message) throws(StreamerError) in
-      let tables = byTopic[message.topic] ?? []
-      guard let first = tables.first, let reader = readers[subjects[first].format] else { return }
-      let isBare = message.value == nil
-      var json = ByteWriter()
-      var found: RowRecord?
-      if let value = message.value {
-        guard try texts.write(value, subjects[first].format, to: &json) else { return }
-        found = reader.read(json.bytes)
-      } else {
-        found = reader.read(nil)
-      }
-      guard let record = found else { return }
-      if isBare, tables.count > 1, !reader.tellsBare { return }
-      guard let table = record.table ?? tables.first, table < subjects.count,
-        subjects[table].topic == message.topic
-      else { return }
-      if record.content == .emptied {
-        if origin == .before {
-          subjects[table].emptied.before = max(subjects[table].emptied.before, record.lsn)
-        } else {
-          subjects[table].emptied.since = max(subjects[table].emptied.since, record.lsn)
+      let size = options.rate.map { Int64($0) * Limits.verifyPartSeconds } ?? Limits.verifyPart
+      let parts = VerifySubjects.parts(
+        of: left, size: min(size, Limits.verifyPart), records: records)
+      for subjects in parts {
+        let part = PartVerification(
+          try TopicRows(
+            subjects, in: topics, target.setup, database: server.origin.database, texts,
+            directory: target.directory), target, examples: options.examples, progress)
+        var remarks = [try part.run(&server, texts)].compactMap(\.self)
+        try repair?.mend(part, target.setup, &remarks)
+        if let basis {
+          try resumption?.keep(
+            VerifyResumption.Part(
+              basis: basis, fence: part.fence, findings: part.findings,
+              relations: subjects.map(\.table.relation.oid), remarks: remarks))
         }
-        return
+        findings += part.findings
+        report.add(remarks: remarks)
+        progress.settle(VerifySubjects.weight(of: subjects, records: records))
       }
-      guard let key = message.key, let text = try texts.key(key, subjects[first].format) else {
-        return
-      }
-      try add(
-        KeyEntry(
-          table: table, key: text, origin: origin, partition: message.partition, record: record))
     }
+    report.findings += findings.sorted { $0.table < $1.table } + all.leftOut
   }
 
-  private func add(_ entry: KeyEntry) throws(StreamerError) {
-    do throws(SpoolFault) { try buckets?.add(entry) } catch { throw Self.explained(error) }
+  /// What findings rest on; nil where none are kept.
+  private func basis(
+    _ server: inout VerifyServer
+  ) throws(StreamerError) -> VerifyResumption.Basis? {
+    guard resumption != nil else { return nil }
+    return VerifyResumption.Basis(
+      source: target.source.name, sink: target.sink.name, server: try server.identity(),
+      settings: try target.settings(options))
   }
 
-  private static func explained(_ error: SpoolFault) -> StreamerError {
-    StreamerError(
-      what: "verify", why: "\(error)",
-      hint: "It keeps what it has read there; `spool.dir` of the source names another directory.")
-  }
-
-  private func readTables(_ server: inout VerifyServer) throws(StreamerError) {
-    var numbers: [UInt32: Int] = [:]
-    for index in subjects.indices { numbers[subjects[index].table.relation.oid] = index }
-    let encoder = TableRowEncoder(
-      sink, source, postgres, origin: server.origin, catalog: server.catalog, list: texts.list,
-      number: { numbers[$0.oid] })
-    encoder.receive = { [unowned self] table, key, value in
-      var json = ByteWriter()
-      let format = subjects[table].format
-      guard failure == nil, texts.write(ofTable: value, format, to: &json),
-        let record = readers[format]?.read(json.bytes), case .row = record.content
-      else { return }
-      do throws(StreamerError) {
-        let text = texts.key(ofTable: key, format)
-        try add(KeyEntry(table: table, key: text, origin: .table, record: record))
-      } catch { failure = error }
-      subjects[table].finding.rows += 1
-    }
-    let session = PostgresSession(
-      name: source.name, postgres, sinks: [sink.name], store: MemoryPositionStore(),
-      log: Log(level: .error), interruption: progress.breaker)
-    defer { session.close() }
-    progress.begin(
-      "reading the tables",
-      total: subjects.reduce(Int64(0)) { $0 + max($1.table.estimatedRows, 0) })
-    for index in subjects.indices {
-      var last: [String] = []
-      while let next = try readPart(of: index, after: last, session, encoder) { last = next }
-    }
-  }
-
-  /// Reads a part of a table at a snapshot of its own, and gives the key of its last row; nil when it
-  /// was the last part.
-  private func readPart(
-    of index: Int, after last: [String], _ session: PostgresSession, _ encoder: TableRowEncoder
-  ) throws(StreamerError) -> [String]? {
-    let wanted = TableProgress(
-      number: 0, relation: subjects[index].table.relation.oid, name: subjects[index].table.name)
-    guard case .opened(let point) = try Self.answer(session.snapshot(.open([wanted], filter: nil)))
-    else { return nil }
-    if snapshot == nil { snapshot = point.snapshot }
-    fence = max(fence, point.limit)
-    guard let table = point.tables.first else {
-      throw StreamerError(
-        what: "table \(wanted.name)", why: "it is not published any more", retryable: true)
-    }
-    try encoder.begin(point)
-    defer { encoder.end() }
-    var step = SnapshotStep.read(
-      table, after: last, limit: Limits.verifyPartRows, into: RowBlock())
-    var (count, lastKey) = (0, last)
-    while case .rows(let block) = try Self.answer(session.snapshot(step)) {
-      try encoder.encode(block)
-      if let failure { throw failure }
-      count += block.read.count
-      if !block.lastKey.isEmpty { lastKey = block.lastKey }
-      try progress.advance(block.read.count)
-      guard !block.read.isEnd else { break }
-      step = .readOn(table, into: block)
-    }
-    _ = session.snapshot(.close)
-    return table.key.isEmpty || count < Limits.verifyPartRows ? nil : lastKey
-  }
-
-  private static func answer(_ answer: SnapshotAnswer) throws(StreamerError) -> SnapshotAnswer {
-    if case .failed(let error) = answer { throw error }
-    return answer
-  }
-
-  private func compare() throws(StreamerError) {
-    guard let buckets else { return }
-    progress.begin("comparing", total: Int64(buckets.count))
-    for bucket in 0..<buckets.count {
-      var rows: [Place: RowStates] = [:]
-      do throws(SpoolFault) {
-        try buckets.each(of: bucket) { entry in
-          rows[Place(table: entry.table, key: entry.key), default: RowStates()].take(
-            entry, emptied: subjects[entry.table].emptied.before)
+  /// What earlier parts say of the tables that are still there, and which those are.
+  private static func known(
+    _ subjects: [VerifySubject], _ parts: [VerifyResumption.Part]
+  ) -> (findings: [TableFinding], relations: Set<UInt32>) {
+    var findings: [TableFinding] = []
+    var relations: Set<UInt32> = []
+    for part in parts {
+      for (relation, finding) in zip(part.relations, part.findings) {
+        let isThere = subjects.contains {
+          $0.table.relation.oid == relation && $0.table.name == finding.table
+            && $0.topic == finding.topic
         }
-      } catch { throw Self.explained(error) }
-      for (place, states) in rows { judge(place, states) }
-      try progress.advance(1)
+        if isThere, relations.insert(relation).inserted { findings.append(finding) }
+      }
     }
-    for index in subjects.indices { subjects[index].finding.examples.sort { $0.key < $1.key } }
-  }
-
-  /// A row of a table.
-  private struct Place: Hashable {
-    let table: Int
-    let key: [UInt8]
-  }
-
-  private func judge(_ place: Place, _ states: RowStates) {
-    var states = states
-    states.empty(at: subjects[place.table].emptied.since)
-    if states.isInTopic { subjects[place.table].finding.inTopic += 1 }
-    let verdict = states.verdict { snapshot?.sees($0) ?? true }
-    guard verdict != .agrees else { return }
-    subjects[place.table].finding.counts[verdict, default: 0] += 1
-    if verdict == .missing || verdict == .different,
-      differing[place.table, default: []].count < Limits.verifyRepairs
-    {
-      differing[place.table, default: []].append(place.key)
-    }
-    if verdict == .extra, extra[place.table, default: []].count < Limits.verifyRepairs {
-      extra[place.table, default: []].append(place.key)
-    }
-    guard subjects[place.table].finding.examples.count < options.examples else { return }
-    subjects[place.table].finding.examples.append(
-      TableFinding.Example(verdict: verdict, key: String(decoding: place.key, as: UTF8.self)))
+    return (findings, relations)
   }
 }

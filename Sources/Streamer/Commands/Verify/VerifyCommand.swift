@@ -10,22 +10,23 @@ enum VerifyCommand {
       error.complain()
       return error.exit.rawValue
     }
+    let targets = try targets(of: configuration, options)
+    let resumption = try options.resume.map { (path) throws(StreamerError) in
+      try VerifyResumption(path: path)
+    }
+    try resumption?.check(targets)
     var report = VerifyReport()
     defer { progress.end() }
-    for (source, postgres, sink, kafka) in try pairs(of: configuration, options) {
-      if let why = VerifyScope.obstacle(sink.formats) {
-        var finding = TableFinding(sink: sink.name, table: "all tables")
+    for target in targets {
+      if let why = VerifyScope.obstacle(target.sink.formats) {
+        var finding = TableFinding(sink: target.sink.name, table: "all tables")
         finding.leftOut = why
         report.findings.append(finding)
         continue
       }
-      let directory = postgres.spool.settings(store: configuration.store).directory
-      let verification = SinkVerification(
-        source, postgres, sink, kafka, options, directory: directory, progress: progress)
-      try verification.run(&report)
-      if options.repairs {
-        try VerifyRepair(configuration, source: source.name).mend(verification, &report)
-      }
+      let repair =
+        options.repairs ? try VerifyRepair(configuration, source: target.source.name) : nil
+      try SinkVerification(target, options, progress, resumption, repair).run(&report)
     }
     progress.end()
     if options.json {
@@ -33,31 +34,19 @@ enum VerifyCommand {
     } else {
       Terminal.print(report.text(TerminalStyle()))
     }
+    try resumption?.complete()
     return report.exit.rawValue
   }
 
-  /// The sources with the sinks that are compared.
-  private static func pairs(
+  /// The sinks that are compared, each with its sources.
+  private static func targets(
     of configuration: Configuration, _ options: CommandLineRequest.VerifyOptions
-  ) throws(StreamerError) -> [(
-    SourceConfiguration, PostgresSourceConfiguration, SinkConfiguration, KafkaSinkConfiguration
-  )] {
-    var pairs:
-      [(
-        SourceConfiguration, PostgresSourceConfiguration, SinkConfiguration,
-        KafkaSinkConfiguration
-      )] = []
-    for source in configuration.sources {
-      guard options.source == nil || source.name == options.source,
-        case .postgres(let postgres) = source.kind
-      else { continue }
-      for sink in configuration.sinks(of: source.name) {
-        guard options.sink == nil || sink.name == options.sink, case .kafka(let kafka) = sink.kind
-        else { continue }
-        pairs.append((source, postgres, sink, kafka))
-      }
+  ) throws(StreamerError) -> [VerifyTarget] {
+    let targets = VerifyTarget.all(of: configuration).filter {
+      (options.source ?? $0.source.name) == $0.source.name
+        && (options.sink ?? $0.sink.name) == $0.sink.name
     }
-    guard pairs.isEmpty else { return pairs }
+    guard targets.isEmpty else { return targets }
     throw StreamerError(
       what: "configuration",
       why: "it has no postgres source with a kafka sink"

@@ -8,37 +8,62 @@ final class VerifyProgress {
   private let rate: Int?
   private let isLive: Bool
   private var step = ""
+  /// How many rows and records there are, as far as anybody knows.
   private var total: Int64 = 0
+  /// How many of them are behind us.
   private var done: Int64 = 0
+  /// How many were at the end of the last part.
+  private var settled: Int64 = 0
+  /// How many were read since the step began, which the rate counts.
+  private var read: Int64 = 0
   private var began = ContinuousClock.now
-  private var next = ContinuousClock.now
+  private var next: ContinuousClock.Instant
 
   /// Reads `rate` rows and records in a second at most; nil for as many as there come.
   init(rate: Int?) throws(StreamerError) {
     interruption = try Interruption()
     self.rate = rate
     isLive = LiveLine.isPossible
+    next = isLive ? .now : .now + Limits.verifyLine
   }
 
   /// Ends waits for a server once a signal has come.
   var breaker: WaitBreaker { interruption.breaker }
 
-  /// Something else begins.
-  func begin(_ step: String, total: Int64) {
-    self.step = step
+  /// Another sink begins, with so many rows and records.
+  func start(total: Int64) {
     self.total = total
     done = 0
+    settled = 0
+  }
+
+  /// So many were read by an earlier run.
+  func skip(_ count: Int64) {
+    done += count
+    settled = done
+  }
+
+  /// A part is done that was believed to have so many.
+  func settle(_ count: Int64) {
+    settled += count
+    done = settled
+  }
+
+  /// Something else begins.
+  func begin(_ step: String) {
+    self.step = step
+    read = 0
     began = .now
-    next = isLive ? .now : .now + Limits.verifyLine
   }
 
   /// That much more is done; throws when a signal has come.
   func advance(_ count: Int) throws(StreamerError) {
     done += Int64(count)
+    read += Int64(count)
     try interruption.check()
     show()
     guard let rate, count > 0 else { return }
-    let due = began + .seconds(Double(done) / Double(rate))
+    let due = began + .seconds(Double(read) / Double(rate))
     if due > .now { try interruption.pause(due - .now) }
   }
 
@@ -46,6 +71,12 @@ final class VerifyProgress {
   func pause(_ time: Duration) throws(StreamerError) {
     show()
     try interruption.pause(time)
+  }
+
+  /// Says something that is no part of the report.
+  func note(_ line: String) {
+    LiveLine.end()
+    Terminal.note(line)
   }
 
   /// Takes the line away.

@@ -38,10 +38,6 @@ struct VerifyReport {
   /// What has to be known to read it.
   var remarks: [String] = []
 
-  private static let columns: [(name: String, verdict: RowStates.Verdict)] = [
-    ("missing", .missing), ("extra", .extra), ("different", .different), ("unsettled", .unsettled),
-  ]
-
   /// How the command ends: all agree, some differ, or it cannot be said of some or of all.
   var exit: StreamerError.Exit {
     if findings.contains(where: { $0.differences > 0 }) { return .different }
@@ -52,7 +48,8 @@ struct VerifyReport {
 
   /// A table of counts, the examples below each row, and the remarks; without a newline at the end.
   func text(_ style: TerminalStyle) -> String {
-    let names = ["SINK", "TABLE", "ROWS", "IN TOPIC"] + Self.columns.map { $0.name.uppercased() }
+    let names =
+      ["SINK", "TABLE", "ROWS", "IN TOPIC"] + TableFinding.names.map { $0.name.uppercased() }
     var table = TextTable(names.map { .init($0, style.bold) }, rightAligned: Set(2...7))
     var below: [String] = []
     for finding in findings {
@@ -64,7 +61,7 @@ struct VerifyReport {
         .init(finding.sink), .init(finding.table), .init("\(finding.rows)"),
         .init("\(finding.inTopic)"),
       ]
-      for column in Self.columns {
+      for column in TableFinding.names {
         let count: Int = finding.counts[column.verdict] ?? 0
         let isFine = count == 0
         cells.append(
@@ -87,33 +84,45 @@ struct VerifyReport {
       json.key("exit")
       json.value(exit.rawValue)
       json.key("tables")
-      json.array { json in for finding in findings { Self.write(finding, to: &json) } }
+      json.array { json in for finding in findings { finding.write(to: &json) } }
       json.key("remarks")
       json.array { json in for remark in remarks { json.value(remark) } }
     }
     return json.bytes
   }
 
-  private static func write(_ finding: TableFinding, to json: inout JSONText) {
+  /// Adds remarks that it does not have.
+  mutating func add(remarks more: [String]) {
+    for remark in more where !remarks.contains(remark) { remarks.append(remark) }
+  }
+}
+
+extension TableFinding {
+  /// What JSON calls the verdicts.
+  fileprivate static let names: [(name: String, verdict: RowStates.Verdict)] = [
+    ("missing", .missing), ("extra", .extra), ("different", .different), ("unsettled", .unsettled),
+  ]
+
+  /// Writes it as an object.
+  func write(to json: inout JSONText) {
     json.object { json in
       for (name, text) in [
-        ("sink", finding.sink), ("table", finding.table), ("topic", finding.topic),
-        ("notCompared", finding.leftOut),
+        ("sink", sink), ("table", table), ("topic", topic), ("notCompared", leftOut),
       ] as [(String, String?)] {
         json.key(name)
         json.value(text)
       }
       json.key("rows")
-      json.value(finding.rows)
+      json.value(rows)
       json.key("inTopic")
-      json.value(finding.inTopic)
-      for column in columns {
-        json.key(column.name)
-        json.value(finding.counts[column.verdict] ?? 0)
+      json.value(inTopic)
+      for (name, verdict) in Self.names {
+        json.key(name)
+        json.value(counts[verdict] ?? 0)
       }
       json.key("examples")
       json.array { json in
-        for example in finding.examples {
+        for example in examples {
           json.object { json in
             json.key("is")
             json.value("\(example.verdict)")
@@ -122,6 +131,29 @@ struct VerifyReport {
           }
         }
       }
+    }
+  }
+
+  /// Reads what ``write(to:)`` has written; nil when it is none.
+  init?(_ value: JSONValue) {
+    guard let sink = value["sink"]?.string, let table = value["table"]?.string,
+      let rows = value["rows"]?.integer, let inTopic = value["inTopic"]?.integer,
+      let named = value["examples"]?.elements
+    else { return nil }
+    self.init(sink: sink, table: table)
+    topic = value["topic"]?.string
+    leftOut = value["notCompared"]?.string
+    self.rows = rows
+    self.inTopic = inTopic
+    for (name, verdict) in Self.names {
+      guard let count = value[name]?.integer else { return nil }
+      if count > 0 { counts[verdict] = count }
+    }
+    for example in named {
+      guard let name = example["is"]?.string, let key = example["key"]?.string,
+        let verdict = Self.names.first(where: { $0.name == name })?.verdict
+      else { return nil }
+      examples.append(Example(verdict: verdict, key: key))
     }
   }
 }

@@ -28,7 +28,6 @@ extension PostgresSession {
     if copy.isNew {
       try store.forget(start, of: origin)
       copy.book.forget(start)
-      if reason.isOverGap { warnOfDeleted() }
     } else if rules.mode == .never, source.onGap != .snapshot, !rules.newTables {
       copy.book.forget(start)
     }
@@ -49,18 +48,13 @@ extension PostgresSession {
         progress(of: published, from: 0, isDone: !copy.isNew))
       try store.save(begun, of: origin)
       copy.book.put(begun)
+      // The copy does not tell which rows were deleted.
+      if copy.isNew, reason.isOverGap { try store.owe(OwedComparison(origin: origin)) }
     }
     if rules.newTables {
       known = Set(copy.book.tables(of: CopyRequest.start).map(\.relation))
     }
     return copy
-  }
-
-  /// Says what a copy over a gap does not tell.
-  private func warnOfDeleted() {
-    log.warning(
-      "the copy tells nobody of rows that were deleted in the gap",
-      ["remedy": "psql-streamer verify --repair, once the rows are copied"])
   }
 
   /// Says that nobody hears of signals whose table is not published.

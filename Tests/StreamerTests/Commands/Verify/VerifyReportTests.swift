@@ -87,15 +87,15 @@ import Testing
     let setup = LaneSetup(routing: TopicRouting(fallback: "t"), messageTopic: "")
     let two = table([("id", 20), ("Co de", 25)])
     let keys = [#"{"id":1,"Co de":"it's; --"}"#, #"{"id":-2,"Co de":""}"#].map { Array($0.utf8) }
-    let conditions = VerifyRepair.conditions(for: keys, of: two, setup)
+    let conditions = RecordKeys.conditions(for: keys, of: two, setup)
     #expect(conditions == [#"("id", "Co de") IN (('1', 'it''s; --'), ('-2', ''))"#])
     #expect(conditions.map { SQLCondition.fault(in: $0[0]) } == .some(nil))
     // A date may be a number here, and a backslash is refused by the instance.
     #expect(
-      VerifyRepair.conditions(for: [Array(#"{"d":5}"#.utf8)], of: table([("d", 1082)]), setup)
+      RecordKeys.conditions(for: [Array(#"{"d":5}"#.utf8)], of: table([("d", 1082)]), setup)
         == nil)
     #expect(
-      VerifyRepair.conditions(for: [Array(#"{"c":"\\"}"#.utf8)], of: table([("c", 25)]), setup)
+      RecordKeys.conditions(for: [Array(#"{"c":"\\"}"#.utf8)], of: table([("c", 25)]), setup)
         == nil)
   }
 }

@@ -39,14 +39,18 @@ final class TopicReading {
   /// Ends it.
   func close() { reader.close(timeout: Limits.verifyTurn) }
 
-  /// How many records lie ahead, at most.
-  func ahead() throws(StreamerError) -> Int64 {
-    try ends().reduce(0) { $0 + $1.value - (places[$1.key] ?? 0) }
+  /// How many records of each topic lie ahead, at most.
+  func ahead() throws(StreamerError) -> [String: Int64] {
+    var ahead: [String: Int64] = [:]
+    for (partition, end) in try ends(of: Set(places.keys.map(\.topic))) {
+      ahead[partition.topic, default: 0] += end - (places[partition] ?? 0)
+    }
+    return ahead
   }
 
-  private func ends() throws(StreamerError) -> [TopicPartition: Int64] {
+  private func ends(of topics: Set<String>) throws(StreamerError) -> [TopicPartition: Int64] {
     var ends: [TopicPartition: Int64] = [:]
-    for partition in places.keys {
+    for partition in places.keys where topics.contains(partition.topic) {
       do throws(KafkaError) {
         ends[partition] =
           try reader.bounds(of: partition, timeout: Limits.kafkaRequest).upperBound
@@ -55,14 +59,14 @@ final class TopicReading {
     return ends
   }
 
-  /// Hands over the records up to where the partitions end now.
+  /// Hands over the records of some topics, up to where their partitions end now.
   ///
   /// `body` may throw; `pause` is called now and then and may too.
   func read(
-    pause: (_ records: Int) throws(StreamerError) -> Void,
+    of topics: Set<String>, pause: (_ records: Int) throws(StreamerError) -> Void,
     _ body: (borrowing ConsumedRecord) throws(StreamerError) -> Void
   ) throws(StreamerError) {
-    let ends = try ends()
+    let ends = try ends(of: topics)
     var silent = 0
     while true {
       let open = places.filter { $0.value < ends[$0.key] ?? 0 }

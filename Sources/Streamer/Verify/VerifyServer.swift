@@ -53,12 +53,27 @@ struct VerifyServer: ~Copyable {
           serverMajor: connection.serverVersion.major, .published)))
   }
 
+  /// What no other server's database has: the cluster's identifier, where the role may read it, and its
+  /// name.
+  mutating func identity() throws(StreamerError) -> String {
+    let names =
+      try ask(
+        "SELECT pg_catalog.current_database(), d.oid FROM pg_catalog.pg_database d "
+          + "WHERE d.datname = pg_catalog.current_database()"
+      ).first ?? []
+    let system = try? connection.query(
+      "SELECT system_identifier FROM pg_catalog.pg_control_system()",
+      timeout: Limits.snapshotQuestion
+    ).last?.rows.first
+    return ((system ?? []) + names).map { $0 ?? "" }.joined(separator: " ")
+  }
+
   /// Waits until the instance has delivered what was committed before a place; gives what has to be
   /// known where nothing can be waited for.
   mutating func wait(
     for fence: LSN, _ progress: VerifyProgress
   ) throws(StreamerError) -> String? {
-    progress.begin("waiting for the instance", total: 0)
+    progress.begin("waiting for the instance")
     let name = ReplicationCommand.literal(postgres.replicationSlot)
     var last = LSN.zero
     var since = ContinuousClock.now
@@ -104,7 +119,8 @@ struct VerifyServer: ~Copyable {
       "SELECT pg_catalog.pg_logical_emit_message(false, \(prefix), ''::text)")
   }
 
-  private mutating func ask(_ sql: String) throws(StreamerError) -> [[String?]] {
+  /// Asks it, and gives the rows.
+  mutating func ask(_ sql: String) throws(StreamerError) -> [[String?]] {
     do throws(PGError) {
       return try connection.query(sql, timeout: Limits.snapshotQuestion).last?.rows ?? []
     } catch { throw StreamerError(error, source: postgres, name: source.name) }
