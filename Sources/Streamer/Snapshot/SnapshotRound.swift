@@ -41,7 +41,7 @@ extension Snapshot {
     /// How many tables of the start's copy are not complete.
     private(set) var leftAtStart: Int
 
-    init(request: Int, rests: [Rest], leftAtStart: Int, began: Instant) {
+    init(request: Int, rests: [Rest], leftAtStart: Int = 0, began: Instant) {
       self.request = request
       self.rests = rests
       self.leftAtStart = leftAtStart

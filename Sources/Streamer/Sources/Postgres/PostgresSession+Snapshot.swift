@@ -264,7 +264,7 @@ extension PostgresSession {
     reader.connection = consume connection
     reader.isReading = !read.isEnd
     if let row = read.last {
-      reader.found = Self.key(Array(table.key.indices), ofRowAt: row, in: bytes.bytes)
+      reader.found = RowBlock.key(Array(table.key.indices), ofRowAt: row, in: bytes.bytes)
     }
     return read.isEnd ? reader.found : nil
   }

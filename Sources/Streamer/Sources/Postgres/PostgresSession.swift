@@ -276,8 +276,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     let here = parameters.only(plain.reachedHost)
     if self.here?.hosts != here.hosts {
       catalog?.disconnect()
-      snapshotConnection = nil
-      isReadingRows = false
+      readers = [SnapshotReader()]
     }
     self.here = here
     let server = try ServerFacts(asking: &plain, source: source, name: name, within: timeLeft)
