@@ -3,7 +3,7 @@
 /// The store has the same a little later. Who starts again puts it into the store first, so that no row
 /// comes twice that was committed and not written down there.
 struct CopyMark: Hashable, Sendable {
-  /// Which copy; see ``CopyRequest/mark``. Empty where no row of any has been read.
+  /// Which copy, by its ``CopyRequest/mark``; empty where no row of any has been read.
   var copy = ""
   /// How far the tables are of the round that was read last.
   var tables: [TableProgress] = []

@@ -461,6 +461,7 @@ final class DriverSimulation {
         + "between \(driver.source.pipeline.isBetweenTransactions), "
         + "transaction \(driver.source.pipeline.transaction.map { "\($0)" } ?? "none"), "
         + "pause \(driver.source.pipeline.pause), worker \(queue.waiting) and \(queue.done), "
+        + "waiting \(driver.source.pipeline.visible.map { "\($0)" } ?? "for nothing"), "
         + "in flight \(driver.source.pipeline.lanes.inFlightBytes), \(sinks.current.map(\.summary))"
     )
   }

@@ -44,7 +44,8 @@ struct SimulatedVisibility {
   mutating func look() -> VisibleTransactions.Sight {
     looks += 1
     let unseen = entries.filter { !sees($0) }.compactMap(\.xid)
-    let last = entries.compactMap(\.xid).max() ?? 0
+    // Of some transactions nothing is left in the history.
+    let last = (entries.compactMap(\.xid).max() ?? 0) + 1_000
     // Numbers of 64 bits, the lower half of which are those of the history.
     let epoch = UInt64(3) << 32
     let xmin = epoch + UInt64(unseen.min() ?? last + 1)

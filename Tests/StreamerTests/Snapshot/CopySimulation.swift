@@ -436,6 +436,7 @@ final class CopySimulation {
       changed = []
       _ = claim()
       snapshot.begin(kept.settled, of: Self.origin, now: now)
+      pipeline.read.isNeeded = snapshot.isOn
       snapshot.mark(&pipeline)
     }
     sent = log.firstIndex { ($0.commit ?? .zero) >= savedStart } ?? log.count

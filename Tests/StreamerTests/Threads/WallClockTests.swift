@@ -22,6 +22,8 @@ import Testing
     "Streamer/Sinks/Quarantine/QuarantineSink.swift": "since when a topic is held",
     "Streamer/Snapshot/CopyNotice.swift": "when something became of a copy",
     "Streamer/Recording/StreamRecorder.swift": "when a recording was made",
+    "Streamer/Commands/Verify/VerifyResumption.swift": "when a part was compared",
+    "Streamer/Positions/SourceMemory.swift": "since when a comparison is owed",
   ]
 
   private static let root = "/" + #filePath.split(separator: "/").dropLast(4).joined(separator: "/")

@@ -278,7 +278,8 @@ extension PostgresSession {
     deadline = .now + Limits.snapshotQuestion
     var connection = try connection(of: reader)
     let name = ReplicationCommand.literal(exportedSnapshot)
-    _ = try ask(&connection, "\(Self.reading); \(Self.beginSnapshot); SET TRANSACTION SNAPSHOT \(name)")
+    _ = try ask(
+      &connection, "\(Self.reading); \(Self.beginSnapshot); SET TRANSACTION SNAPSHOT \(name)")
     reader.connection = consume connection
     reader.isAtSnapshot = true
     return reader
