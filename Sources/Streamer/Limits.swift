@@ -246,6 +246,8 @@ enum Limits {
   static let positionRead = Duration.seconds(10)
   /// Between two looks whether a transaction is decided, in microseconds.
   static let decisionPause: UInt32 = 20_000
+  /// Between two looks whether the mark of a commit is there, in microseconds.
+  static let markPause: UInt32 = 2_000
   /// Records at the end of a position's topic among which the last position is looked for first.
   static let positionTail: Int64 = 1_000
   /// Bytes of segments that a position's topic is kept in.

@@ -40,6 +40,8 @@ public struct StreamerError: Error, Hashable, Sendable {
     case binaryUnreadable
     /// A table's topic has a name that Kafka does not take: nothing else is concerned.
     case topicName
+    /// What becomes of a Kafka transaction is not known yet.
+    case undecided
     /// Another producer has taken over, or a transaction has expired.
     case fenced
     /// A table's topic does not exist, or may not be used: nothing else is concerned.

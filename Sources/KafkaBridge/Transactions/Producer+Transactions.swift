@@ -40,6 +40,25 @@ extension Producer {
       rd_kafka_abort_transaction(handle.client, milliseconds), "abort a transaction")
   }
 
+  /// Whether it is known of everything in a partition below an offset what became of its transaction, and
+  /// on every replica in sync: so far can be read by who reads only what is committed.
+  ///
+  /// Throws what the broker says, or `_TIMED_OUT`.
+  public func isDecided(
+    _ partition: TopicPartition, before end: Int64, timeout: Duration
+  ) throws(KafkaError) -> Bool {
+    var (low, high) = (Int64(0), Int64(0))
+    // It asks with the default of isolation.level, which is read_committed.
+    let code = unsafe rd_kafka_query_watermark_offsets(
+      handle.client, partition.topic, partition.partition, &low, &high,
+      Deadline(timeout).milliseconds())
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+      throw KafkaError(
+        code, operation: "look for the end of \(partition)", topic: partition.topic)
+    }
+    return high >= end
+  }
+
   /// What the transaction has written so far, as its delivery reports say.
   public var writtenPartitions: [WrittenPartition] { written.all }
 

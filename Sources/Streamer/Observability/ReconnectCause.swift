@@ -19,7 +19,8 @@ enum ReconnectCause: String, CaseIterable, Sendable {
       case .slotActive: .slot
       case .streamingFailed: .streaming
       case .binaryUnreadable: .binary
-      case .readerGone, .topicName, .topicMissing, .tableRule, .schema, .fenced, .recordTooLarge:
+      case .readerGone, .topicName, .topicMissing, .tableRule, .schema, .fenced, .undecided,
+        .recordTooLarge:
         .sink
       case .failover, .storeInUse, .garbled, .other: .connection
       }

@@ -38,6 +38,52 @@ extension KafkaWriter {
     }
   }
 
+  /// Waits until the mark of a commit is where it has written.
+  ///
+  /// A broker answers a commit before it has written that; one that is killed in between may never do so
+  /// (docs/RELIABILITY.md).
+  func awaitMark(at place: WrittenPartition) -> StreamerError? {
+    guard let producer else { preconditionFailure("a commit without a producer") }
+    let deadline = ContinuousClock.now + Limits.positionRead
+    while true {
+      do throws(KafkaError) {
+        if try producer.isDecided(
+          place.partition, before: place.lastOffset + 1, timeout: Limits.positionRead)
+        {
+          return nil
+        }
+      } catch {
+        guard error.isRetriable, .now < deadline else { return explain(error, true) }
+      }
+      guard .now < deadline, !commits.withLock({ $0.isAbandoned }) else {
+        return StreamerError(
+          what: "Kafka", why: "a commit was answered, and is not to be seen in \(place.partition)",
+          retryable: true)
+      }
+      usleep(Limits.markPause)
+    }
+  }
+
+  /// Ends what is neither committed nor aborted under this writer's transactional.id: one group of
+  /// partitions after the other, by a transaction that writes into all of them and is aborted.
+  ///
+  /// To a partition it is one transaction with that before it, since the producer's id is the same.
+  func abort(in groups: [[TopicPartition]]) throws(StreamerError) {
+    for group in groups where !group.isEmpty {
+      let numbers = prepare(topics: group.map(\.topic))
+      try begin()
+      for (place, number) in zip(group, numbers) {
+        send(
+          key: Array("aborted".utf8), value: nil, to: try number.get(), partition: place.partition,
+          ticket: 0)
+      }
+      try deliver(within: Limits.positionRead)
+      do throws(KafkaError) {
+        try producer?.abortTransaction(timeout: Limits.commitAnswer)
+      } catch { throw explain(error, true) }
+    }
+  }
+
   // MARK: - On the pipeline's thread
 
   /// How long the last commit took.

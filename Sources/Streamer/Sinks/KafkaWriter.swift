@@ -290,6 +290,13 @@ extension KafkaWriter {
 
   /// Sends one record to the first partition of a topic; without a value it forgets what was there.
   func send(key: [UInt8], value: [UInt8]?, to number: TopicID, ticket: UInt64) {
+    send(key: key, value: value, to: number, partition: 0, ticket: ticket)
+  }
+
+  /// Sends one record to a partition.
+  func send(
+    key: [UInt8], value: [UInt8]?, to number: TopicID, partition: Int32, ticket: UInt64
+  ) {
     guard let (shared, member) = joined else {
       preconditionFailure("a record is sent to a sink that is not open")
     }
@@ -299,7 +306,7 @@ extension KafkaWriter {
     unsafe key.withUnsafeBytes { key in
       unsafe (value ?? []).withUnsafeBytes { value in
         unsafe shared.producer.enqueue(
-          topic: topic, partition: 0, key: key, value: hasValue ? value : nil,
+          topic: topic, partition: partition, key: key, value: hasValue ? value : nil,
           opaque: shared.opaque(ticket, of: member))
         flush(shared)
       }

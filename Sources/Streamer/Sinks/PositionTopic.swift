@@ -70,7 +70,49 @@ struct PositionTopic: Sendable {
         + "was committed last",
       hint:
         "It ends within its producer's transaction.timeout.ms; kafka-transactions.sh find-hanging "
-        + "shows one that does not.", retryable: true)
+        + "shows one that does not.", retryable: true, cause: .undecided)
+  }
+
+  /// Where a transaction of this key's writer is neither committed nor aborted: partitions of data that
+  /// it has written, and then this topic's own; nothing where there is none.
+  ///
+  /// Once the writer is shut out that is a transaction which the cluster says is over, and has forgotten to
+  /// end: see ``TransactionalKafkaSink/claim()``.
+  func forgotten() throws(StreamerError) -> [[TopicPartition]] {
+    do throws(Fault) {
+      let committed = try reader(committedOnly: true)
+      defer { committed.close(timeout: .zero) }
+      let everything = try reader(committedOnly: false)
+      defer { everything.close(timeout: .zero) }
+      var records: [PositionRecord] = []
+      try Self.asked { () throws(KafkaError) in
+        let decided = try committed.bounds(of: partition, timeout: Limits.positionRead).upperBound
+        try everything.read(
+          from: [PartitionOffset(partition, decided)], timeout: Limits.positionRead
+        ) { record in
+          if let recordKey = record.key, recordKey.bytes == key, let value = record.value?.bytes,
+            let read = PositionRecord(value)
+          {
+            records.append(read)
+          }
+          return true
+        }
+      }
+      guard !records.isEmpty else { return [] }
+      var places: [TopicPartition] = []
+      for piece in records.flatMap(\.written) where !places.contains(piece.partition) {
+        let bounds = try Self.asked { () throws(KafkaError) in
+          try committed.bounds(of: piece.partition, timeout: Limits.positionRead)
+        }
+        if bounds.upperBound <= piece.lastOffset { places.append(piece.partition) }
+      }
+      return [places, [partition]]
+    } catch {
+      switch error {
+      case .undecided(let partition): throw undecided(partition)
+      case .kafka(let error): throw StreamerError(error, sink: sink)
+      }
+    }
   }
 
   private static func asked<Answer>(

@@ -14,6 +14,9 @@ protocol TransactionWriter: AnyObject, Sendable {
   func claim() throws(StreamerError)
   /// Commits the transaction; says what went wrong, after which its outcome may be either.
   func commit() -> StreamerError?
+  /// Waits until the mark of a commit is where it has written; says what went wrong, after which nobody
+  /// may be told of that commit.
+  func awaitMark(at place: WrittenPartition) -> StreamerError?
   /// Tells of topics whose number of partitions has changed.
   func lookAtPartitions(usingNew: Bool) -> StreamerError?
   /// Ends the producer within `timeout`.
@@ -65,11 +68,19 @@ protocol PositionKeeper: Sendable {
   func new(replication: Int) -> NewTopic
   /// The position that was committed last; nil when there is none.
   func last() throws(StreamerError) -> PositionRecord?
+  /// Where a transaction of ours is neither committed nor aborted: partitions of data, and then the
+  /// topic's own; nothing where there is none.
+  func forgotten() throws(StreamerError) -> [[TopicPartition]]
 }
 
 extension PositionTopic: PositionKeeper {}
 
+extension PositionKeeper {
+  func forgotten() throws(StreamerError) -> [[TopicPartition]] { [] }
+}
+
 extension TransactionWriter {
+  func awaitMark(at place: WrittenPartition) -> StreamerError? { nil }
   func description(of number: TopicID) -> SinkTopic {
     SinkTopic(name: "", maximumRecordBytes: maximumRecordBytes)
   }

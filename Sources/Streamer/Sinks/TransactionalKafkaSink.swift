@@ -16,6 +16,8 @@ final class TransactionalKafkaSink: TransactionalSink {
   private let positions: any PositionKeeper
   private let topics: Topics
   private let rivalry: Rivalry
+  /// Aborts what is open under the same transactional.id, group by group, on a producer of its own.
+  private let abortForgotten: @Sendable ([[TopicPartition]]) throws(StreamerError) -> Void
   private let now: @Sendable () -> ContinuousClock.Instant
   private var transaction: KafkaTransaction
   private var topicNumber: TopicID = 0
@@ -44,6 +46,8 @@ final class TransactionalKafkaSink: TransactionalSink {
   init(
     name: String, writer: any TransactionWriter, positions: any PositionKeeper, topics: Topics,
     rules: KafkaTransaction.Rules, rivalry: Rivalry,
+    abortForgotten: @escaping @Sendable ([[TopicPartition]]) throws(StreamerError) -> Void = { _ in
+    },
     now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
   ) {
     self.name = name
@@ -51,6 +55,7 @@ final class TransactionalKafkaSink: TransactionalSink {
     self.positions = positions
     self.topics = topics
     self.rivalry = rivalry
+    self.abortForgotten = abortForgotten
     self.now = now
     transaction = KafkaTransaction(rules: rules, now: now())
     lastLook = now()
@@ -89,7 +94,18 @@ final class TransactionalKafkaSink: TransactionalSink {
       topics: Topics(
         named: topics, replication: configuration.newTopics.replication,
         usesNewPartitions: configuration.onPartitionsChanged == .use),
-      rules: configuration.transactionRules, rivalry: rivalry)
+      rules: configuration.transactionRules, rivalry: rivalry,
+      abortForgotten: { places throws(StreamerError) in
+        log.error(
+          "the cluster has forgotten to end a transaction: it is aborted, and what was in it is read again",
+          ["partitions": places.joined().map { "\($0)" }.joined(separator: ", ")])
+        let (aborter, _) = Self.parts(
+          name: name, source: source, configuration, startTimeout: startTimeout, log: log)
+        defer { aborter.close(within: Limits.release) }
+        try aborter.open(topics: [])
+        try aborter.claim()
+        try aborter.abort(in: places)
+      })
   }
 
   var eventDescriptor: CInt? { writer.eventDescriptor }
@@ -118,9 +134,27 @@ final class TransactionalKafkaSink: TransactionalSink {
     isClaimed = true
     try writer.claim()
     rivalry.begun(now: now())
-    let record = try positions.last()
+    let record = try lastPosition()
     return record.map {
       KeptPosition(position: $0.position, cut: $0.cut, copied: $0.copied, options: $0.options)
+    }
+  }
+
+  /// The position that was committed last.
+  ///
+  /// What is undecided although the writer is shut out belongs to a transaction that the cluster says is
+  /// over: a broker was killed between the answer to its commit and the marks in its partitions, and has not
+  /// written these since. Nobody was told of that commit, so it is undone.
+  private func lastPosition() throws(StreamerError) -> PositionRecord? {
+    do throws(StreamerError) { return try positions.last() } catch {
+      guard error.cause == .undecided else { throw error }
+      let places = try positions.forgotten()
+      guard !places.isEmpty else { throw error }
+      try abortForgotten(places)
+      throw StreamerError(
+        what: "sink \(name)",
+        why: "a transaction that the cluster had forgotten is ended; a fresh producer follows",
+        retryable: true)
     }
   }
 
@@ -169,7 +203,10 @@ final class TransactionalKafkaSink: TransactionalSink {
     if mustCommit {
       mustCommit = false
       isCommitting = true
-      return { [writer] in writer.commit() }
+      let place = writer.writtenPartitions.first { $0.partition.topic == positions.name }
+      return { [writer] in
+        writer.commit() ?? place.flatMap { writer.awaitMark(at: $0) }
+      }
     }
     let now = now()
     guard !isCommitting, now >= lastLook + writer.pauseOfLooks else { return nil }

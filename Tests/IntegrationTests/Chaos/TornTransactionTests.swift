@@ -96,6 +96,32 @@ extension Integration.FirstThird.ExactlyOnce {
       try eventually("the same position") { try topic.last() == whole }
     }
 
+    /// What a broker has forgotten to end looks like what is open.
+    @Test func `What is neither committed nor aborted is found with its rows, and its mark is waited for`()
+      throws
+    {
+      defer { producer.close(timeout: .seconds(5)) }
+      #expect(try topic.forgotten() == [])
+      try producer.beginTransaction()
+      write([7], to: rows)
+      write(record(producer.writtenPartitions).value, key: topic.key, to: positions)
+      let places = ["\(rows.name)", topic.name].map { TopicPartition(topic: $0, partition: 0) }
+      #expect(try topic.forgotten() == places.map { [$0] })
+      #expect(
+        try !producer.isDecided(places[1], before: 1, timeout: .seconds(10))
+          && producer.isDecided(places[1], before: 0, timeout: .seconds(10)))
+      try producer.commitTransaction(timeout: .seconds(10))
+      try eventually("the mark") {
+        try producer.isDecided(places[1], before: 1, timeout: .seconds(10))
+      }
+      #expect(try topic.forgotten() == [])
+      // Somebody else's is not ours to end.
+      try producer.beginTransaction()
+      write([9], key: [9], to: positions)
+      #expect(try topic.forgotten() == [])
+      try producer.abortTransaction(timeout: .seconds(10))
+    }
+
     /// A transaction of somebody else's that is open before the rows hides them: it is not torn.
     @Test func `Rows behind a transaction that is not decided are not torn`() throws {
       defer { producer.close(timeout: .seconds(5)) }

@@ -27,13 +27,23 @@ import Testing
   }
 
   private func parts() throws -> [VerifyResumption.Part] {
-    try VerifyResumption(path: path).parts(on: Self.basis)
+    try opened().parts(on: Self.basis)
+  }
+
+  /// A process that another test has just started has the lock of whatever was open until it runs its program.
+  private func opened() throws -> VerifyResumption {
+    var file: VerifyResumption?
+    try eventually("the file's lock") {
+      file = try? VerifyResumption(path: path)
+      return file != nil
+    }
+    return try #require(file)
   }
 
   @Test func `What was kept is there again, but for a line that was cut off`() throws {
     let all = [part("a"), part("b")]
     do {
-      let file = try VerifyResumption(path: path)
+      let file = try opened()
       #expect(try file.parts(on: Self.basis) == [])
       try file.keep(all[0])
       try file.keep(all[1])
@@ -50,13 +60,13 @@ import Testing
       #expect(found == (length < second ? [] : [all[0]]))
     }
     // What is kept next stands behind the last whole line.
-    do { try VerifyResumption(path: path).keep(all[1]) }
+    do { try opened().keep(all[1]) }
     #expect(try FileBytes.bytes(of: path) == whole)
     #expect(try parts() == all)
   }
 
   @Test func `Results that rest on something else are refused, and so are other files`() throws {
-    do { try VerifyResumption(path: path).keep(part("a")) }
+    do { try opened().keep(part("a")) }
     let text = try FileBytes.text(of: path)
     for change in [("7 shop 5", "8 shop 5"), ("\"ab\"", "\"cd\"")] {
       try FileBytes.write(text.replacing(change.0, with: change.1), to: path)
