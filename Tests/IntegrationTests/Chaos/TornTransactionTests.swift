@@ -97,7 +97,9 @@ extension Integration.FirstThird.ExactlyOnce {
     }
 
     /// What a broker has forgotten to end looks like what is open.
-    @Test func `What is neither committed nor aborted is found with its rows, and its mark is waited for`()
+    @Test
+    func
+      `What is neither committed nor aborted is found with its rows, and its mark is waited for`()
       throws
     {
       defer { producer.close(timeout: .seconds(5)) }

@@ -32,12 +32,13 @@ import Testing
 
   /// A process that another test has just started has the lock of whatever was open until it runs its program.
   private func opened() throws -> VerifyResumption {
-    var file: VerifyResumption?
+    var outcome: Result<VerifyResumption, StreamerError>?
     try eventually("the file's lock") {
-      file = try? VerifyResumption(path: path)
-      return file != nil
+      outcome = Result { () throws(StreamerError) in try VerifyResumption(path: path) }
+      if case .failure(let error) = outcome { return error.why != "another run has it" }
+      return true
     }
-    return try #require(file)
+    return try #require(outcome).get()
   }
 
   @Test func `What was kept is there again, but for a line that was cut off`() throws {
