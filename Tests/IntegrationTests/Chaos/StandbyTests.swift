@@ -167,8 +167,9 @@ extension Integration.FirstThird {
       #expect(orders.sorted() == Array(1...rows), "\(events.count) events")
       let told = try scenario.broker.records("\(scenario.name).transactions")
         .map { try JSON($0.value ?? "") }
-      #expect(told.map { $0["status"]?.string } == ["BEGIN", "END"])
-      #expect(told.last?["event_count"]?.int == rows)
+      // Their keys differ, and with them perhaps their partitions, between which there is no order.
+      #expect(told.compactMap { $0["status"]?.string }.sorted() == ["BEGIN", "END"])
+      #expect(told.compactMap { $0["event_count"]?.int } == [rows])
     }
   }
 }

@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Testing
 
-extension Integration.SecondThird {
+extension Integration.LastThird {
   /// Existing rows of a hot standby, while its primary is written to.
   @Suite struct CopiesFromStandbys {
     /// One of those whose standbys decode, which the seed chooses.

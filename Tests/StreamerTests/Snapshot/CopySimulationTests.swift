@@ -9,7 +9,7 @@ import Testing
 @Suite struct CopySimulationTests {
   /// `PSQL_STREAMER_SEEDS` runs another number of them, `PSQL_STREAMER_FIRST_SEED` others: so a long
   /// run can be made of short ones.
-  private static let seeds = TestEnvironment["PSQL_STREAMER_SEEDS"].flatMap { UInt64($0) } ?? 70
+  private static let seeds = TestEnvironment["PSQL_STREAMER_SEEDS"].flatMap { UInt64($0) } ?? 30
   private static let first = TestEnvironment["PSQL_STREAMER_FIRST_SEED"].flatMap { UInt64($0) } ?? 1
 
   @Test func `No row of a copy is committed twice where the sink keeps its position`() throws {
