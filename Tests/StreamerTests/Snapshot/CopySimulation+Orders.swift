@@ -14,7 +14,7 @@ extension CopySimulation {
       let key = Int.random(in: Self.keys, using: &random)
       let isLocked = (open + hidden).contains { $0.changes.contains { $0.key == key } }
       guard !isLocked, let old = row(key) else { continue }
-      writer.changes.append(Change(key: key, row: nil, old: old))
+      writer.changes.append(Change(key: key, row: nil, old: old, lsn: writeChange()))
     }
     writer.commit = write(writer.xid)
     writer.isMissed = true

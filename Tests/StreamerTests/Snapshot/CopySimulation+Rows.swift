@@ -22,6 +22,8 @@ extension CopySimulation {
     /// Its row; nil where it is gone.
     let row: Row?
     var old: Row?
+    /// Where its record begins: each has its own.
+    let lsn: LSN
     /// The key that the row had before.
     var movedFrom: Int?
     /// Whether the row has another key now.

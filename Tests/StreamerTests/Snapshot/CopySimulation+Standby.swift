@@ -5,15 +5,14 @@ import Support
 
 /// What is seen of the server, which may be a standby and become a primary.
 extension CopySimulation {
+  /// Writes a change's record; gives where it begins.
+  func writeChange() -> LSN { replay.append(8 * UInt64.random(in: 3...11, using: &random)) }
+
   /// Writes a commit record, among others where the order of replay matters; gives where it begins.
   func write(_ xid: UInt64) -> LSN {
     guard isStandby else { return replay.append(0x40, xid: xid) }
-    for _ in 0..<Int.random(in: 0...2, using: &random) { writeOther() }
+    for _ in 0..<Int.random(in: 0...2, using: &random) { _ = writeChange() }
     return replay.append(8 * UInt64.random(in: 5...12, using: &random), xid: xid)
-  }
-
-  private func writeOther() {
-    _ = replay.append(8 * UInt64.random(in: 3...11, using: &random))
   }
 
   /// Whether everything that was written can be seen.
@@ -36,7 +35,7 @@ extension CopySimulation {
     if Int.random(in: 0..<3, using: &random) == 0 { replay.receive(using: &random) }
     let patience = replay.received == nil ? 10 : 200
     if Int.random(in: 0..<patience, using: &random) == 0 { replay.reconnect() }
-    if !isCalm, Int.random(in: 0..<20, using: &random) == 0 { writeOther() }
+    if !isCalm, Int.random(in: 0..<20, using: &random) == 0 { _ = writeChange() }
     step(Int.random(in: 0...2, using: &random))
     if !isCalm, Int.random(in: 0..<2_000, using: &random) == 0 { promote() }
   }

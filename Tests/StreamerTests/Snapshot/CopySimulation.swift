@@ -93,7 +93,7 @@ final class CopySimulation {
     var first = Writer(xid: nextXID)
     for key in Self.keys where key % 3 != 0 {
       version += 1
-      first.changes.append(Change(key: key, row: Row(version: version, big: version)))
+      first.changes.append(Change(key: key, row: Row(version: version, big: version), lsn: .zero))
     }
     first.commit = LSN(0x10)
     nextXID += 1
@@ -227,11 +227,13 @@ final class CopySimulation {
       let other = freeKey()
     {
       moves += 1
-      open[index].changes.append(Change(key: key, row: nil, old: old, isMoved: true))
-      open[index].changes.append(Change(key: other, row: new, old: old, movedFrom: key))
+      let lsn = writeChange()
+      open[index].changes.append(Change(key: key, row: nil, old: old, lsn: lsn, isMoved: true))
+      open[index].changes.append(
+        Change(key: other, row: new, old: old, lsn: lsn, movedFrom: key))
       return
     }
-    open[index].changes.append(Change(key: key, row: new, old: old))
+    open[index].changes.append(Change(key: key, row: new, old: old, lsn: writeChange()))
   }
 
   /// A key that has no row, and that nobody is about to give one.
@@ -269,7 +271,7 @@ final class CopySimulation {
       let name = Self.name(change.key)
       if let row = change.row, let from = change.movedFrom {
         server.xLogData(
-          commit,
+          change.lsn,
           ServerBytes.update(
             oid, old: (.key, [.text(Self.name(from)), .null, .null]),
             [.text(name), .text("\(row.version)"), .unchanged]))
@@ -279,10 +281,10 @@ final class CopySimulation {
           .text(name), .text("\(row.version)"), isSame ? .unchanged : .text("\(row.big)"),
         ]
         server.xLogData(
-          commit,
+          change.lsn,
           change.old == nil ? ServerBytes.insert(oid, cells) : ServerBytes.update(oid, cells))
       } else {
-        server.xLogData(commit, ServerBytes.delete(oid, .key, [.text(name), .null, .null]))
+        server.xLogData(change.lsn, ServerBytes.delete(oid, .key, [.text(name), .null, .null]))
       }
     }
     server.commit(commit, end: replay.end(ofRecordAt: commit))
