@@ -7,31 +7,31 @@ struct Reading {
   /// Events of the current transaction below this ordinal are passed over.
   var skipBelow = UInt64.max
   /// The commit LSN of the transaction that is read.
-  var commitLSN: LSN { mark.commitLSN }
+  var commitLSN: LSN { reached.commitLSN }
   /// The last event given to the sink: an in-process reconnect repeats nothing up to it.
-  fileprivate var mark: (commitLSN: LSN, nextOrdinal: UInt64) = (.zero, 0)
-  /// What is read next begins inside the transaction of ``mark``, which has not come again yet.
+  fileprivate var reached: (commitLSN: LSN, nextOrdinal: UInt64) = (.zero, 0)
+  /// What is read next begins inside the transaction of ``reached``, which has not come again yet.
   fileprivate var isCut = false
-  /// Existing rows are read, which are no transaction of the stream: ``mark`` is that before them.
+  /// Existing rows are read, which are no transaction of the stream: ``reached`` is that before them.
   fileprivate(set) var isRound = false
-  /// Rows were produced behind the last ``CopyMark``.
-  fileprivate(set) var isBehindMark = false
+  /// Rows were produced behind the last ``CopyPlace``.
+  fileprivate(set) var hasNewRows = false
 
   /// Where inside a transaction it stands; nil between two.
   ///
   /// `isOpen` says that one has begun.
   func cut(isOpen: Bool) -> ReadPlace.Cut? {
     guard isOpen && !isRound || isCut else { return nil }
-    return ReadPlace.Cut(commitLSN: mark.commitLSN, nextOrdinal: mark.nextOrdinal)
+    return ReadPlace.Cut(commitLSN: reached.commitLSN, nextOrdinal: reached.nextOrdinal)
   }
 
   /// The event produced last was refused.
-  mutating func stepBack() { if !isRound { mark.nextOrdinal &-= 1 } }
+  mutating func stepBack() { if !isRound { reached.nextOrdinal &-= 1 } }
 
   /// Goes on inside a transaction, or, with nil, between two.
   mutating func resume(at cut: ReadPlace.Cut?) {
     guard let cut else { return }
-    mark = (cut.commitLSN, cut.nextOrdinal)
+    reached = (cut.commitLSN, cut.nextOrdinal)
     isCut = true
   }
 }
@@ -51,7 +51,7 @@ struct ReadPlace: Hashable, Sendable {
   /// What is written of the transaction behind it; nil when nothing is.
   var cut: Cut?
   /// How far existing rows are written; nil where none are copied.
-  var copied: CopyMark?
+  var copied: CopyPlace?
 }
 
 /// Transactions, one after the other, as PostgreSQL sends them.
@@ -62,21 +62,21 @@ extension Lane where Position == LSN {
     reading.ticket = nil
     reading.skipBelow = .max
     if let open = openTicket {
-      guard commitLSN >= reading.mark.commitLSN else { return }
+      guard commitLSN >= reading.reached.commitLSN else { return }
       // The connection broke inside a transaction. Sent again, it goes on behind what was produced.
       // Not sent any more (the publication has changed), it is settled together with the next one:
       // its entry is taken over, since the ring may have no room for another.
       reading.ticket = open
       reading.skipBelow =
-        commitLSN == reading.mark.commitLSN ? reading.mark.nextOrdinal : 0
+        commitLSN == reading.reached.commitLSN ? reading.reached.nextOrdinal : 0
     } else {
-      let goesOn = reading.isCut && commitLSN == reading.mark.commitLSN
-      guard commitLSN >= confirmed, goesOn || commitLSN > reading.mark.commitLSN else { return }
+      let goesOn = reading.isCut && commitLSN == reading.reached.commitLSN
+      guard commitLSN >= confirmed, goesOn || commitLSN > reading.reached.commitLSN else { return }
       reading.ticket = begin(strand: 0, commitTime: transaction.commitTime)
-      reading.skipBelow = goesOn ? reading.mark.nextOrdinal : 0
+      reading.skipBelow = goesOn ? reading.reached.nextOrdinal : 0
     }
     reading.isCut = false
-    if commitLSN > reading.mark.commitLSN { reading.mark = (commitLSN, 0) }
+    if commitLSN > reading.reached.commitLSN { reading.reached = (commitLSN, 0) }
     // Nothing is produced behind a record that was refused.
     if hasFailed { reading.skipBelow = .max }
   }
@@ -114,9 +114,9 @@ extension Lane where Position == LSN {
   @inline(__always)
   mutating func passed(_ place: EventPlace) {
     if reading.isRound {
-      reading.isBehindMark = true
+      reading.hasNewRows = true
     } else {
-      reading.mark.nextOrdinal = place.ordinal &+ 1
+      reading.reached.nextOrdinal = place.ordinal &+ 1
     }
   }
 
@@ -124,7 +124,7 @@ extension Lane where Position == LSN {
   @inline(__always)
   mutating func produced(from first: Int, _ place: EventPlace, table: @autoclosure () -> String) {
     passed(place)
-    let commitLSN = reading.mark.commitLSN
+    let commitLSN = reading.reached.commitLSN
     if let deadLetters, quarantine == nil {
       buryOversized(
         from: first, place, commitLSN: commitLSN, table: table(), source: sourceName,
@@ -146,7 +146,7 @@ extension Lane where Position == LSN {
   ///
   /// Else nothing behind it would be confirmed before the next transaction.
   mutating func endCut(before walEnd: LSN) {
-    guard walEnd > reading.mark.commitLSN else { return }
+    guard walEnd > reading.reached.commitLSN else { return }
     reading.isCut = false
     guard openTicket != nil else { return }
     commit(strand: 0, end: walEnd)
@@ -164,12 +164,12 @@ extension Lane where Position == LSN {
     reading.isRound = true
   }
 
-  /// All existing rows that were taken up to here lie before the mark: a sink that keeps its position
+  /// All existing rows that were taken up to here lie before this place: a sink that keeps its position
   /// may end its transaction here.
-  mutating func mark(_ mark: CopyMark) {
+  mutating func copyReached(_ place: CopyPlace) {
     guard keeper != nil else { return }
-    copied = mark
-    reading.isBehindMark = false
+    copied = place
+    reading.hasNewRows = false
     flush()
   }
 
@@ -178,7 +178,7 @@ extension Lane where Position == LSN {
     guard reading.isRound else { return }
     commit(strand: 0, end: end(of: 0) ?? .zero)
     reading.isRound = false
-    reading.isBehindMark = false
+    reading.hasNewRows = false
     reading.ticket = nil
     reading.skipBelow = .max
     ended()

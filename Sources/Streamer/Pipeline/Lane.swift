@@ -49,7 +49,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   /// the one that it is.
   var roundTicket: DeliveryTracker<Position>.Ticket?
   /// How far existing rows were taken, for a sink that keeps its position; nil where none are copied.
-  var copied: CopyMark?
+  var copied: CopyPlace?
   /// Whether such a sink may not be told for now how far everything is.
   var isPositionHeld = false
 
@@ -366,7 +366,7 @@ struct Lane<Position: TrackedPosition>: ~Copyable {
   /// Tells a sink that keeps its position how far that is, once it has all that lies before.
   private mutating func tellPlace() {
     guard let keeper, isOpen, batch.isEmpty, awaited.isEmpty, !isPositionHeld,
-      !reading.isBehindMark, let place = refusedPlace ?? place
+      !reading.hasNewRows, let place = refusedPlace ?? place
     else { return }
     guard place != toldPlace else { return }
     toldPlace = place

@@ -204,10 +204,10 @@ extension Pipeline {
     return .fence
   }
 
-  /// The existing rows that were read lie before a mark, for the sinks that were given them.
-  mutating func mark(_ mark: CopyMark) {
+  /// The existing rows that were read lie before a place of their copy, for the sinks that were given them.
+  mutating func copyReached(_ place: CopyPlace) {
     for index in lanes.indices where !isInRound || lanes[index].reading.isRound {
-      lanes[index].mark(mark)
+      lanes[index].copyReached(place)
     }
   }
 

@@ -13,7 +13,7 @@ struct PositionRecord: Hashable, Sendable {
   /// What of the transaction behind it is written.
   var cut: ReadPlace.Cut?
   /// How far existing rows are written; nil where none are copied.
-  var copied: CopyMark?
+  var copied: CopyPlace?
   /// The place before the transaction: where reading begins again if that should turn out torn.
   var from: ReadPlace
   /// What was asked of pgoutput.
@@ -121,7 +121,7 @@ extension PositionRecord {
 
   private static func place(_ value: JSONValue?) -> ReadPlace? {
     guard let value, let lsn = value["lsn"]?.string.flatMap({ LSN($0) }) else { return nil }
-    let copied = value["copied"].flatMap { CopyMark($0) }
+    let copied = value["copied"].flatMap { CopyPlace($0) }
     guard let commit = value["commitLSN"] else { return ReadPlace(lsn: lsn, copied: copied) }
     guard let commitLSN = commit.string.flatMap({ LSN($0) }),
       let ordinal = value["ordinal"]?.integer.flatMap({ UInt64(exactly: $0) })

@@ -48,14 +48,14 @@ struct KeptPosition: Hashable, Sendable {
   /// What of the transaction behind it is written; nil when nothing is.
   var cut: ReadPlace.Cut?
   /// How far existing rows are written; nil where none are copied.
-  var copied: CopyMark?
+  var copied: CopyPlace?
   /// What was asked of pgoutput, on which a transaction's ordinals depend.
   var options: String
 }
 
 extension KeptPosition {
   /// How far the existing rows of a database are written; nil where it is another's.
-  func copied(of origin: SourceOrigin) -> CopyMark? {
+  func copied(of origin: SourceOrigin) -> CopyPlace? {
     position.systemIdentifier == origin.systemIdentifier && position.database == origin.database
       ? copied : nil
   }

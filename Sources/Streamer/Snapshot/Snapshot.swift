@@ -346,7 +346,7 @@ struct Snapshot {
     var round = Round(request: request, rests: rests, leftAtStart: left, began: now)
     for table in gone { round.note(table) }
     state = .reading(round)
-    mark(&pipeline)
+    tellPlace(&pipeline)
     guard tells, let copy = book[request] else { return }
     if begun != request {
       begun = request
@@ -432,7 +432,7 @@ struct Snapshot {
         notice(.tableScanCompleted, of: copy, table, table.rows > 0 ? .succeeded : .empty))
       tellEnd(of: copy, &pipeline)
     }
-    mark(&pipeline)
+    tellPlace(&pipeline)
   }
 
   /// How many rows fit into what is left of the pause.

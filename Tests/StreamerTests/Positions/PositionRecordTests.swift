@@ -25,10 +25,10 @@ import Testing
     plain.cut = nil
     plain.from.cut = .init(commitLSN: LSN(1), nextOrdinal: 0)
     #expect(PositionRecord(plain.value) == plain)
-    plain.copied = CopyMark(
+    plain.copied = CopyPlace(
       copy: "5f", tables: [TableProgress(number: 0, relation: .max, name: "a.\"b\"", rows: .max)],
       isUnfinished: true)
-    plain.from.copied = CopyMark(
+    plain.from.copied = CopyPlace(
       copy: "5e",
       tables: [
         TableProgress(number: 0, relation: 7, name: "", lastKey: ["it's", ""], rows: 3),

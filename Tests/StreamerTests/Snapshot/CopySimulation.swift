@@ -101,7 +101,7 @@ final class CopySimulation {
     before = first
     pipeline.read.startAfresh()
     snapshot.begin(kept, of: Self.origin, now: now)
-    snapshot.mark(&pipeline)
+    snapshot.tellPlace(&pipeline)
   }
   private(set) var before: Writer
 
@@ -419,7 +419,7 @@ final class CopySimulation {
         pipeline.disconnected()
         if claim() {
           snapshot.rewind(to: kept.settled, now: now)
-          snapshot.mark(&pipeline)
+          snapshot.tellPlace(&pipeline)
         }
       } else {
         snapshot.disconnected(&pipeline, now: now)
@@ -439,7 +439,7 @@ final class CopySimulation {
       _ = claim()
       snapshot.begin(kept.settled, of: Self.origin, now: now)
       pipeline.read.isNeeded = snapshot.isOn
-      snapshot.mark(&pipeline)
+      snapshot.tellPlace(&pipeline)
     }
     sent = log.firstIndex { ($0.commit ?? .zero) >= savedStart } ?? log.count
   }

@@ -13,17 +13,17 @@ extension PostgresSession {
     var copy = CopyAtStart(isSlotNew: reason.isSlotNew)
     copy.book = try store.copies(of: origin).settled
     let start = CopyBook([CopyRequest(number: CopyRequest.start)])
-    let marks = claims.compactMap { $0?.kept?.copied(of: origin) }
+    let places = claims.compactMap { $0?.kept?.copied(of: origin) }
     // Of several sinks the one that has least decides: the store's.
-    if sinks.count == 1, let mark = marks.first {
-      let changes = copy.book.changes(by: mark)
+    if sinks.count == 1, let place = places.first {
+      let changes = copy.book.changes(by: place)
       if !changes.tables.isEmpty {
         try store.save(changes, of: origin)
         copy.book.put(changes)
       }
     }
     var reason = reason
-    reason.isCut = copy.book[CopyRequest.start] == nil && marks.contains(where: \.isUnfinished)
+    reason.isCut = copy.book[CopyRequest.start] == nil && places.contains(where: \.isUnfinished)
     copy.isNew = reason.begins(rules.mode)
     if copy.isNew {
       try store.forget(start, of: origin)

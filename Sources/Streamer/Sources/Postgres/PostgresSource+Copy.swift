@@ -15,7 +15,7 @@ extension PostgresSource {
       if isClaimed { snapshot.rewind(to: copy.book, now: now) }
       if copy.isNew { snapshot.take(copy.book, now: now) }
     }
-    if isOther || isClaimed || copy.isNew { snapshot.mark(&pipeline) }
+    if isOther || isClaimed || copy.isNew { snapshot.tellPlace(&pipeline) }
     pipeline.read.isNeeded = snapshot.isOn
     if copy.isSlotNew, snapshot.isOn { pipeline.read.startAfresh() }
     hasCopied = configuration.snapshot.mode == .only

@@ -3,7 +3,7 @@ import Testing
 @testable import Streamer
 
 /// How far existing rows are written, as a sink keeps it beside its position.
-@Suite struct CopyMarkTests {
+@Suite struct CopyPlaceTests {
   private func table(
     _ relation: UInt32, of request: Int = 0, key: [String] = [], rows: Int64 = 0,
     isDone: Bool = false
@@ -17,32 +17,33 @@ import Testing
     let book = CopyBook(
       [CopyRequest(number: 0, mark: "a"), CopyRequest(number: 1, mark: "b")],
       [table(1, isDone: true), table(2), table(3), table(2, of: 1)])
-    let mark = CopyMark(
+    let place = CopyPlace(
       copy: "a", tables: [table(2, key: ["7"], rows: 5), table(3, rows: 9, isDone: true), table(9)])
     #expect(
-      book.changes(by: mark)
+      book.changes(by: place)
         == CopyBook([], [table(2, key: ["7"], rows: 5), table(3, rows: 9, isDone: true)]))
     var after = book
-    after.put(book.changes(by: mark))
-    #expect(after.changes(by: mark).tables.isEmpty)
+    after.put(book.changes(by: place))
+    #expect(after.changes(by: place).tables.isEmpty)
     // Of the same number in another store, or from before marks were kept.
-    #expect(book.changes(by: CopyMark(copy: "c", tables: mark.tables)) == CopyBook())
-    #expect(book.changes(by: CopyMark(copy: "", tables: mark.tables)) == CopyBook())
+    #expect(book.changes(by: CopyPlace(copy: "c", tables: place.tables)) == CopyBook())
+    #expect(book.changes(by: CopyPlace(copy: "", tables: place.tables)) == CopyBook())
     var stopped = book
     stopped.decide(.stopped, about: 0)
-    #expect(stopped.changes(by: mark) == CopyBook())
+    #expect(stopped.changes(by: place) == CopyBook())
   }
 
   @Test func `Rows that are perhaps not there come again`() {
-    let earlier = CopyMark(copy: "a", tables: [table(2, key: ["7"], rows: 5)], isUnfinished: true)
-    let torn = CopyMark(copy: "a", tables: [table(2, rows: 9, isDone: true), table(3, key: ["1"])])
+    let earlier = CopyPlace(copy: "a", tables: [table(2, key: ["7"], rows: 5)], isUnfinished: true)
+    let torn = CopyPlace(
+      copy: "a", tables: [table(2, rows: 9, isDone: true), table(3, key: ["1"])])
     #expect(
       torn.before(earlier)
-        == CopyMark(
+        == CopyPlace(
           copy: "a", tables: [table(2, key: ["7"], rows: 5), table(3)], isUnfinished: true)
     )
-    let other = CopyMark(copy: "b", tables: [table(4, isDone: true)])
-    #expect(torn.before(other) == CopyMark(copy: "a", tables: [table(2), table(3)]))
-    #expect(torn.before(nil) == CopyMark(copy: "a", tables: [table(2), table(3)]))
+    let other = CopyPlace(copy: "b", tables: [table(4, isDone: true)])
+    #expect(torn.before(other) == CopyPlace(copy: "a", tables: [table(2), table(3)]))
+    #expect(torn.before(nil) == CopyPlace(copy: "a", tables: [table(2), table(3)]))
   }
 }

@@ -2,7 +2,7 @@
 ///
 /// The store has the same a little later. Who starts again puts it into the store first, so that no row
 /// comes twice that was committed and not written down there.
-struct CopyMark: Hashable, Sendable {
+struct CopyPlace: Hashable, Sendable {
   /// Which copy, by its ``CopyRequest/mark``; empty where no row of any has been read.
   var copy = ""
   /// How far the tables are of the round that was read last.
@@ -13,8 +13,8 @@ struct CopyMark: Hashable, Sendable {
 
   /// What counts where this was written and its rows perhaps were not: the place before, and whatever
   /// is not in it from its first row on.
-  func before(_ earlier: CopyMark?) -> CopyMark {
-    var before = earlier ?? CopyMark()
+  func before(_ earlier: CopyPlace?) -> CopyPlace {
+    var before = earlier ?? CopyPlace()
     before.isUnfinished = before.isUnfinished || isUnfinished
     guard before.copy != copy else {
       let known = Set(before.tables.map(\.relation))
@@ -32,13 +32,13 @@ struct CopyMark: Hashable, Sendable {
 }
 
 extension CopyBook {
-  /// What a mark changes in the book; nothing where the copy is another's, or was ended.
-  func changes(by mark: CopyMark) -> CopyBook {
-    guard !mark.copy.isEmpty, let request = requests.first(where: { $0.mark == mark.copy }),
+  /// What a place changes in the book; nothing where the copy is another's, or was ended.
+  func changes(by place: CopyPlace) -> CopyBook {
+    guard !place.copy.isEmpty, let request = requests.first(where: { $0.mark == place.copy }),
       request.state == .active || request.state == .paused
     else { return CopyBook() }
     var after = self
-    for table in mark.tables {
+    for table in place.tables {
       guard let index = after.index(of: table.relation, in: request.number) else { continue }
       after.change(index) { progress in
         progress.lastKey = table.lastKey
@@ -51,7 +51,7 @@ extension CopyBook {
 }
 
 // As JSON, in the record of a position.
-extension CopyMark {
+extension CopyPlace {
   /// Writes it as an object.
   func write(to text: inout JSONText) {
     text.object { text in

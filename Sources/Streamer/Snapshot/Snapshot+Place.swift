@@ -2,15 +2,15 @@
 /// have been given.
 extension Snapshot {
   /// Tells them, in a round and before the first.
-  func mark(_ pipeline: inout Pipeline) {
+  func tellPlace(_ pipeline: inout Pipeline) {
     guard pipeline.lanes.keepPositions, !book.requests.isEmpty else { return }
     if case .reading(let round) = state {
-      pipeline.mark(
-        CopyMark(
+      pipeline.copyReached(
+        CopyPlace(
           copy: book[round.request]?.mark ?? "", tables: round.progress,
           isUnfinished: round.leftAtStart > 0))
     } else {
-      pipeline.mark(CopyMark(isUnfinished: !book.hasEnded(CopyRequest.start)))
+      pipeline.copyReached(CopyPlace(isUnfinished: !book.hasEnded(CopyRequest.start)))
     }
   }
 }
