@@ -117,8 +117,8 @@ fuzz: setup ## libFuzzer on every target of Fuzz/; SECONDS=60 each, TARGET=name 
 fuzz-selftest: setup ## that fuzzing finds a planted bug
 	@$(FUZZ) selftest
 
-chaos: servers ## everything breaks under load, in both kinds of delivery or in DELIVERY; SECONDS=60 each, SEED=n
-	CHAOS_SECONDS=$(SECONDS) $(if $(DELIVERY),CHAOS_DELIVERY=$(DELIVERY)) $(if $(filter-out 0,$(SEED)),PSQL_STREAMER_SEED=$(SEED)) \
+chaos: servers ## everything breaks under load; SECONDS=60 each, SEED=n, DELIVERY= and BLOWS=a,b for some of it
+	CHAOS_SECONDS=$(SECONDS) $(if $(DELIVERY),CHAOS_DELIVERY=$(DELIVERY)) $(if $(BLOWS),CHAOS_BLOWS=$(BLOWS)) $(if $(filter-out 0,$(SEED)),PSQL_STREAMER_SEED=$(SEED)) \
 	  $(SWIFT_TEST) --filter 'Integration.*(Chaos|ExactlyOnce)'
 
 # The same tests beside a newer librdkafka than they were built against: what Debian 13 has, by default.

@@ -1,7 +1,7 @@
 import Support
 
 /// What may break while changes are on their way.
-enum ChaosBlow: CaseIterable {
+enum ChaosBlow: String, CaseIterable {
   case streamerKilled
   case streamerFrozen
   case streamerStopped
@@ -41,6 +41,20 @@ enum ChaosBlow: CaseIterable {
   ]
   /// Those of the networks.
   static let networks: [Self] = allCases.filter { $0.order(part: 0, seconds: 0) != nil }
+
+  /// Those of a kind of world, or which of them `CHAOS_BLOWS` names.
+  static func chosen(of kind: ChaosWorld.Kind) throws -> [Self] {
+    let all =
+      switch kind {
+      case .processes: processes
+      case .brokers: brokers
+      case .networks: networks
+      }
+    guard let names = TestEnvironment["CHAOS_BLOWS"]?.split(separator: ",") else { return all }
+    let chosen = all.filter { names.contains(Substring($0.rawValue)) }
+    if chosen.isEmpty { throw SupportError("CHAOS_BLOWS: none of \(names) is one of \(all)") }
+    return chosen
+  }
 
   /// What a proxy is told, and whether it stands in front of Kafka; nil where no network breaks.
   func order(part: Double, seconds: Double) -> (text: String, isKafka: Bool)? {

@@ -6,7 +6,7 @@ extension Integration.FirstThird {
   /// Concurrent writers while everything that can break breaks.
   ///
   /// `CHAOS_SECONDS` sets how long each load lasts, 15 if it is not set; `CHAOS_DELIVERY` leaves one of
-  /// the two kinds of delivery.
+  /// the two kinds of delivery, `CHAOS_BLOWS` some of what is broken (`brokerKilled,streamerKilled`).
   @Suite(.needsKafka) struct Chaos {
     private static let seconds = TestEnvironment["CHAOS_SECONDS"].flatMap { Int($0) } ?? 15
     private static let rate = 250

@@ -14,6 +14,7 @@ final class ChaosWorld {
   private let disk: SmallDisk?
   private var streamer: Subprocess
   private var random: SeededRandom
+  private let kinds: [ChaosBlow]
   private var blows: [ChaosBlow] = []
   /// The most that one of its processes had of memory, beside its code, in kB.
   private(set) var peak = 0
@@ -62,6 +63,8 @@ final class ChaosWorld {
       "\(kind)", postgres: server, broker: kind == .brokers ? Self.threeBrokers.get() : nil,
       through: network, by: disk?.prefix ?? [], lines: lines, tables: ChaosLoad.tables,
       replication: kind == .brokers ? 3 : 1)
+    let hasDisk = disk != nil
+    kinds = try ChaosBlow.chosen(of: kind).filter { $0 != .diskFull || hasDisk }
     streamer = try scenario.start()
   }
 
@@ -70,14 +73,6 @@ final class ChaosWorld {
     try PostgresServer(
       standbyOf: server,
       settings: ["wal_retrieve_retry_interval": "200ms", "synchronous_standby_names": ""])
-  }
-
-  private var kinds: [ChaosBlow] {
-    switch kind {
-    case .processes: ChaosBlow.processes.filter { $0 != .diskFull || disk != nil }
-    case .brokers: ChaosBlow.brokers
-    case .networks: ChaosBlow.networks
-    }
   }
 
   /// Breaks one thing after the other while the writers write, and waits until all has arrived.
@@ -132,7 +127,10 @@ final class ChaosWorld {
     let late = try network == nil ? [] : ["\(lateRequests()) requests late"]
     let waits = scenario.warnings.split(separator: "waiting for what becomes").count - 1
     let undecided = waits > 0 ? ["\(waits) waits for a transaction's end"] : []
-    return ([version] + counts + late + undecided + ["\(peak / 1024) MiB beside the code"])
+    let ends = scenario.warnings.split(separator: "has forgotten to end").count - 1
+    let forgotten = ends > 0 ? ["\(ends) transactions that a broker had forgotten"] : []
+    return
+      ([version] + counts + late + undecided + forgotten + ["\(peak / 1024) MiB beside the code"])
       .joined(separator: ", ")
   }
 
