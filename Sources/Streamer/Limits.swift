@@ -95,6 +95,10 @@ enum Limits {
   static let verifyPartSeconds: Int64 = 10
   /// Bytes of a file of `verify --resume`.
   static let verifyResumption = 256 << 20
+  /// How long a slot has no reader before `verify` believes that there is none.
+  static let verifyAbsence = Duration.seconds(5)
+  /// So many snapshots given up one after the other are a reason to say why.
+  static let snapshotsGivenUp = 5
   /// How long the instance's slot may stand still while `verify` waits for it.
   static let verifyPatience = Duration.seconds(60)
   /// Keys of one table that `verify --repair` has copied at most; of more the table is copied.
@@ -229,7 +233,7 @@ enum Limits {
   /// How long a Kafka transaction stays open, unless the sink sets another time.
   static let transactionInterval = Duration.milliseconds(100)
   /// Bytes of records that it takes, unless the sink sets another limit.
-  static let transactionBytes = 16 << 20
+  static let transactionBytes = 64 << 20
   /// How long it stays open inside one large transaction of the source.
   static let longestTransaction = Duration.seconds(5)
   /// How often a position that moves without records is committed.

@@ -13,11 +13,11 @@ public struct StandbyStatusUpdate: Hashable, Sendable {
   /// Whether the server is to answer with a keepalive at once.
   public var replyRequested: Bool
 
-  /// Makes an update; `applied` is the same as `flushed`.
-  public init(written: LSN, flushed: LSN, replyRequested: Bool = false) {
+  /// Makes an update; without `applied` that is the same as `flushed`.
+  public init(written: LSN, flushed: LSN, applied: LSN? = nil, replyRequested: Bool = false) {
     self.written = written
     self.flushed = flushed
-    self.applied = flushed
+    self.applied = applied ?? flushed
     self.replyRequested = replyRequested
   }
 

@@ -25,6 +25,8 @@ struct Feedback {
   /// The server waits for an answer, so what is confirmed is not held back for the interval.
   private var isUrgent = false
   private var flushed = LSN.zero
+  /// What all sinks have saved: the server shows it, and keeps what is retained of it.
+  private var applied = LSN.zero
   private var unsavedBytes = 0
   /// When the server was heard last, or was not listened to on purpose.
   private var lastHeard: Instant
@@ -106,6 +108,7 @@ struct Feedback {
   mutating func connected(statusInterval interval: Duration, now: Instant) {
     statusInterval = interval
     flushed = .zero
+    applied = .zero
     owesStatus = true
     lastStatus = now
     heard(now: now)
@@ -127,11 +130,13 @@ struct Feedback {
     owesStatus = false
     lastStatus = now
     flushed = max(flushed, acknowledgeable(sent: sent))
+    applied = max(applied, min(saved.min() ?? .zero, sent))
     if probes {
       lastProbe = now
       self.probes += 1
     }
-    return StandbyStatusUpdate(written: sent, flushed: flushed, replyRequested: probes)
+    return StandbyStatusUpdate(
+      written: sent, flushed: flushed, applied: applied, replyRequested: probes)
   }
 
   /// What the server may forget: everything before what all sinks have saved, less what is retained.

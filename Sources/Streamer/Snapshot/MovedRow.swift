@@ -60,7 +60,8 @@ struct MovedRow: Hashable, Sendable {
 /// whole table.
 struct Rereads {
   private struct Place: Hashable {
-    let request: Int
+    /// The copy's mark: there may be another one of the same number, of the start.
+    let copy: String
     let relation: UInt32
   }
 
@@ -78,16 +79,20 @@ struct Rereads {
     var commands: [CopyCommand] = []
     for row in rows {
       guard let request = Self.request(reading: row.relation, saved, book) else { continue }
-      let place = Place(request: request, relation: row.relation)
+      let copy = book[request]?.mark ?? "\(request)"
+      let place = Place(copy: copy, relation: row.relation)
       let count = counts[place, default: 0]
       // Beyond that the whole table has been asked for.
       guard count <= Limits.movedRows else { continue }
       let condition = row.condition
-      let isWhole = count == Limits.movedRows || SQLCondition.fault(in: condition) != nil
+      // A text that is none does not say which row it is.
+      let isWhole =
+        count == Limits.movedRows || condition.contains("\u{FFFD}")
+        || SQLCondition.fault(in: condition) != nil
       counts[place] = isWhole ? Limits.movedRows + 1 : count + 1
       commands.append(
         isWhole
-          ? .copy(tables: [row.table], filter: nil, mark: "moved \(request) \(row.table)")
+          ? .copy(tables: [row.table], filter: nil, mark: "moved \(copy) \(row.table)")
           : .copy(tables: [row.table], filter: condition, mark: "moved \(row.lsn)"))
     }
     return commands

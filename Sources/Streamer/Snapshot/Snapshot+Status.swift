@@ -7,8 +7,9 @@ extension Snapshot {
     case gone(TableProgress)
     /// A round has ended: how many rows it had and how long the stream has waited.
     case round(rows: Int64, pause: Duration)
-    /// A snapshot was older than the stream.
-    case stale
+    /// A snapshot was given up, and so many one after the other: the stream has not come to it in time,
+    /// or was ahead of it.
+    case stale(times: Int, isLate: Bool)
     case failed(StreamerError)
     /// A copy cannot be made.
     case refused(CopyRequest)

@@ -49,6 +49,10 @@ struct Snapshot {
   /// How long the stream has waited for rows.
   private(set) var pauses = CopyPauses()
   private var failures = Backoff(longest: Limits.longestRetry)
+  /// When the next round is due behind one that has failed.
+  private var retry: Instant?
+  /// How many snapshots were given up, one after the other.
+  private var givenUp = 0
   private var random: any RandomNumberGenerator & Sendable
   /// When progress that could not be saved is saved again.
   private(set) var nextSave: Instant?
@@ -246,8 +250,9 @@ struct Snapshot {
       saved = book
       telling = []
       nextSave = nil
-      failures.reset()
-      state = .resting(until: now)
+      let due = retry.take()
+      if due == nil { failures.reset() }
+      state = .resting(until: due ?? now)
       for number in unfinished { tellEnd(of: number) }
       look()
     case .refused(let changed):
@@ -260,6 +265,7 @@ struct Snapshot {
       }
     case .failed(let error):
       remarks.append(.failed(error))
+      if case .reading = state { retry = now + failures.next(using: &random) }
       end(&pipeline, now: now)
       if case .saving = state {
         state = .delivering
@@ -282,12 +288,11 @@ struct Snapshot {
       if pipeline.looksBehindFence { pipeline.lookBehindFence(window) }
       // More than that is not received before what is there is read.
       let isFull = pipeline.looksBehindFence && window.byteCount >= windowLimit
-      guard mayRead, !isFull, pipeline.fence?.isTorn == false, now - since < Limits.fencePatience
-      else {
-        return giveUp(&pipeline)
-      }
+      guard now - since < Limits.fencePatience else { return giveUp(&pipeline, isLate: true) }
+      guard mayRead, !isFull, pipeline.fence?.isTorn == false else { return giveUp(&pipeline) }
       guard pipeline.isAtFence else { return }
       guard pipeline.read.areSeen(by: point.snapshot) else { return giveUp(&pipeline) }
+      givenUp = 0
       begin(point, &pipeline, now: now)
       try read(&pipeline, now: now)
     case .reading:
@@ -314,8 +319,11 @@ struct Snapshot {
   }
 
   /// The snapshot is of no use; another is taken.
-  private mutating func giveUp(_ pipeline: inout Pipeline) {
-    remarks.append(.stale)
+  ///
+  /// `isLate` says that the stream has not come to it, else it is ahead of it.
+  private mutating func giveUp(_ pipeline: inout Pipeline, isLate: Bool = false) {
+    givenUp += 1
+    remarks.append(.stale(times: givenUp, isLate: isLate))
     pipeline.fence = nil
     state = .closing(isStale: true)
   }

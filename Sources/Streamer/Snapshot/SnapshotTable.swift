@@ -15,6 +15,9 @@ struct SnapshotTable: Hashable, Sendable {
   /// The columns that its rows are read in the order of, in that order; empty for a table that can only
   /// be read whole.
   var key: [Int] = []
+  /// The operator that says which keys lie behind one: that of the key's index, with its schema where
+  /// that is an extension's.
+  var behind = ">"
   /// What its first file takes on the server's disk, in bytes; nothing for a partitioned one.
   ///
   /// Where it was not measured, what it took when VACUUM or ANALYZE last counted.
@@ -29,6 +32,16 @@ struct SnapshotTable: Hashable, Sendable {
   var mayTellGone: Bool {
     let identity = relation.replicaIdentity
     return !key.isEmpty && (identity == .primaryKey || identity == .index)
+  }
+
+  /// What is wrong with keys that are asked for, a JSON array of objects; nil for nothing.
+  func fault(inKeys text: String) -> String? {
+    let columns = key.map { relation.columns[$0].name }
+    for element in JSONValue(Array(text.utf8))?.elements ?? [] {
+      let missing = columns.first { (element[$0] ?? .null) == .null }
+      if let missing { return "a key of \(name) has no \"\(missing)\"" }
+    }
+    return nil
   }
 
   /// "schema.table".
@@ -69,7 +82,7 @@ struct SnapshotTable: Hashable, Sendable {
     if let condition { conditions.append("(\(condition))") }
     if !last.isEmpty {
       let values = last.map(ReplicationCommand.literal).joined(separator: ", ")
-      conditions.append("(\(keyColumns)) > (\(values))")
+      conditions.append("(\(keyColumns)) \(behind) (\(values))")
     }
     return conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND ")
   }
@@ -78,11 +91,13 @@ struct SnapshotTable: Hashable, Sendable {
   private func query(gone keys: String) -> String {
     let names = names
     let columns = names.indices.map { key.contains($0) ? "k.\(names[$0])" : "NULL" }
+    // What has no value is no key.
+    let whole = key.map { "k.\(names[$0]) IS NOT NULL AND " }.joined()
     let same = key.map { "t.\(names[$0]) = k.\(names[$0])" }
     let table = String(source.dropFirst(isPartitioned ? 0 : "ONLY ".count))
     return """
       SELECT \(columns.joined(separator: ", ")) FROM pg_catalog.json_populate_recordset(\
-      NULL::\(table), \(ReplicationCommand.literal(keys))) k WHERE NOT EXISTS (\
+      NULL::\(table), \(ReplicationCommand.literal(keys))) k WHERE \(whole)NOT EXISTS (\
       SELECT FROM \(source) t WHERE \(same.joined(separator: " AND "))\
       \(filter.map { " AND (\($0))" } ?? ""))
       """
@@ -107,8 +122,10 @@ struct SnapshotTable: Hashable, Sendable {
   static func query(
     publication: String, oids: [UInt32]?, serverMajor: Int, _ detail: Detail
   ) -> String {
-    let keys =
-      serverMajor >= 11 ? "(i.indkey::int2[])[0:i.indnkeyatts - 1]" : "(i.indkey::int2[])"
+    // Slices count from 1.
+    let count = serverMajor >= 11 ? "i.indnkeyatts" : "i.indnatts"
+    func slice(_ column: String) -> String { "(i.\(column))[0:\(count) - 1]" }
+    let keys = slice("indkey::int2[]")
     let isPublished =
       switch serverMajor {
       case 18...:
@@ -128,7 +145,8 @@ struct SnapshotTable: Hashable, Sendable {
       SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident, c.reltuples::bigint, \
       \(bytes), \(hasFilters ? "pg_catalog.pg_get_expr(p.filter, c.oid)" : "NULL"), a.attname, a.atttypid, a.atttypmod, \
       CASE c.relreplident WHEN 'f' THEN true ELSE COALESCE(a.attnum = ANY (d.keys), false) END, \
-      pg_catalog.array_position(k.keys, a.attnum) \
+      pg_catalog.array_position(k.keys, a.attnum), pg_catalog.cardinality(k.keys), \
+      (\(comparison)) \
       FROM (\(Publication.members(publication, serverMajor: serverMajor))) p \
       JOIN pg_catalog.pg_class c ON c.oid = p.relid \
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -137,28 +155,48 @@ struct SnapshotTable: Hashable, Sendable {
       LEFT JOIN LATERAL (SELECT \(keys) AS keys FROM pg_catalog.pg_index i \
       WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'i' THEN i.indisreplident \
       WHEN 'd' THEN i.indisprimary AND i.indimmediate END LIMIT 1) d ON true \
-      LEFT JOIN LATERAL (SELECT \(keys) AS keys FROM pg_catalog.pg_index i \
+      LEFT JOIN LATERAL (SELECT \(keys) AS keys, \(slice("indclass::oid[]")) AS classes, \
+      \(slice("indcollation::oid[]")) AS collations FROM pg_catalog.pg_index i \
       WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'i' THEN i.indisreplident \
       ELSE i.indisprimary AND i.indimmediate END LIMIT 1) k ON true \
       \(among) ORDER BY c.oid, a.attnum
       """
   }
 
+  /// What finds the operator by which a key's column `a` is compared in the order that ORDER BY has; NULL
+  /// where the index has another one, or where a value's text is perhaps none.
+  private static let comparison = """
+    SELECT CASE n.nspname WHEN 'pg_catalog' THEN o.oprname::text ELSE \
+    'OPERATOR(' || pg_catalog.quote_ident(n.nspname) || '.' || o.oprname || ')' END \
+    FROM pg_catalog.pg_opclass s \
+    JOIN pg_catalog.pg_amop m ON m.amopfamily = s.opcfamily AND m.amopstrategy = 5 \
+    AND m.amoplefttype = s.opcintype AND m.amoprighttype = s.opcintype \
+    JOIN pg_catalog.pg_operator o ON o.oid = m.amopopr \
+    JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace \
+    CROSS JOIN pg_catalog.array_position(k.keys, a.attnum) place \
+    WHERE s.oid = k.classes[place] AND s.opcdefault AND k.collations[place] = a.attcollation \
+    AND (a.attcollation = 0 OR pg_catalog.getdatabaseencoding() <> 'SQL_ASCII')
+    """
+
   /// Reads the answer to ``query(publication:oids:serverMajor:_:)``.
   static func all(from rows: [[String?]]) -> [SnapshotTable] {
     var tables: [SnapshotTable] = []
-    // Where each column of a table stands in its key.
+    // Where each column of a table stands in its key, how many columns that has, and what compares them.
     var places: [(column: Int, place: Int)] = []
+    var length = 0
+    var operators: Set<String?> = []
     func close() {
       guard var table = tables.popLast() else { return }
-      table.key = places.sorted { $0.place < $1.place }.map(\.column)
-      // A key that is not read whole says nothing.
-      if places.map(\.place).max() != places.count, !places.isEmpty { table.key = [] }
+      // A key that is not published whole, or not compared as one, says nothing.
+      if places.count == length, operators.count == 1, let behind = operators.first ?? nil {
+        table.key = places.sorted { $0.place < $1.place }.map(\.column)
+        table.behind = behind
+      }
       tables.append(table)
-      places = []
+      (places, operators) = ([], [])
     }
     for row in rows {
-      guard row.count == 13, let oid = row[0].flatMap({ UInt32($0) }), let schema = row[1],
+      guard row.count == 15, let oid = row[0].flatMap({ UInt32($0) }), let schema = row[1],
         let name = row[2], let letter = row[4]?.utf8.first,
         let identity = Relation.ReplicaIdentity(rawValue: letter), let column = row[8],
         let type = row[9].flatMap({ UInt32($0) })
@@ -170,7 +208,11 @@ struct SnapshotTable: Hashable, Sendable {
       } else {
         close()
       }
-      if let place = row[12].flatMap({ Int($0) }) { places.append((columns.count, place)) }
+      if let place = row[12].flatMap({ Int($0) }) {
+        places.append((columns.count, place))
+        length = row[13].flatMap { Int($0) } ?? 0
+        operators.insert(row[14])
+      }
       columns.append(
         Relation.Column(
           name: column, isKey: row[11] == "t", type: type,

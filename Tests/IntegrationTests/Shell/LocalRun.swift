@@ -23,7 +23,7 @@ final class LocalRun: Sendable {
   /// - Throws: `SupportError` when the server cannot be had.
   init(
     _ title: String, postgres: PostgresServer? = nil, standby: PostgresServer? = nil,
-    lines: Scenario.Lines = Scenario.Lines(), tables: String
+    encoding: String? = nil, lines: Scenario.Lines = Scenario.Lines(), tables: String
   ) throws {
     let number = Self.counter.add(1, ordering: .relaxed).newValue
     name = "local_\(title)_\(number)"
@@ -33,7 +33,8 @@ final class LocalRun: Sendable {
     directory = try TemporaryDirectory("local")
     httpPort = try FreePort.take()
     self.lines = Mutex(lines)
-    try self.postgres.psql("CREATE DATABASE \(name)")
+    let encoded = encoding.map { " ENCODING '\($0)' TEMPLATE template0" } ?? ""
+    try self.postgres.psql("CREATE DATABASE \(name)\(encoded)")
     try psql("CREATE PUBLICATION everything FOR ALL TABLES; \(tables)")
   }
 

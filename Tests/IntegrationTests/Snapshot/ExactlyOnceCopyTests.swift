@@ -50,9 +50,12 @@ extension Integration.LastThird {
 
     /// Waits until nothing is left to copy, and ends the program.
     private func finish(_ scenario: Scenario, _ streamer: Subprocess, copies count: Int) throws {
-      try eventually(within: .seconds(120), "the end of \(count) copies (\(scenario.warnings))") {
+      var list: [JSON] = []
+      try eventually(
+        within: .seconds(120), "the end of \(count) copies (\(list); \(scenario.warnings))"
+      ) {
         try Scenario.requireAlive(streamer)
-        let list = copies(scenario)
+        list = copies(scenario)
         return list.count >= count && list.allSatisfy { $0["state"]?.string == "done" }
       }
       try scenario.psql("INSERT INTO stop VALUES (1)")
@@ -83,7 +86,8 @@ extension Integration.LastThird {
         "psql", ["-qX", "-d", scenario.postgres.dsn(database: scenario.name), "-c", Self.writer])
       var (during, signals) = (0, 0)
       for number in 0..<Self.kills {
-        let streamer = try scenario.launch()
+        // What is written before there is a slot is no signal.
+        let streamer = try number == 0 ? scenario.start() : scenario.launch()
         usleep(UInt32.random(in: 300_000...1_500_000, using: &random))
         if number % 2 == 1 {
           signals += 1

@@ -141,6 +141,39 @@ extension Integration.LastThird {
       }
     }
 
+    /// What is delivered is told to the server also where log is kept for rewinds.
+    @Test(.needsKafka, arguments: majors)
+    func `A standby's rows are compared with their topic`(major: Int) throws {
+      let (primary, standby) = try pair(major)
+      let run = try LocalRun(
+        "verified", postgres: primary, standby: standby,
+        lines: Scenario.Lines(
+          source: [#"snapshot = "initial""#, #"walRetain = "1GiB""#]),
+        tables: "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 500)")
+      run.change {
+        $0.more = [
+          "[sink.out]", #"type = "kafka""#, #"sources = ["pg"]"#,
+          "hosts = [\"\((try? Integration.kafka.bootstrap) ?? "")\"]", #"createTopics = "create""#,
+          "topicFallback = \"\(run.name)\"",
+        ]
+      }
+      try eventually("the table on the standby") {
+        (try? standby.psql("SELECT count(*) FROM t", database: run.name)) == "500"
+      }
+      let streamer = try start(run)
+      try waitForCopies(run, streamer)
+      try run.psql("DELETE FROM t WHERE id > 400; INSERT INTO t VALUES (1000)")
+      try eventually("the changes on the standby") {
+        try standby.psql("SELECT count(*) FROM t", database: run.name) == "401"
+      }
+      let found = try Subprocess.run(
+        Binary.psqlStreamer,
+        ["verify", "--config", run.directory.file("psql-streamer.toml"), "--json"])
+      #expect(found.termination == .exited(0), "\(found.standardError)")
+      #expect(try JSON(found.standardOutput)["tables"]?.elements.first?["rows"]?.int == 401)
+      #expect(try run.stop(streamer) == .exited(0))
+    }
+
     private func ask(_ run: LocalRun) throws {
       try Subprocess.check(Binary.psqlStreamer, Self.asking(run))
     }

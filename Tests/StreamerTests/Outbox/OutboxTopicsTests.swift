@@ -179,19 +179,3 @@ import Testing
     #expect(sink.places.last?.lsn == LSN(0x120))
   }
 }
-
-/// Notes what it is given and how far it is told that is.
-private final class KeepingSink: TransactionalSink {
-  var topics: [TopicID] = []
-  var places: [ReadPlace] = []
-  let isClaimed = false
-  func claim() throws(StreamerError) -> KeptPosition? { nil }
-  func begin(_ identity: PositionIdentity, options: String, at place: ReadPlace) {}
-  func reached(_ place: ReadPlace) { places.append(place) }
-  let awaitsBoundary = false
-  let isUncommitted = false
-  func takeCommitted() -> LSN? { nil }
-  func hurry() {}
-  func send(_ batch: borrowing RecordBatch) { topics += batch.entries.map(\.topic) }
-  func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError) {}
-}

@@ -68,6 +68,22 @@ final class CapturingSink: Sink {
   }
 }
 
+/// Notes what it is given and how far it is told that is.
+final class KeepingSink: TransactionalSink {
+  var topics: [TopicID] = []
+  var places: [ReadPlace] = []
+  let isClaimed = false
+  func claim() throws(StreamerError) -> KeptPosition? { nil }
+  func begin(_ identity: PositionIdentity, options: String, at place: ReadPlace) {}
+  func reached(_ place: ReadPlace) { places.append(place) }
+  let awaitsBoundary = false
+  let isUncommitted = false
+  func takeCommitted() -> LSN? { nil }
+  func hurry() {}
+  func send(_ batch: borrowing RecordBatch) { topics += batch.entries.map(\.topic) }
+  func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError) {}
+}
+
 /// A pipeline with one lane into a ``CapturingSink``, fed with a server's bytes.
 final class CapturingPipeline {
   let sink = CapturingSink()

@@ -54,6 +54,28 @@ import Testing
     let commands = rereads.commands(for: many, begun, begun)
     #expect(commands.count == Limits.movedRows - 1)
     #expect(commands.last == .copy(tables: ["public.t"], filter: nil, mark: "moved 1 public.t"))
+    // Another copy of the same number is another matter, and what it asks for is not known yet.
+    func marked(_ book: CopyBook, _ mark: String) -> CopyBook {
+      CopyBook(
+        book.requests.map { request in
+          var request = request
+          request.mark = mark
+          return request
+        }, book.tables)
+    }
+    let first = rereads.commands(for: many, marked(begun, "a"), marked(begun, "a"))
+    let second = rereads.commands(for: many, marked(begun, "b"), marked(begun, "b"))
+    #expect(
+      [first.last, second.last]
+        == [
+          .copy(tables: ["public.t"], filter: nil, mark: "moved a public.t"),
+          .copy(tables: ["public.t"], filter: nil, mark: "moved b public.t"),
+        ])
+    // A text that is none does not say which row it is.
+    var unknown = Rereads()
+    #expect(
+      unknown.commands(for: [row("caf\u{FFFD}", 1)], begun, begun)
+        == [.copy(tables: ["public.t"], filter: nil, mark: "moved 1 public.t")])
     // A key that is no condition asks for the whole table at once.
     var others = Rereads()
     #expect(

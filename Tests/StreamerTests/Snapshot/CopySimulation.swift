@@ -63,6 +63,9 @@ final class CopySimulation {
   private var isParallel = false
   /// Saves that came again at once after one had failed.
   private(set) var hastySaves = 0
+  private var failedRead: Instant?
+  /// Rounds that came again at once after rows could not be read.
+  private(set) var hastyRounds = 0
 
   // The store.
   private var savedPosition = start
@@ -340,6 +343,10 @@ final class CopySimulation {
     }
     if case .save = step {
     } else if !isQuiet, Int.random(in: 0..<40, using: &random) == 0 {
+      switch step {
+      case .read, .readOn, .seek: if pipeline.isInRound { failedRead = now }
+      default: break
+      }
       answer = .failed(StreamerError(what: "server", why: "it was told to fail", retryable: true))
     }
     try? snapshot.take(answer, &pipeline, now: now)
@@ -373,6 +380,9 @@ final class CopySimulation {
     }
     if case .save? = step, let failed = failedSave.take(), now - failed < .milliseconds(40) {
       hastySaves += 1
+    }
+    if case .lock? = step, let failed = failedRead.take(), now - failed < .milliseconds(40) {
+      hastyRounds += 1
     }
     // A copy may begin in the middle of a stream.
     pipeline.read.isNeeded = snapshot.isOn
@@ -434,7 +444,7 @@ final class CopySimulation {
       savedStart = keeper?.committed.lsn ?? savedPosition
       pipeline = Self.pipeline(sink, at: savedStart)
       snapshot = Self.snapshot(random, parallelism)
-      (step, failedSave) = (nil, nil)
+      (step, failedSave, failedRead) = (nil, nil, nil)
       changed = []
       _ = claim()
       snapshot.begin(kept.settled, of: Self.origin, now: now)

@@ -35,6 +35,7 @@ import Testing
       let simulation = CopySimulation(seed: seed, isStandby: isStandby)
       if let fault = try simulation.run() { Issue.record("seed \(seed): \(fault)") }
       #expect(simulation.hastySaves == 0, "seed \(seed)")
+      #expect(simulation.hastyRounds == 0, "seed \(seed)")
       #expect(simulation.forgotten == 0, "seed \(seed)")
       rounds += simulation.rounds
       stale += simulation.stale
@@ -146,6 +147,10 @@ import Testing
     #expect(
       table.query(after: ["1", "a"], limit: 7) == #"SELECT "id", "v", "big" FROM "public"."t" "#
         + #"WHERE ((v > 0)) AND ("v", "id") > ('1', 'a') ORDER BY "v", "id" LIMIT 7"#)
+    table.behind = "OPERATOR(ext.>)"
+    #expect(
+      table.query(after: ["1", "a"], limit: 7).contains(
+        #"("v", "id") OPERATOR(ext.>) ('1', 'a')"#))
     table.key = []
     #expect(
       table.query(after: [], limit: 7)
@@ -158,8 +163,32 @@ import Testing
     #expect(
       table.query(after: [], limit: 7)
         == #"SELECT k."id", NULL, NULL FROM pg_catalog.json_populate_recordset("#
-        + #"NULL::"public"."t", '[{"id":"it''s"}]') k WHERE NOT EXISTS ("#
+        + #"NULL::"public"."t", '[{"id":"it''s"}]') k WHERE k."id" IS NOT NULL AND NOT EXISTS ("#
         + #"SELECT FROM ONLY "public"."t" t WHERE t."id" = k."id" AND ((v > 0)))"#)
+  }
+
+  @Test func `A key that is not whole, or not compared as one, is none`() {
+    func table(_ columns: [(place: String?, operator: String?)], of count: String) -> SnapshotTable?
+    {
+      SnapshotTable.all(
+        from: columns.enumerated().map { number, column in
+          [
+            "7", "public", "t", "r", "d", "10", "8192", nil, "c\(number)", "23", "-1", "t",
+            column.place, column.place == nil ? nil : count, column.operator,
+          ]
+        }
+      ).first
+    }
+    #expect(table([("2", ">"), (nil, nil), ("1", ">")], of: "2")?.key == [2, 0])
+    #expect(table([("1", ">"), (nil, nil)], of: "2")?.key == [])
+    #expect(table([("2", ">"), (nil, nil)], of: "2")?.key == [])
+    #expect(table([("1", ">"), ("2", "OPERATOR(ext.>)")], of: "2")?.key == [])
+    #expect(table([("1", ">"), ("2", nil)], of: "2")?.key == [])
+    let own = table([("1", "OPERATOR(ext.>)")], of: "1")
+    #expect(own?.key == [0] && own?.behind == "OPERATOR(ext.>)")
+    #expect(table([(nil, nil)], of: "0")?.key == [])
+    #expect(own?.fault(inKeys: #"[{"c0": 1}, {"c1": 2}]"#) == #"a key of public.t has no "c0""#)
+    #expect(own?.fault(inKeys: #"[{"c0": 1}]"#) == nil)
   }
 
   @Test func `A copy begins when it should`() {

@@ -127,6 +127,8 @@ extension PostgresSession {
     var start =
       book[CopyRequest.start]
       ?? CopyRequest(number: CopyRequest.start, mark: CopyRequest.newMark())
+    // What sinks know of the copy that has ended says nothing of tables that have come back.
+    if book.hasEnded(CopyRequest.start) { start.mark = CopyRequest.newMark() }
     if start.state != .paused { start.state = .active }
     let before = tables.filter { table in !added.contains { $0.relation == table.relation } }
     try store.save(CopyBook([start], before + added), of: origin)
@@ -193,6 +195,7 @@ extension PostgresSession {
           "\(chosen[0].name) has no key that tells a deleted row",
           hint: "It takes a primary key or an index as its replica identity, and not FULL.")
       }
+      if let fault = chosen[0].fault(inKeys: keys ?? "") { throw refusal(fault, hint: "") }
     }
     try examine(filter, keys, of: chosen)
     let added = book.next(
@@ -283,9 +286,11 @@ extension PostgresSession {
 
   // MARK: - Refusals
 
-  /// Whether an error is of what a condition says: its text, or the values that it meets.
+  /// Whether an error is of what a condition says: its text, the values that it meets, or what it does.
   static func isOfCondition(_ error: ServerError) -> Bool {
-    error.code != "42501" && ["0A", "21", "22", "42", "P0"].contains(error.code.prefix(2))
+    guard error.code != "42501" else { return false }
+    return error.code == "25006"
+      || ["0A", "21", "22", "23", "42", "54", "P0"].contains(error.code.prefix(2))
   }
 
   func refusedCondition(of table: SnapshotTable, _ error: ServerError) -> StreamerError {

@@ -50,6 +50,7 @@ extension PostgresSession {
     let describe = SnapshotTable.query(
       publication: source.publication, oids: tables.map(\.relation), serverMajor: major, .known)
     deadline = .now + Limits.snapshotQuestion
+    isStandby = try ask(&connection, "SELECT pg_catalog.pg_is_in_recovery()").first?.first == "t"
     let present = SnapshotTable.all(from: try ask(&connection, describe))
     let estimates = try estimate(uncounted, &connection)
     _ = try ask(&connection, "\(Self.reading); \(Self.beginSnapshot)")

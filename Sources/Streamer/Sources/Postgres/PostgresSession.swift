@@ -131,7 +131,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   /// Locks those tables once more.
   var locking = ""
   /// Whether the server was a standby when the stream began.
-  private(set) var isStandby = false
+  var isStandby = false
   /// The copy that they are of.
   var copied = CopyRequest.start
   /// The published tables that are no news; nil where none is looked for.

@@ -112,9 +112,11 @@ extension PostgresSource {
       case .round(let rows, let pause):
         log.debug(
           "a round of existing rows", ["rows": "\(rows)", "pause": DurationText.text(pause)])
-      case .stale: log.debug("a snapshot was older than the stream; another is taken")
+      case .stale(let times, let isLate): tellStale(times, isLate)
       case .failed(let error):
-        log.limited("copy")?.warning("existing rows could not be read", ["error": "\(error)"])
+        log.limited("copy")?.warning(
+          "existing rows could not be read",
+          ["copy": snapshot.current.map { "\($0.number)" } ?? "", "error": "\(error)"])
       case .refused(let request):
         observer.copied(snapshot.status, snapshot.list)
         log.warning(
@@ -133,6 +135,20 @@ extension PostgresSource {
       }
     }
     if !snapshot.isOn, pipeline.read.isNeeded { pipeline.read = ReadTransactions() }
+  }
+
+  /// Some snapshots are given up in any copy; where it is one after the other, a copy stands still.
+  private func tellStale(_ times: Int, _ isLate: Bool) {
+    log.debug("a snapshot does not fit the stream; another is taken")
+    guard times >= Limits.snapshotsGivenUp else { return }
+    let why =
+      isLate
+      ? "the stream is behind and does not come to them in \(DurationText.text(Limits.fencePatience)): "
+        + "the sinks are slow"
+      : "commits were sent that other sessions do not see yet: a synchronous standby is waited for"
+    log.limited("stale copy")?.warning(
+      "existing rows wait: one snapshot after the other is given up",
+      ["copy": snapshot.current.map { "\($0.number)" } ?? "", "times": "\(times)", "why": why])
   }
 }
 
