@@ -125,7 +125,10 @@ public final class KafkaBroker: Sendable {
     try Subprocess.check("kill", ["-\(name)", try process(node)])
   }
 
-  private func process(_ node: Node) throws -> String {
+  /// The number of its process.
+  ///
+  /// - Throws: `SupportError` when it is not running.
+  public func process(_ node: Node = .all) throws -> String {
     try FileBytes.text(of: Self.file(node, in: directory)).split(separator: "\n").joined()
   }
 

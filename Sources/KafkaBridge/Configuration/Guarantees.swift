@@ -29,6 +29,9 @@ extension KafkaConfiguration {
       property: "delivery.report.only.error", isKept: { $0 == "false" },
       reason: "positions move by the reports of delivered records"),
     Guarantee(
+      property: "isolation.level", isKept: { $0 == "read_committed" },
+      reason: "a commit counts once a reader of what is committed would see it"),
+    Guarantee(
       property: "transactional.id", isKept: { $0.isEmpty },
       reason: "it belongs to exactly-once delivery, which sets it itself"),
   ]

@@ -438,7 +438,9 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
   /// Lets the worker end the connection and close the sinks; what hangs then is left behind.
   private func close(within limit: Duration, now: Instant) {
     if limit == .zero {
-      if source.rest.isUndelivered || source.rest.isInTransaction {
+      if source.dropTime != nil {
+        log.warning("the time to stop is over; what was not delivered goes with the slot")
+      } else if source.rest.isUndelivered || source.rest.isInTransaction {
         log.warning(
           "the time to stop is over; what was not delivered comes again at the next start")
       } else {
@@ -452,7 +454,7 @@ final class Driver<S: Source>: Service.Pipeline, @unchecked Sendable {
       if let descriptor = source.lanes[index].sink.eventDescriptor { poller.forget(descriptor) }
       source.lanes[index].sink.abandon()
     }
-    closingDeadline = now + limit + Limits.closingGrace
+    closingDeadline = now + limit + (source.dropTime ?? .zero) + Limits.closingGrace
     let deadline = ContinuousClock.now + limit
     worker.submit {
       goodbye()

@@ -63,6 +63,8 @@ protocol Source: AnyObject, SendableMetatype {
     _ answer: Answer, _ poller: inout Poller, now: ContinuousClock.Instant
   ) throws(StreamerError)
 
+  /// How much longer its last job may take: a slot is dropped by it, with what was not delivered.
+  var dropTime: Duration? { get }
   /// What is still under way.
   var rest: PipelineMachine.Rest { get }
   /// Whether everything has been read that will ever come.
@@ -77,6 +79,8 @@ protocol Source: AnyObject, SendableMetatype {
 
 extension Source {
   func stopping() {}
+
+  var dropTime: Duration? { nil }
 
   func take(_ order: CopyOrder) {
     order.answer(

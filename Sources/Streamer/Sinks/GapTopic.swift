@@ -36,7 +36,8 @@ struct GapTopic: Sendable {
     try writer.open(topics: [])
     let topic = try writer.prepare(topics: [name])[0].get()
     writer.send(
-      key: Array(gap.source.utf8), value: GapsDocument.json(gap), to: topic, ticket: 0)
+      key: Array(gap.source.utf8), value: GapsDocument.json(gap), to: topic, partition: 0,
+      ticket: 0)
     try writer.deliver(within: Limits.kafkaRequest)
   }
 }

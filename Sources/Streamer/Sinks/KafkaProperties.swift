@@ -80,9 +80,10 @@ enum KafkaProperties {
 
   /// Whether a property says how to reach and authenticate, not how to produce.
   static func isConnection(_ name: String) -> Bool {
-    ["security.", "sasl.", "ssl.", "enable.ssl.", "broker.", "socket.", "debug"].contains {
-      name.hasPrefix($0)
-    }
+    [
+      "security.", "sasl.", "ssl.", "enable.ssl.", "broker.", "socket.", "client.", "reconnect.",
+      "debug",
+    ].contains { name.hasPrefix($0) }
   }
 }
 

@@ -45,8 +45,10 @@ struct KafkaTransaction {
 
   let rules: Rules
   private var state: State
-  /// What the last commit led to; nil before the start is known.
+  /// What the last commit led to, or where reading began; nil before the start is known.
   private(set) var committed: ReadPlace?
+  /// Whether a commit has led there: whoever starts again finds what was written last.
+  private var isWritten = true
   /// What everything that was sent leads to.
   private var reached: ReadPlace?
   /// Records were sent after that was said: where they lead to is not known yet.
@@ -78,10 +80,12 @@ struct KafkaTransaction {
   /// Whether something was sent that is not committed.
   var isUncommitted: Bool { if case .idle = state { false } else { true } }
 
-  /// Where reading began: that place is committed.
-  mutating func started(at place: ReadPlace) {
+  /// Where reading began; `isWritten` says that this is what was committed last, else it is committed at
+  /// once.
+  mutating func started(at place: ReadPlace, isWritten: Bool) {
     committed = place
     reached = place
+    self.isWritten = isWritten
   }
 
   /// Nothing waits for its interval any more.
@@ -117,8 +121,8 @@ struct KafkaTransaction {
     closeIfDue()
     switch state {
     case .idle(let since):
-      guard let reached, let committed, reached != committed,
-        isHurried || now >= since + rules.idleInterval
+      guard let reached, let committed,
+        !isWritten || reached != committed && (isHurried || now >= since + rules.idleInterval)
       else { return nil }
       state = .settling
       return .begin
@@ -139,6 +143,7 @@ struct KafkaTransaction {
   mutating func commitEnded(now: Instant) -> ReadPlace? {
     guard case .committing = state else { return nil }
     committed = target
+    isWritten = true
     state = .idle(since: now)
     (isDue, mayCut) = (false, false)
     return committed
@@ -147,7 +152,8 @@ struct KafkaTransaction {
   /// When something is due by time alone.
   var deadline: Instant? {
     switch state {
-    case .idle(let since): reached != committed ? since + rules.idleInterval : nil
+    case .idle(let since):
+      !isWritten ? since : reached != committed ? since + rules.idleInterval : nil
     case .open(let since, _):
       isDue ? (mayCut ? nil : since + rules.longest) : since + rules.interval
     case .settling, .placing, .committing: nil

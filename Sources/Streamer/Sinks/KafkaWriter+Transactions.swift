@@ -31,8 +31,8 @@ extension KafkaWriter {
         commits.withLock { $0.last = .now - start }
         return nil
       } catch {
-        let isOver = commits.withLock { $0.isAbandoned }
-        let goesOn = error.isRetriable && !error.isFatal && !error.requiresAbort && !isOver
+        let goesOn =
+          error.isRetriable && !error.isFatal && !error.requiresAbort && !isAbandoned
         guard goesOn, .now < start + Limits.transactionOutcome else { return explain(error, true) }
       }
     }
@@ -45,23 +45,22 @@ extension KafkaWriter {
   func awaitMark(at place: WrittenPartition) -> StreamerError? {
     guard let producer else { preconditionFailure("a commit without a producer") }
     let deadline = ContinuousClock.now + Limits.positionRead
-    while true {
+    // A record that was taken for one that had come before has no offset to look for.
+    while place.lastOffset >= 0 {
       do throws(KafkaError) {
-        if try producer.isDecided(
-          place.partition, before: place.lastOffset + 1, timeout: Limits.positionRead)
-        {
+        let end = place.lastOffset + 1
+        if try producer.isDecided(place.partition, before: end, timeout: Limits.commitAnswer) {
           return nil
         }
       } catch {
-        guard error.isRetriable, .now < deadline else { return explain(error, true) }
+        guard error.isRetriable else { return explain(error, true) }
       }
-      guard .now < deadline, !commits.withLock({ $0.isAbandoned }) else {
-        return StreamerError(
-          what: "Kafka", why: "a commit was answered, and is not to be seen in \(place.partition)",
-          retryable: true)
-      }
+      guard .now < deadline, !isAbandoned else { break }
       usleep(Limits.markPause)
     }
+    return StreamerError(
+      what: "Kafka", why: "a commit was answered, and is not to be seen in \(place.partition)",
+      retryable: true)
   }
 
   /// Ends what is neither committed nor aborted under this writer's transactional.id: one group of
@@ -91,6 +90,9 @@ extension KafkaWriter {
 
   /// A commit that is under way ends soon.
   func abandonCommit() { commits.withLock { $0.isAbandoned = true } }
+
+  /// Whether that was said.
+  var isAbandoned: Bool { commits.withLock { $0.isAbandoned } }
 
   /// How many records have no report yet.
   var outstanding: Int { producer?.outstanding ?? 0 }

@@ -38,6 +38,8 @@ final class KafkaWriter: @unchecked Sendable {
   private var failure: StreamerError?
   /// When the producer ended whose reason has not been reported yet.
   private var fatalSince: ContinuousClock.Instant?
+  /// What happened to a record because of that.
+  private var consequence: StreamerError?
   /// What librdkafka reported since something was delivered, or the cluster answered though nothing was.
   private var reported: StreamerError?
   /// Whether the cluster has answered since.
@@ -288,12 +290,7 @@ extension KafkaWriter {
     for report in shared.producer.flushBatches().failed { shared.take(report) }
   }
 
-  /// Sends one record to the first partition of a topic; without a value it forgets what was there.
-  func send(key: [UInt8], value: [UInt8]?, to number: TopicID, ticket: UInt64) {
-    send(key: key, value: value, to: number, partition: 0, ticket: ticket)
-  }
-
-  /// Sends one record to a partition.
+  /// Sends one record; without a value the topic forgets what its key had there.
   func send(
     key: [UInt8], value: [UInt8]?, to number: TopicID, partition: Int32, ticket: UInt64
   ) {
@@ -342,6 +339,9 @@ extension KafkaWriter {
     if let fatal = shared.producer.fatalError, failure == nil, isDecisive(fatal) {
       failure = explain(fatal, true)
     }
+    if failure == nil, let fatalSince, .now - fatalSince >= Limits.kafkaReason {
+      failure = consequence
+    }
     if let failure {
       shared.fail(by: name)
       throw failure
@@ -361,9 +361,10 @@ extension KafkaWriter {
   /// Whether a fatal error is all that will be said.
   ///
   /// The guarantee of no gaps ends a producer because of a record that was refused, whose report may
-  /// come a moment later and says why.
+  /// come a moment later and says why; and one that has ended throws out what waits in it.
   private func isDecisive(_ fatal: KafkaError) -> Bool {
-    guard ["_GAPLESS_GUARANTEE", "_FATAL"].contains(fatal.name) else { return true }
+    let consequences = ["_GAPLESS_GUARANTEE", "_FATAL", "_PURGE_QUEUE", "_PURGE_INFLIGHT"]
+    guard consequences.contains(fatal.name) else { return true }
     let since = fatalSince ?? .now
     fatalSince = since
     return .now - since >= Limits.kafkaReason
@@ -384,7 +385,10 @@ extension KafkaWriter {
   private func note(_ report: DeliveryReport) {
     guard failure == nil, let error = report.error else { return }
     // What follows a fatal error says less than its reason, and may come before it.
-    guard isDecisive(error) else { return }
+    guard isDecisive(error) else {
+      consequence = consequence ?? explain(error, true)
+      return
+    }
     failure = explain(error, true)
     if [.recordTooLarge, .recordRefused].contains(error.category), let topic = report.topicName {
       failure?.refusedRecord = RefusedRecord(topic: topic, bytes: report.byteCount)

@@ -16,12 +16,24 @@ struct PositionTopic: Sendable {
   let log: Log
   /// How long what becomes of a transaction is waited for.
   var patience = Limits.positionRead
+  /// Whether the topic is known to be there: who knows nothing of it has not heard yet.
+  private(set) var isThere = false
+  /// Whether nobody waits for an answer any more.
+  private(set) var isAbandoned: @Sendable () -> Bool = { false }
 
   /// Why the last position cannot be said.
   private enum Fault: Error {
     case kafka(KafkaError)
     /// A transaction there is neither committed nor aborted.
     case undecided(TopicPartition)
+  }
+
+  /// The same for a sink that makes sure of the topic before it asks, and may be told to end meanwhile.
+  func ofClaims(isAbandoned: @escaping @Sendable () -> Bool) -> Self {
+    var topic = self
+    topic.isThere = true
+    topic.isAbandoned = isAbandoned
+    return topic
   }
 
   /// How the topic is made where it does not exist.
@@ -53,8 +65,12 @@ struct PositionTopic: Sendable {
     } catch {
       switch error {
       case .undecided(let partition): throw undecided(partition)
-      // Made at the first start, and not deleted since.
-      case .kafka(let error) where error.category == .missingTopic: return nil
+      case .kafka(let error) where error.category == .missingTopic:
+        // Made at the first start, and not deleted since.
+        guard isThere else { return nil }
+        throw StreamerError(
+          what: "sink \(sink)", why: "a broker does not know topic \(error.topic ?? name) yet",
+          retryable: true)
       case .kafka(let error): throw StreamerError(error, sink: sink)
       }
     }
@@ -84,29 +100,31 @@ struct PositionTopic: Sendable {
       defer { committed.close(timeout: .zero) }
       let everything = try reader(committedOnly: false)
       defer { everything.close(timeout: .zero) }
-      var records: [PositionRecord] = []
-      try Self.asked { () throws(KafkaError) in
+      return try Self.asked { () throws(KafkaError) in
         let decided = try committed.bounds(of: partition, timeout: Limits.positionRead).upperBound
+        // What is not decided begins there; behind it may lie what is.
+        var first: PositionRecord?
         try everything.read(
           from: [PartitionOffset(partition, decided)], timeout: Limits.positionRead
         ) { record in
-          if let recordKey = record.key, recordKey.bytes == key, let value = record.value?.bytes,
-            let read = PositionRecord(value)
-          {
-            records.append(read)
+          if let recordKey = record.key, recordKey.bytes == key {
+            if let value = record.value { first = PositionRecord(value.bytes) }
           }
-          return true
+          return false
         }
-      }
-      guard !records.isEmpty else { return [] }
-      var places: [TopicPartition] = []
-      for piece in records.flatMap(\.written) where !places.contains(piece.partition) {
-        let bounds = try Self.asked { () throws(KafkaError) in
-          try committed.bounds(of: piece.partition, timeout: Limits.positionRead)
+        guard let first else { return [] }
+        var places: [TopicPartition] = []
+        for piece in first.written {
+          do throws(KafkaError) {
+            let bounds = try committed.bounds(of: piece.partition, timeout: Limits.positionRead)
+            if bounds.upperBound <= piece.lastOffset { places.append(piece.partition) }
+          } catch {
+            // One that was deleted since holds nothing up.
+            guard error.category == .missingTopic else { throw error }
+          }
         }
-        if bounds.upperBound <= piece.lastOffset { places.append(piece.partition) }
+        return [places, [partition]]
       }
-      return [places, [partition]]
     } catch {
       switch error {
       case .undecided(let partition): throw undecided(partition)
@@ -154,7 +172,7 @@ struct PositionTopic: Sendable {
         try reader.bounds(of: partition, timeout: Limits.positionRead)
       }
       guard bounds.upperBound < end else { return }
-      guard .now < deadline else { throw .undecided(partition) }
+      guard .now < deadline, !isAbandoned() else { throw .undecided(partition) }
       if !isTold {
         isTold = true
         log.warning(

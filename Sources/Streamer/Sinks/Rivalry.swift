@@ -12,8 +12,13 @@ final class Rivalry: Sendable {
 
   private let state = Mutex(State())
 
-  /// A producer has taken over.
-  func begun(now: ContinuousClock.Instant) { state.withLock { $0.begun = now } }
+  /// A producer has taken over; one that was left alone for a while before it had no rival.
+  func begun(now: ContinuousClock.Instant) {
+    state.withLock { state in
+      if let before = state.begun, now - before >= Limits.rivalry { state.wasShutOut = false }
+      state.begun = now
+    }
+  }
 
   /// A producer was fenced; gives the error that counts: the second time in a row so soon after it had
   /// begun is the end.

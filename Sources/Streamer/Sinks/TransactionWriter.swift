@@ -48,12 +48,14 @@ protocol TransactionWriter: AnyObject, Sendable {
   func begin() throws(StreamerError)
   /// Takes all records of a batch.
   func send(_ batch: borrowing RecordBatch)
-  /// Sends one record to the first partition of a topic; without a value it forgets what was there.
-  func send(key: [UInt8], value: [UInt8]?, to number: TopicID, ticket: UInt64)
+  /// Sends one record; without a value the topic forgets what its key had there.
+  func send(key: [UInt8], value: [UInt8]?, to number: TopicID, partition: Int32, ticket: UInt64)
   /// Reports what was delivered since the last call; throws when a record never will be.
   func poll(_ report: (DeliveryReceipt) -> Void) throws(StreamerError)
   /// A commit that is under way ends soon.
   func abandonCommit()
+  /// Whether that was said.
+  var isAbandoned: Bool { get }
 }
 
 extension KafkaWriter: TransactionWriter {}
@@ -74,14 +76,3 @@ protocol PositionKeeper: Sendable {
 }
 
 extension PositionTopic: PositionKeeper {}
-
-extension PositionKeeper {
-  func forgotten() throws(StreamerError) -> [[TopicPartition]] { [] }
-}
-
-extension TransactionWriter {
-  func awaitMark(at place: WrittenPartition) -> StreamerError? { nil }
-  func description(of number: TopicID) -> SinkTopic {
-    SinkTopic(name: "", maximumRecordBytes: maximumRecordBytes)
-  }
-}

@@ -22,6 +22,8 @@ final class TransactionalKafkaSink: TransactionalSink {
   private var transaction: KafkaTransaction
   private var topicNumber: TopicID = 0
   private(set) var isClaimed = false
+  /// What the claim has found.
+  private var found: PositionRecord?
   /// What was delivered and is not committed, by the source's transactions.
   private var delivered: [DeliveryReceipt] = []
   private var identity: PositionIdentity?
@@ -90,7 +92,7 @@ final class TransactionalKafkaSink: TransactionalSink {
     let (writer, positions) = Self.parts(
       name: name, source: source, configuration, startTimeout: startTimeout, log: log)
     self.init(
-      name: name, writer: writer, positions: positions,
+      name: name, writer: writer, positions: positions.ofClaims { writer.isAbandoned },
       topics: Topics(
         named: topics, replication: configuration.newTopics.replication,
         usesNewPartitions: configuration.onPartitionsChanged == .use),
@@ -134,8 +136,8 @@ final class TransactionalKafkaSink: TransactionalSink {
     isClaimed = true
     try writer.claim()
     rivalry.begun(now: now())
-    let record = try lastPosition()
-    return record.map {
+    found = try lastPosition()
+    return found.map {
       KeptPosition(position: $0.position, cut: $0.cut, copied: $0.copied, options: $0.options)
     }
   }
@@ -149,7 +151,7 @@ final class TransactionalKafkaSink: TransactionalSink {
     do throws(StreamerError) { return try positions.last() } catch {
       guard error.cause == .undecided else { throw error }
       let places = try positions.forgotten()
-      guard !places.isEmpty else { throw error }
+      guard !places.isEmpty, !writer.isAbandoned else { throw error }
       try abortForgotten(places)
       throw StreamerError(
         what: "sink \(name)",
@@ -163,7 +165,11 @@ final class TransactionalKafkaSink: TransactionalSink {
   func begin(_ identity: PositionIdentity, options: String, at place: ReadPlace) {
     self.identity = identity
     self.options = options
-    if transaction.committed == nil { transaction.started(at: place) }
+    guard transaction.committed == nil else { return }
+    // A place that was chosen (a slot that is new, a gap that was accepted) is to be found again.
+    let position = identity.position(sink: name, lsn: place.lsn)
+    let isWritten = found?.position == position && found?.cut == place.cut
+    transaction.started(at: place, isWritten: isWritten)
   }
 
   func send(_ batch: borrowing RecordBatch) {
@@ -258,7 +264,8 @@ final class TransactionalKafkaSink: TransactionalSink {
       position: identity.position(sink: name, lsn: place.lsn), cut: place.cut,
       copied: place.copied, from: from, options: options, written: writer.writtenPartitions)
     writer.send(
-      key: positions.key, value: record.value, to: topicNumber, ticket: Self.positionTicket)
+      key: positions.key, value: record.value, to: topicNumber, partition: 0,
+      ticket: Self.positionTicket)
   }
 
   private func note(_ receipt: DeliveryReceipt) {

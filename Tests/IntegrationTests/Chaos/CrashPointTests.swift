@@ -36,6 +36,35 @@ extension Integration.FirstThird {
       }
     }
   }
+
+  /// A broker that crashes when it has answered a commit may forget to tell the partitions.
+  ///
+  /// `CRASH_POINTS` is how often, if it is a number; five times if it is not set.
+  @Suite(.needsKafka) struct CrashingBroker {
+    private static let crashes = TestEnvironment["CRASH_POINTS"].flatMap { Int($0) } ?? 5
+
+    @Test func `A broker that dies as it commits costs no row, and repeats none`() throws {
+      let network = try ChaosNetwork(postgres: Integration.postgres, hasTraps: true)
+      var run = try CrashRun(network, isExact: true, preloaded: "")
+      let moments = ["answered", "passed", "later"]
+      for number in 0..<Self.crashes {
+        try run.crashBroker(
+          at: CrashPoint(
+            watcher: .kafka, call: "EndTxn", kind: "26", moment: moments[number % moments.count],
+            number: 1 + number % 4), number: number)
+      }
+      try run.finish()
+      let outcome = try run.outcome()
+      let ends = run.scenario.warnings.split(separator: "has forgotten to end").count - 1
+      printToStandardError(
+        "\(Self.crashes) crashes of a broker as it commits, \(ends) transactions forgotten: "
+          + outcome.verdict.summary)
+      #expect(run.missed == [])
+      #expect(outcome.verdict.problems == [], "\(run.scenario.warnings)")
+      #expect(outcome.verdict.repetitions == 0)
+      #expect(!run.scenario.warnings.contains("may be missing"))
+    }
+  }
 }
 
 /// One kind of delivery under a writer that never rests, killed at one point after the other.
@@ -80,7 +109,7 @@ private struct CrashRun {
         sink: isExact ? exact + [#"transactionalID = "{name}""#] : []), tables: Self.tables)
     self.scenario = scenario
     orders = scenario.directory.file("order")
-    environment = ["LD_PRELOAD": preloaded, "CRASH_ORDER": orders]
+    environment = preloaded.isEmpty ? [:] : ["LD_PRELOAD": preloaded, "CRASH_ORDER": orders]
     streamer = try scenario.launch(environment: environment)
     let server = scenario.postgres
     try eventually("the slot") { try server.readSlots("slot_name = '\(scenario.slot)'") == 1 }
@@ -117,6 +146,21 @@ private struct CrashRun {
     if end != .signalled(SIGKILL) { missed.append("\(point): \(end): \(victim.standardError)") }
     unsafe unlink(orders)
     streamer = try scenario.launch(environment: environment)
+  }
+
+  /// Has the broker killed there, and starts it again; the program goes on by itself.
+  mutating func crashBroker(at point: CrashPoint, number: Int) throws {
+    try catchUp()
+    try scenario.psql("UPDATE stage SET point = \(number)")
+    let victim = try network.broker.process()
+    try set(point)
+    try network.kafka.order("victim \(victim)")
+    do {
+      try eventually(within: .seconds(30), every: .milliseconds(10), "\(point)") {
+        try Subprocess.run("kill", ["-0", victim]).termination != .exited(0)
+      }
+    } catch { missed.append("\(point)") }
+    try network.broker.start()
   }
 
   private func set(_ point: CrashPoint) throws {

@@ -107,6 +107,8 @@ final class SimulatedWriter: TransactionWriter, @unchecked Sendable {
     case lost
     /// It is refused.
     case refused
+    /// It is answered, and a broker that crashes then forgets it: no partition hears of it.
+    case forgotten
   }
 
   private struct Sent {
@@ -123,6 +125,9 @@ final class SimulatedWriter: TransactionWriter, @unchecked Sendable {
   private var receipts: [DeliveryReceipt] = []
   private var failure: StreamerError?
   private var isTransactionOpen = false
+  private var hasPosition = false
+  /// Whether the mark of the last commit is where it has written.
+  private var isMarked = true
   /// The first rule that its user broke.
   private(set) var complaint: String?
   var fate = Fate.done
@@ -146,6 +151,13 @@ final class SimulatedWriter: TransactionWriter, @unchecked Sendable {
   func lookAtPartitions(usingNew: Bool) -> StreamerError? { nil }
   func close(within timeout: Duration) {}
   func abandonCommit() {}
+  let isAbandoned = false
+  func description(of number: TopicID) -> SinkTopic {
+    SinkTopic(name: "", maximumRecordBytes: maximumRecordBytes)
+  }
+  func awaitMark(at place: WrittenPartition) -> StreamerError? {
+    isMarked ? nil : error("not to be seen")
+  }
 
   var eventDescriptor: CInt? { nil }
   var trouble: StreamerError? { nil }
@@ -153,11 +165,14 @@ final class SimulatedWriter: TransactionWriter, @unchecked Sendable {
   var queueLength: Int { sent.count }
   var takesMore: Bool { sent.count < 20 }
   var outstanding: Int { sent.count }
-  var writtenPartitions: [WrittenPartition] { [] }
+  var writtenPartitions: [WrittenPartition] {
+    let place = TopicPartition(topic: SimulatedPositions.name, partition: 0)
+    return hasPosition ? [WrittenPartition(place, count: 1, lastOffset: 0)] : []
+  }
 
   func begin() {
     if isTransactionOpen { complaint = complaint ?? "a transaction begins inside another" }
-    isTransactionOpen = true
+    (isTransactionOpen, hasPosition) = (true, false)
   }
 
   func send(_ batch: borrowing RecordBatch) {
@@ -172,9 +187,12 @@ final class SimulatedWriter: TransactionWriter, @unchecked Sendable {
     }
   }
 
-  func send(key: [UInt8], value: [UInt8]?, to number: TopicID, ticket: UInt64) {
+  func send(
+    key: [UInt8], value: [UInt8]?, to number: TopicID, partition: Int32, ticket: UInt64
+  ) {
     let value = value ?? []
     if !sent.isEmpty { complaint = complaint ?? "a position before its records" }
+    hasPosition = true
     sent.append(Sent(record: PositionRecord(value), ticket: ticket, size: value.count))
   }
 
@@ -206,6 +224,7 @@ final class SimulatedWriter: TransactionWriter, @unchecked Sendable {
     defer { fate = .done }
     isTransactionOpen = false
     lastCommit = .milliseconds(5)
+    isMarked = fate != .forgotten
     switch fate {
     case .done: return cluster.commit(epoch: epoch) ? nil : error("fenced")
     case .repeated:
@@ -220,6 +239,7 @@ final class SimulatedWriter: TransactionWriter, @unchecked Sendable {
       cluster.delay(epoch: epoch)
       return error("timed out")
     case .refused: return error("refused")
+    case .forgotten: return nil
     }
   }
 
@@ -235,8 +255,11 @@ final class SimulatedWriter: TransactionWriter, @unchecked Sendable {
 // SAFETY: as above.
 struct SimulatedPositions: PositionKeeper, @unchecked Sendable {
   let cluster: SimulatedCluster
-  var name: String { "positions" }
+  static let name = "positions"
+  var name: String { Self.name }
   var key: [UInt8] { [1] }
   func new(replication: Int) -> NewTopic { NewTopic(name) }
   func last() -> PositionRecord? { cluster.position }
+  // Who takes the id over has the cluster abort what is open.
+  func forgotten() -> [[TopicPartition]] { [] }
 }

@@ -13,7 +13,7 @@ import Testing
 
   private func transaction() -> KafkaTransaction {
     var transaction = KafkaTransaction(rules: rules, now: start)
-    transaction.started(at: place(0x100))
+    transaction.started(at: place(0x100), isWritten: true)
     return transaction
   }
 
@@ -34,6 +34,22 @@ import Testing
   ) {
     let step = transaction.next(outstanding: outstanding, now: at(milliseconds))
     #expect(step == expected, sourceLocation: location)
+  }
+
+  /// What nobody has written is found by nobody.
+  @Test func whereItBeginsIsCommittedAtOnceUnlessItWasFoundThere() {
+    var transaction = KafkaTransaction(rules: rules, now: start)
+    transaction.started(at: place(0x100), isWritten: false)
+    #expect(transaction.deadline == at(0))
+    next(&transaction, 0, 0, .begin)
+    next(&transaction, 0, 0, .writePosition(place(0x100), from: place(0x100)))
+    next(&transaction, 0, 1, .commit)
+    _ = transaction.commitEnded(now: at(2))
+    #expect(transaction.deadline == nil)
+    next(&transaction, 0, 9_000, nil)
+    var found = self.transaction()
+    #expect(found.deadline == nil)
+    next(&found, 0, 9_000, nil)
   }
 
   @Test func itIsCommittedAfterItsTimeBetweenTwoTransactions() {

@@ -19,4 +19,14 @@ import Testing
     let final = rivalry.judged(error, now: start + .seconds(24))
     #expect(final.exit == .fenced && !final.isRetryable)
   }
+
+  /// Who was left alone in between has no rival, whatever happens months later.
+  @Test func timeInBetweenIsPeace() {
+    let rivalry = Rivalry()
+    rivalry.begun(now: start)
+    #expect(rivalry.judged(error, now: start + .seconds(1)) == error)
+    rivalry.begun(now: start + .seconds(2))
+    rivalry.begun(now: start + .seconds(9_000))
+    #expect(rivalry.judged(error, now: start + .seconds(9_001)) == error)
+  }
 }

@@ -53,7 +53,11 @@ struct KeptPositions {
 
   /// Forgets them.
   func forget(_ positions: [Position]) throws(StreamerError) {
-    for position in positions { try write(nil, source: position.source, sink: position.sink) }
+    for position in positions {
+      // A commit behind what is undecided would end that too.
+      _ = try keptOptions(position)
+      try write(nil, source: position.source, sink: position.sink)
+    }
   }
 
   private func keptOptions(_ position: Position) throws(StreamerError) -> String {
@@ -70,8 +74,9 @@ struct KeptPositions {
     let number = try writer.make(place.topic.new(replication: place.replication))
     try writer.claim()
     try writer.begin()
-    writer.send(key: place.topic.key, value: value, to: number, ticket: 0)
+    writer.send(key: place.topic.key, value: value, to: number, partition: 0, ticket: 0)
     try writer.deliver(within: Limits.kafkaRequest)
-    if let error = writer.commit() { throw error }
+    let written = writer.writtenPartitions.first
+    if let error = writer.commit() ?? written.flatMap({ writer.awaitMark(at: $0) }) { throw error }
   }
 }

@@ -213,10 +213,12 @@ final class PostgresSource: PipelineSource {
     return nil
   }
 
+  var dropTime: Duration? { dropsSlot ? Limits.slotDrop : nil }
+
   func goodbye(within limit: Duration, _ poller: inout Poller) -> @Sendable () -> Void {
     // What is still asked of the catalog is of no use any more.
     server.stopping()
-    let dropLimit = dropsSlot ? Limits.slotDrop : nil
+    let dropLimit = dropTime
     guard var stream = stream.take() else {
       return { [server] in
         if let dropLimit { server.dropSlot(within: dropLimit) }
@@ -381,7 +383,7 @@ final class PostgresSource: PipelineSource {
     throw StreamerError(
       what: "source \(plan.name)", why: why,
       hint: dropsSlot
-        ? "The slot is dropped; run with --accept-gap \(plan.name) begins anew, without what was in it."
+        ? "The slot is dropped; a start with --accept-gap \(plan.name) begins anew, without what was in it."
         : "Mend the sink that holds it back or end old transactions, raise walBudget.stop, and start "
           + "again; or drop the slot and lose what is in it.")
   }
