@@ -107,8 +107,8 @@ struct PositionTopic: Sendable {
         try everything.read(
           from: [PartitionOffset(partition, decided)], timeout: Limits.positionRead
         ) { record in
-          if let recordKey = record.key, recordKey.bytes == key {
-            if let value = record.value { first = PositionRecord(value.bytes) }
+          if let recordKey = record.key, recordKey.bytes == key, let value = record.value {
+            first = PositionRecord(value.bytes)
           }
           return false
         }

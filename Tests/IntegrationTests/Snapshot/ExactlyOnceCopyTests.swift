@@ -105,9 +105,7 @@ extension Integration.LastThird {
         }
         streamer.send(SIGKILL)
         try streamer.wait()
-        let log = streamer.standardError.split(separator: "\n")
-        let begun = log.count { $0.contains("copying existing rows") }
-        if begun > log.count(where: { $0.contains("existing rows are copied") }) { during += 1 }
+        if streamer.wasCopying { during += 1 }
       }
       try finish(scenario, scenario.start(), copies: 1 + signals)
       #expect(try writer.wait(within: .seconds(60)) == .exited(0), "\(writer.standardError)")

@@ -57,3 +57,12 @@ struct Fold {
       rows.filter { $0.key.hasPrefix("\(table) ") }.values.compactMap { $0.columns.map(make) })
   }
 }
+
+extension Subprocess {
+  /// Whether the program had begun a copy that had not ended, as its log says.
+  var wasCopying: Bool {
+    let log = standardError.split(separator: "\n")
+    let begun = log.count { $0.contains("copying existing rows") }
+    return begun > log.count { $0.contains("existing rows are copied") }
+  }
+}

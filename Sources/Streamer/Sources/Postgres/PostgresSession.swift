@@ -130,7 +130,7 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
   var estimates: [UInt32: Int64]?
   /// Locks those tables once more.
   var locking = ""
-  /// Whether the server was a standby when the stream began.
+  /// Whether the server was a standby when tables were locked last.
   var isStandby = false
   /// The copy that they are of.
   var copied = CopyRequest.start
@@ -281,7 +281,6 @@ final class PostgresSession: ReplicationServer, @unchecked Sendable {
     self.here = here
     let server = try ServerFacts(asking: &plain, source: source, name: name, within: timeLeft)
     try checkDecoding(server, attempt.known)
-    isStandby = server.isInRecovery
     try checkVisibility(&plain, server, attempt.known)
     try preparePublication(&plain, server)
     // A start that is refused for its tables leaves no slot behind, which would hold back WAL.

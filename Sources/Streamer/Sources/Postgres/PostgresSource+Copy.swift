@@ -145,7 +145,8 @@ extension PostgresSource {
       isLate
       ? "the stream is behind and does not come to them in \(DurationText.text(Limits.fencePatience)): "
         + "the sinks are slow"
-      : "commits were sent that other sessions do not see yet: a synchronous standby is waited for"
+      : "the stream is ahead of them: commits are sent before other sessions see them, long before "
+        + "where a synchronous standby is waited for"
     log.limited("stale copy")?.warning(
       "existing rows wait: one snapshot after the other is given up",
       ["copy": snapshot.current.map { "\($0.number)" } ?? "", "times": "\(times)", "why": why])
